@@ -1,0 +1,5 @@
+#include "machine-driver.h"
+int main(void)
+{
+	return 1;
+}

@@ -1,0 +1,126 @@
+/*
+ * The driver SDK: write a driver as plain, blocking C. Fill in a struct md_driver, name it in
+ * MACHINE_DRIVER, and link with the SDK; the result is a machine-driver-NAME executable that speaks
+ * the protocol (PROTOCOL.md).
+ *
+ * Every function gets the request it serves (rq), which checkpoints, progress and waiting need, and
+ * reports failure by returning -1 with err set. Strings and trees given to a function are borrowed
+ * until it returns, but for m->state, which it edits in place: what it holds at return (success or
+ * not) is what the host stores on success, and what the last md_checkpoint stored on failure.
+ */
+#pragma once
+
+#include "err.h"
+#include "flagspec.h"
+#include "json.h"
+#include "log.h"
+#include "mem.h"
+#include "mstate.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct md_request; /* opaque */
+
+struct md_machine {
+	const char *name;       /* "web1" */
+	const char *id;         /* 32 hex digits, "" for machines of other programs */
+	const char *dir;        /* the machine's folder; exists from create on */
+	const char *store_path; /* the store's root */
+	struct json *state;     /* an object, edited in place */
+};
+
+enum md_status { MD_DONE = 0, MD_WAIT, MD_RUN };
+
+struct md_outcome { /* zeroed: done. Strings are malloc'ed and freed by the SDK */
+	enum md_status status;
+	enum machine_state wait_for; /* WAIT: STATE_NONE = just call again */
+	uint32_t retry_after_ms;     /* WAIT: 0 = the host's default */
+	char *message;               /* WAIT: what is being waited for */
+	char *command;               /* RUN: executed on the machine over SSH */
+	bool disconnects;            /* RUN: the command cuts the connection (a reboot) */
+};
+
+struct md_report { /* zeroed: nothing known. Strings are malloc'ed and freed by the SDK */
+	enum machine_state state;
+	char *message;
+	char *ip;
+	char *url;
+	bool url_always; /* offered whatever the state */
+	char *ssh_host;
+	int ssh_port;
+	char *ssh_user;
+	char *ssh_key_path;
+	char *probe_tcp; /* HOST:PORT: the host connects; state is then probe_open or probe_closed
+			  */
+	enum machine_state probe_open, probe_closed;
+	uint32_t probe_timeout_ms;
+};
+
+typedef int (*md_op_fn)(
+	struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err);
+
+struct md_driver {
+	const char *name;
+	const char *version;
+	const char *description;
+	const struct flagspec *flags;
+	size_t n_flags;
+	const char *const *environment; /* further variables, NULL-terminated; may be NULL */
+	const char *const *group_by;    /* state members, NULL-terminated; may be NULL */
+	bool no_provision;
+	unsigned max_workers;  /* 0: the protocol's default */
+	unsigned states_batch; /* 0: the protocol's default */
+
+	/* flags: every flag by name. m->state holds the base members (md_base_state) already. */
+	int (*configure)(struct md_request *rq, struct md_machine *m, const struct json *flags,
+		struct err *err);
+	int (*pre_create_check)(
+		struct md_request *rq, struct md_machine *m, struct err *err); /* may be NULL */
+	md_op_fn create;
+	md_op_fn start, stop, restart, kill; /* NULL: not supported */
+	md_op_fn remove;
+	/* One of the two. A failure of `state` is that machine's; `states` fills errs[i] for
+	 * machines that failed (code != ERR_NONE). */
+	int (*state)(struct md_request *rq, struct md_machine *m, struct md_report *out,
+		struct err *err);
+	int (*states)(struct md_request *rq, struct md_machine *machines, size_t n,
+		struct md_report *reports, struct err *errs, struct err *err);
+	md_op_fn upgrade_image; /* NULL: upgrades are the engine's packages */
+};
+
+/* The main loop. Returns the exit status. */
+int md_main(const struct md_driver *driver, int argc, char **argv);
+
+#define MACHINE_DRIVER(driver)                         \
+	int main(int argc, char **argv)                \
+	{                                              \
+		return md_main(&(driver), argc, argv); \
+	}
+
+/* Returns when the state is on disk. -1: create nothing more, fail the request. */
+int md_checkpoint(struct md_request *rq, const struct json *state, struct err *err);
+void md_progress(struct md_request *rq, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void md_progress_of(struct md_request *rq, int64_t current, int64_t total, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+/* Looks for a cancel without blocking. */
+bool md_cancelled(struct md_request *rq);
+/* -1 with ERR_CANCELED as soon as the request is cancelled. */
+int md_sleep(struct md_request *rq, uint32_t ms, struct err *err);
+
+/* Fills the members that every driver has (IPAddress … SwarmDiscovery) where they are missing, in
+ * the original's order. */
+void md_base_state(struct md_machine *m);
+/* Flag values by name; the default when absent. */
+const char *md_flag_str(const struct json *flags, const char *name);
+int64_t md_flag_int(const struct json *flags, const char *name);
+bool md_flag_bool(const struct json *flags, const char *name);
+/* tcp://HOST:PORT, an IPv6 literal in brackets; malloc'ed. */
+char *md_url(const char *host, int port);
+/* DIR/machines-folder file; malloc'ed. */
+char *md_file(const struct md_machine *m, const char *name);
+/* Copies a file into place: temporary file, mode from the start, rename. */
+int md_copy_file(const char *from, const char *to, unsigned mode, struct err *err);
+/* "~/x" and relative paths made absolute; malloc'ed. */
+char *md_expand_path(const char *path);

@@ -1,0 +1,14 @@
+/*
+ * Points at which tests kill the program: MACHINE_TEST_FAULT=NAME[:N] ends the process by SIGKILL
+ * at the N-th (first) pass of fault_point("NAME"). Compiled in only with -Dfault_points=true.
+ */
+#pragma once
+
+#ifdef MACHINE_FAULT_POINTS
+void fault_point(const char *name);
+#else
+static inline void fault_point(const char *name)
+{
+	(void)name;
+}
+#endif

@@ -1,0 +1,60 @@
+/*
+ * A machine's record: its config.json as a tree in which unknown members survive, plus
+ * `.create.json`, which exists while the machine is not finished: the machine's id and the create
+ * steps that are done.
+ *
+ * Readers use record_path and friends; keys are matched as Go does.
+ */
+#pragma once
+
+#include "driver.h"
+#include "store.h"
+
+#define CONFIG_VERSION 3
+
+struct record {
+	char *name;            /* the folder's name */
+	struct json *doc;      /* config.json, version 3 */
+	struct json *progress; /* .create.json, or NULL when the machine is complete */
+	char *saved;           /* config.json's text as read or last written; NULL: never */
+};
+
+void record_free(struct record *r);
+static inline void record_freep(struct record **r)
+{
+	record_free(*r);
+}
+#define _cleanup_record_ __attribute__((cleanup(record_freep)))
+
+/* Reads, checks types of what the program itself uses, migrates older versions in memory
+ * (record_save writes the result, keeping the old bytes as config.json.bak). ERR_NOT_FOUND for an
+ * unknown machine (store_not_found). */
+int record_load(struct store *s, const char *name, struct record **ret, struct err *err);
+
+/* A new machine's record in memory. host_options is taken; id: 32 hex digits. */
+struct record *record_new(const char *name, const char *driver_name, struct json *take_driver_state,
+	struct json *take_host_options, const char *id);
+/* Claims the folder with config.json and .create.json in it. */
+int record_claim(struct store *s, struct record *r, struct err *err);
+/* Writes config.json if it differs from `saved`, and .create.json (or removes it). The caller holds
+ * the lock. */
+int record_save(struct store *s, struct record *r, struct err *err);
+
+const char *record_driver_name(const struct record *r);
+struct json *record_driver_state(const struct record *r); /* an object, never NULL */
+void record_set_driver_state(struct record *r, struct json *take_state);
+const char *record_id(const struct record *r); /* "" when unknown */
+
+/* "HostOptions", "AuthOptions", key and so on; "" / NULL when absent. */
+const char *record_auth(const struct record *r, const char *key);
+struct json *record_engine(const struct record *r, const char *key);
+struct json *record_swarm(const struct record *r, const char *key);
+
+/* The create steps done so far, by name; record_save makes it durable. */
+bool record_step_done(const struct record *r, const char *step);
+void record_step_mark(struct record *r, const char *step);
+void record_complete(struct record *r); /* drops progress */
+bool record_is_complete(const struct record *r);
+
+/* For the driver: strings point into r, s and *ret_dir (malloc'ed, the caller frees). */
+struct machine_ref record_ref(const struct store *s, const struct record *r, char **ret_dir);
