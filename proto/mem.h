@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/param.h> /* defines MIN and MAX that evaluate twice; ours replace them */
 
 void *xmalloc(size_t size);
 void *xcalloc(size_t n, size_t size);
@@ -41,6 +42,8 @@ void close_fdp(int *fd);
 	})
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#undef MIN
+#undef MAX
 #define MIN(a, b)                                  \
 	({                                         \
 		__typeof__(a) min_a_ = (a);        \

@@ -1,1 +1,144 @@
-#include "record.h"
+#include "actions.h"
+
+#include "log.h"
+#include "mem.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#define WAIT_MS 180000u
+#define ENGINE_MS 60000u
+#define REMOTE_MS 600000u
+
+static int already(const char *name, enum machine_state s, struct err *err)
+{
+	_cleanup_free_ char *state = xstrdup(machine_state_name(s));
+
+	for (char *p = state; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	return err_set(err, ERR_USER, "Machine \"%s\" is already %s.", name, state);
+}
+
+static int state_of(struct co *co, struct host *h, enum machine_state *ret, struct err *err)
+{
+	struct machine_report r = {0};
+
+	if (host_report(co, h, &r, err) < 0)
+		return -1;
+	*ret = r.state;
+	machine_report_finish(&r);
+	return 0;
+}
+
+static int run_bounded(struct co *co, struct host *h, enum driver_op op, struct err *err)
+{
+	struct co_deadline d;
+
+	co_deadline_begin(co, &d, REMOTE_MS);
+	int rc = host_run(co, h, op, err);
+	co_deadline_end(co, &d);
+	return rc;
+}
+
+/* After a start: SSH and the engine answer again. */
+static int wait_up(struct co *co, struct host *h, struct err *err)
+{
+	if (!driver_info(h->driver)->provision)
+		return 0;
+	host_drop_ssh(co, h);
+	log_info("Waiting for SSH to be available...");
+	if (host_wait_ssh(co, h, WAIT_MS, err) < 0)
+		return -1;
+	return host_wait_engine(co, h, ENGINE_MS, err);
+}
+
+static int start(struct co *co, struct host *h, struct err *err)
+{
+	const char *name = h->rec->name;
+
+	if (run_bounded(co, h, DRIVER_START, err) < 0 ||
+		host_wait_state(co, h, STATE_RUNNING, WAIT_MS, err) < 0)
+		return -1;
+	log_info("Machine \"%s\" was started.", name);
+	return wait_up(co, h, err);
+}
+
+int action_start(struct co *co, struct host *h, struct err *err)
+{
+	enum machine_state s;
+
+	log_info("Starting \"%s\"...", h->rec->name);
+	if (state_of(co, h, &s, err) < 0)
+		return -1;
+	if (s == STATE_RUNNING)
+		return already(h->rec->name, s, err);
+	return start(co, h, err);
+}
+
+static int end(struct co *co, struct host *h, enum driver_op op, const char *was, struct err *err)
+{
+	enum machine_state s;
+
+	if (state_of(co, h, &s, err) < 0)
+		return -1;
+	if (s == STATE_STOPPED)
+		return already(h->rec->name, s, err);
+	if (run_bounded(co, h, op, err) < 0 ||
+		host_wait_state(co, h, STATE_STOPPED, WAIT_MS, err) < 0)
+		return -1;
+	log_info("Machine \"%s\" was %s.", h->rec->name, was);
+	return 0;
+}
+
+int action_stop(struct co *co, struct host *h, struct err *err)
+{
+	log_info("Stopping \"%s\"...", h->rec->name);
+	return end(co, h, DRIVER_STOP, "stopped", err);
+}
+
+int action_kill(struct co *co, struct host *h, struct err *err)
+{
+	log_info("Killing \"%s\"...", h->rec->name);
+	return end(co, h, DRIVER_KILL, "killed", err);
+}
+
+int action_restart(struct co *co, struct host *h, struct err *err)
+{
+	enum machine_state s;
+
+	log_info("Restarting \"%s\"...", h->rec->name);
+	if (state_of(co, h, &s, err) < 0)
+		return -1;
+	if (s == STATE_STOPPED)
+		return start(co, h, err);
+	if (s == STATE_RUNNING) {
+		if (run_bounded(co, h, DRIVER_RESTART, err) < 0 ||
+			host_wait_state(co, h, STATE_RUNNING, WAIT_MS, err) < 0)
+			return -1;
+	}
+	return wait_up(co, h, err);
+}
+
+static int detected(struct co *co, struct host *h, struct err *err)
+{
+	if (!driver_info(h->driver)->provision)
+		return err_set(err, ERR_NOT_SUPPORTED,
+			"machines of driver \"%s\" are not provisioned: their engine is only known "
+			"by its URL",
+			record_driver_name(h->rec));
+	return host_detect(co, h, err);
+}
+
+int action_provision(struct co *co, struct host *h, struct err *err)
+{
+	if (detected(co, h, err) < 0 || host_provision(co, h, true, err) < 0)
+		return -1;
+	return host_wait_engine(co, h, ENGINE_MS, err);
+}
+
+int action_regenerate_certs(struct co *co, struct host *h, struct err *err)
+{
+	if (detected(co, h, err) < 0 || host_renew_certs(co, h, err) < 0)
+		return -1;
+	return host_wait_engine(co, h, ENGINE_MS, err);
+}

@@ -1,1 +1,324 @@
-#include "record.h"
+#include "create.h"
+
+#include "buf.h"
+#include "cert.h"
+#include "fault.h"
+#include "log.h"
+#include "mem.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define RUNNING_S 180u
+#define SEC 1000ull
+
+static int step_create(struct co *co, struct host *h, struct err *err)
+{
+	if (host_run(co, h, DRIVER_CREATE, err) < 0)
+		return err_wrap(err, "Error in driver during machine creation");
+	return 0;
+}
+
+static int step_running(struct co *co, struct host *h, struct err *err)
+{
+	if (host_wait_state(co, h, STATE_RUNNING, RUNNING_S * SEC, err) < 0)
+		return err_wrap(err, "Error waiting for machine to be running");
+	return 0;
+}
+
+static int step_detect(struct co *co, struct host *h, struct err *err)
+{
+	if (host_detect(co, h, err) < 0)
+		return err_wrap(err, "Error detecting OS");
+	return 0;
+}
+
+static int step_provision(struct co *co, struct host *h, struct err *err)
+{
+	log_info("Provisioning with %s...", provision_name(&h->system));
+	if (host_provision(co, h, false, err) < 0)
+		return err_wrap(err, "Error running provisioning");
+	return 0;
+}
+
+static int step_check(struct co *co, struct host *h, struct err *err)
+{
+	if (host_wait_engine(co, h, 60 * SEC, err) < 0)
+		return err_wrap(err, "Error checking the host");
+	log_info("Docker is up and running!");
+	return 0;
+}
+
+/*
+ * The steps of a create. `remembered` steps are not repeated by --resume; the others leave only
+ * knowledge in memory. `engine` steps are left out for drivers that want no provisioning.
+ */
+static const struct step {
+	const char *name;
+	const char *line;
+	int (*run)(struct co *co, struct host *h, struct err *err);
+	unsigned seconds;
+	bool remembered;
+	bool engine;
+} steps[] = {
+	{"create", "Creating machine...", step_create, 1800, true, false},
+	{"running", "Waiting for machine to be running, this may take a few minutes...",
+		step_running, RUNNING_S + 10, true, true},
+	{"detect", "Detecting operating system of created instance...", step_detect, 600, false,
+		true},
+	{"provision", NULL, step_provision, 1800, true, true},
+	{"check", "Checking connection to Docker...", step_check, 120, true, true},
+};
+
+static int run_step(struct co *co, struct host *h, const struct step *s, struct err *err)
+{
+	char point[64];
+	struct co_deadline d;
+
+	if (s->line)
+		log_info("%s", s->line);
+	snprintf(point, sizeof(point), "create.%s.begin", s->name);
+	fault_point(point);
+	co_deadline_begin(co, &d, s->seconds * SEC);
+	int rc = s->run(co, h, err);
+	co_deadline_end(co, &d);
+	if (rc < 0) {
+		if (err->code == ERR_TIMEOUT)
+			err_wrap(err, "step \"%s\" (at most %u s)", s->name, s->seconds);
+		return -1;
+	}
+	if (s->remembered) {
+		record_step_mark(h->rec, s->name);
+		if (record_save(h->app->store, h->rec, err) < 0)
+			return err_wrap(
+				err, "Error saving host to store after step \"%s\"", s->name);
+	}
+	snprintf(point, sizeof(point), "create.%s", s->name);
+	fault_point(point);
+	return 0;
+}
+
+static int run_steps(struct co *co, struct host *h, struct err *err)
+{
+	bool engine = driver_info(h->driver)->provision;
+
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		const struct step *s = &steps[i];
+		if (record_step_done(h->rec, s->name) || (s->engine && !engine))
+			continue;
+		if (run_step(co, h, s, err) < 0)
+			return -1;
+	}
+	/* a machine that is not provisioned still needs the client's certificates */
+	if (!engine && host_copy_client_certs(co, h, err) < 0)
+		return -1;
+	record_complete(h->rec);
+	if (record_save(h->app->store, h->rec, err) < 0)
+		return err_wrap(err, "Error attempting to save store");
+	fault_point("create.complete");
+	return 0;
+}
+
+static int explain(const char *name, struct err *err)
+{
+	err_wrap(err, "Error creating machine");
+	_cleanup_free_ char *msg = xstrdup(err_msg(err));
+	enum err_code code = err->code;
+	return err_set(err, code,
+		"%s\nThe machine is kept: \"docker-machine create --resume %s\" goes on where it "
+		"ended, "
+		"\"docker-machine rm %s\" removes it.",
+		msg, name, name);
+}
+
+struct cert_work {
+	struct cert_paths paths;
+	bool force_client;
+	struct cert_report report;
+	int rc;
+	struct err err;
+};
+
+static void bootstrap(void *arg)
+{
+	struct cert_work *w = arg;
+
+	w->rc = cert_bootstrap(&w->paths, app_user(), w->force_client, &w->report, &w->err);
+}
+
+int create_certs(
+	struct co *co, struct app *app, const struct json *auth, bool force_client, struct err *err)
+{
+	struct cert_work w = {
+		.paths =
+			{
+				.dir = json_str(json_get_fold(auth, "CertDir"), ""),
+				.ca = json_str(json_get_fold(auth, "CaCertPath"), ""),
+				.ca_key = json_str(json_get_fold(auth, "CaPrivateKeyPath"), ""),
+				.client = json_str(json_get_fold(auth, "ClientCertPath"), ""),
+				.client_key = json_str(json_get_fold(auth, "ClientKeyPath"), ""),
+			},
+		.force_client = force_client,
+	};
+	struct store_lock *lock;
+
+	if (store_ensure(app->store, err) < 0 ||
+		store_lock(co, app->store, NULL, 0, &lock, err) < 0)
+		return err_wrap(err, "Error generating certificates");
+	int r = co_work(co, bootstrap, &w);
+	store_unlock(lock);
+	if (r < 0 && w.rc == 0)
+		w.rc = co_err(r, &w.err);
+	if (w.report.ca_expired)
+		log_warn("The certificate authority had expired and was replaced: run "
+			 "\"docker-machine regenerate-certs\" on every machine.");
+	if (w.report.made_ca)
+		log_info("Creating CA: %s", w.paths.ca);
+	if (w.report.made_client)
+		log_info("Creating client certificate: %s", w.paths.client);
+	if (w.rc < 0) {
+		err_move(err, &w.err);
+		return err_wrap(err, "Error generating certificates");
+	}
+	return 0;
+}
+
+static void new_id(char id[33])
+{
+	unsigned char raw[16];
+
+	if (getrandom(raw, sizeof(raw), 0) != (ssize_t)sizeof(raw))
+		abort();
+	for (size_t i = 0; i < sizeof(raw); i++)
+		snprintf(id + 2 * i, 3, "%02x", raw[i]);
+}
+
+static const char precheck_mark[] = "Error with pre-create check: ";
+
+bool create_failed_precheck(const struct err *err)
+{
+	return strncmp(err_msg(err), precheck_mark, strlen(precheck_mark)) == 0;
+}
+
+/* Go's %q, as far as error texts need it. */
+static char *go_quote(const char *s)
+{
+	struct buf b = BUF_INIT;
+
+	buf_addc(&b, '"');
+	for (; *s; s++) {
+		if (*s == '"' || *s == '\\')
+			buf_addf(&b, "\\%c", *s);
+		else if (*s == '\n')
+			buf_adds(&b, "\\n");
+		else if (*s == '\t')
+			buf_adds(&b, "\\t");
+		else if ((unsigned char)*s < 0x20)
+			buf_addf(&b, "\\x%02x", (unsigned char)*s);
+		else
+			buf_addc(&b, *s);
+	}
+	buf_addc(&b, '"');
+	return buf_steal(&b);
+}
+
+static int precheck(struct co *co, struct driver *d, const struct machine_ref *ref, struct err *err)
+{
+	_cleanup_err_ struct err e = ERR_INIT;
+
+	log_info("Running pre-create checks...");
+	if (driver_pre_create_check(co, d, ref, NULL, &e) == 0)
+		return 0;
+	if (e.code == ERR_CANCELED)
+		return err_move(err, &e);
+	_cleanup_free_ char *quoted = go_quote(err_msg(&e));
+	return err_set(err, e.code, "%s%s", precheck_mark, quoted);
+}
+
+/* From the machine's folder on: whatever fails now leaves a machine for --resume and rm. */
+static int finish_machine(struct co *co, struct app *app, struct record *take_rec, struct err *err)
+{
+	_cleanup_free_ char *name = xstrdup(take_rec->name);
+	struct store_lock *lock;
+	struct host *h;
+
+	if (store_lock(co, app->store, name, 0, &lock, err) < 0) {
+		record_free(take_rec);
+		return explain(name, err);
+	}
+	int rc = host_open(co, app, take_rec, &h, err);
+	if (rc == 0) {
+		rc = run_steps(co, h, err);
+		host_close(co, h);
+	}
+	store_unlock(lock);
+	return rc < 0 ? explain(name, err) : 0;
+}
+
+int create_machine(struct co *co, struct app *app, const char *name, const char *driver_name,
+	const struct json *flags, struct json *take_host_options, struct err *err)
+{
+	_cleanup_json_ struct json *options = take_host_options;
+	_cleanup_json_ struct json *empty = json_object();
+	_cleanup_free_ char *dir = store_machine_dir(app->store, name);
+	struct json *state = NULL;
+	struct driver *d;
+	char id[33];
+
+	new_id(id);
+	struct machine_ref ref = {name, id, dir, store_path(app->store), empty};
+	if (driver_set_get(co, app->drivers, driver_name, &d, err) < 0)
+		return err_wrap(err, "Error getting new host");
+	if (store_exists(app->store, name))
+		return err_set(err, ERR_EXISTS, "Docker machine \"%s\" already exists", name);
+	if (driver_configure(co, d, &ref, flags, &state, err) < 0)
+		return err_wrap(err, "Error setting machine configuration from flags provided");
+	struct record *rec = record_new(name, driver_name, state, take(options), id);
+	if (create_certs(co, app, json_path(rec->doc, "HostOptions", "AuthOptions", NULL), false,
+		    err) < 0) {
+		record_free(rec);
+		return -1;
+	}
+	ref.state = record_driver_state(rec);
+	if (precheck(co, d, &ref, err) < 0) {
+		record_free(rec);
+		return -1;
+	}
+	fault_point("create.checked");
+	if (record_claim(app->store, rec, err) < 0) {
+		record_free(rec);
+		return err->code == ERR_EXISTS
+			       ? -1
+			       : err_wrap(err,
+					 "Error saving host to store before attempting creation");
+	}
+	fault_point("create.claimed");
+	return finish_machine(co, app, rec, err);
+}
+
+int create_resume(struct co *co, struct app *app, const char *name, struct err *err)
+{
+	struct record *rec;
+	struct store_lock *lock;
+
+	if (!store_exists(app->store, name))
+		return store_not_found(name, err);
+	/* wait for whoever works on it, then look at what is there */
+	if (store_lock(co, app->store, name, 0, &lock, err) < 0)
+		return -1;
+	store_unlock(lock);
+	if (record_load(app->store, name, &rec, err) < 0)
+		return -1;
+	if (record_is_complete(rec)) {
+		record_free(rec);
+		return err_set(err, ERR_USER,
+			"Docker machine \"%s\" is complete: there is nothing to resume", name);
+	}
+	if (create_certs(co, app, json_path(rec->doc, "HostOptions", "AuthOptions", NULL), false,
+		    err) < 0) {
+		record_free(rec);
+		return -1;
+	}
+	return finish_machine(co, app, rec, err);
+}

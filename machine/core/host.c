@@ -1,1 +1,274 @@
-#include "record.h"
+/* A machine and its driver: reports, operations that may need several calls, state waits. */
+#include "host.h"
+
+#include "log.h"
+#include "mem.h"
+
+#include <string.h>
+
+#define POLL_MS 3000u
+#define CRASHES_MAX 3u
+#define REPORT_MS 60000u
+
+int host_open(
+	struct co *co, struct app *app, struct record *take_rec, struct host **ret, struct err *err)
+{
+	struct host *h = xcalloc(1, sizeof(*h));
+
+	h->app = app;
+	h->rec = take_rec;
+	h->dir = store_machine_dir(app->store, take_rec->name);
+	if (driver_set_get(co, app->drivers, record_driver_name(take_rec), &h->driver, err) < 0) {
+		host_close(co, h);
+		return -1;
+	}
+	*ret = h;
+	return 0;
+}
+
+void host_close(struct co *co, struct host *h)
+{
+	if (!h)
+		return;
+	host_drop_ssh(co, h);
+	if (h->detected)
+		provision_host_finish(&h->system);
+	record_free(h->rec);
+	free(h->dir);
+	free(h);
+}
+
+static unsigned poll_ms(unsigned wanted)
+{
+	const char *env = getenv("MACHINE_POLL_MS"); /* so that tests need not wait */
+
+	if (env && *env) {
+		long ms = strtol(env, NULL, 10);
+		if (ms > 0 && ms < 60000)
+			return (unsigned)ms;
+	}
+	return wanted ? wanted : POLL_MS;
+}
+
+int host_report(struct co *co, struct host *h, struct machine_report *ret, struct err *err)
+{
+	_cleanup_free_ char *dir = NULL;
+	struct machine_ref ref = record_ref(h->app->store, h->rec, &dir);
+	struct machine_report r = {0};
+
+	if (driver_states(co, h->driver, &ref, 1, &r, NULL, NULL, err) < 0) {
+		machine_report_finish(&r);
+		return -1;
+	}
+	if (r.failed) {
+		err_move(err, &r.error);
+		machine_report_finish(&r);
+		return -1;
+	}
+	*ret = r;
+	return 0;
+}
+
+int report_url(const struct machine_report *r, char **ret, struct err *err)
+{
+	if (!r->url_always && r->state != STATE_RUNNING)
+		return err_set(err, ERR_NOT_RUNNING, "Host is not running");
+	if (!r->url || !*r->url)
+		return err_set(err, ERR_NOT_RUNNING, "the driver knows no engine URL");
+	*ret = xstrdup(r->url);
+	return 0;
+}
+
+int host_url(struct co *co, struct host *h, char **ret, struct err *err)
+{
+	struct machine_report r = {0};
+
+	if (host_report(co, h, &r, err) < 0)
+		return -1;
+	int rc = report_url(&r, ret, err);
+	machine_report_finish(&r);
+	return rc;
+}
+
+static int save_state(struct co *co, void *userdata, const struct json *state, struct err *err)
+{
+	struct host *h = userdata;
+
+	record_set_driver_state(h->rec, json_copy(state));
+	return record_save(h->app->store, h->rec, err);
+}
+
+static void show_progress(void *userdata, const char *message, int64_t current, int64_t total)
+{
+	struct host *h = userdata;
+
+	if (current >= 0 && total > 0)
+		log_info("(%s) %s (%lld/%lld)", h->rec->name, message, (long long)current,
+			(long long)total);
+	else
+		log_info("(%s) %s", h->rec->name, message);
+}
+
+/* Can a machine in state `now` still come to state `want` by itself? */
+static bool may_become(enum machine_state now, enum machine_state want)
+{
+	return now != STATE_ERROR || want == STATE_ERROR;
+}
+
+static int wait_state_every(
+	struct co *co, struct host *h, enum machine_state want, unsigned ms, struct err *err)
+{
+	for (;;) {
+		struct machine_report r = {0};
+		_cleanup_err_ struct err e = ERR_INIT;
+
+		if (host_report(co, h, &r, &e) == 0) {
+			enum machine_state now = r.state;
+			_cleanup_free_ char *why = xstrdup(r.message);
+			machine_report_finish(&r);
+			if (now == want)
+				return 0;
+			if (!may_become(now, want))
+				return err_set(err, ERR_INTERNAL, "the machine is in state %s%s%s",
+					machine_state_name(now), why && *why ? ": " : "",
+					why ? why : "");
+			log_debug("(%s) state %s, waiting for %s", h->rec->name,
+				machine_state_name(now), machine_state_name(want));
+		} else if (e.code == ERR_UNAVAILABLE || e.code == ERR_THROTTLED || e.retryable) {
+			log_debug("(%s) %s", h->rec->name, err_msg(&e));
+		} else {
+			return err_move(err, &e);
+		}
+		int rc = co_sleep(co, poll_ms(ms));
+		if (rc < 0)
+			return co_err(rc, err);
+	}
+}
+
+int host_wait_state(struct co *co, struct host *h, enum machine_state want, uint64_t timeout_ms,
+	struct err *err)
+{
+	struct co_deadline d;
+
+	co_deadline_begin(co, &d, timeout_ms);
+	int rc = wait_state_every(co, h, want, poll_ms(0), err);
+	co_deadline_end(co, &d);
+	if (rc < 0 && err->code == ERR_TIMEOUT)
+		return err_set(err, ERR_TIMEOUT, "the machine was not %s within %llu s",
+			machine_state_name(want), (unsigned long long)(timeout_ms / 1000));
+	return rc;
+}
+
+/* What a command over SSH needs besides: the boot id, to know a new system from the old. */
+static char *boot_id(struct co *co, struct ssh *ssh)
+{
+	_cleanup_err_ struct err e = ERR_INIT;
+	struct ssh_result r = {0};
+	char *id = NULL;
+
+	if (ssh_exec(co, ssh, "cat /proc/sys/kernel/random/boot_id", NULL, 0, &r, &e) == 0 &&
+		r.exit_status == 0)
+		id = xstrdup(buf_str(&r.out));
+	ssh_result_finish(&r);
+	return id;
+}
+
+static int wait_rebooted(struct co *co, struct host *h, const char *old_id, struct err *err)
+{
+	for (;;) {
+		host_drop_ssh(co, h);
+		if (host_wait_ssh(co, h, 0, err) < 0)
+			return -1;
+		_cleanup_free_ char *id = boot_id(co, h->ssh);
+		if (id && (!old_id || !streq(id, old_id)))
+			return 0;
+		int rc = co_sleep(co, MIN(poll_ms(1000), 1000u));
+		if (rc < 0)
+			return co_err(rc, err);
+	}
+}
+
+static int run_command(
+	struct co *co, struct host *h, const struct driver_outcome *o, struct err *err)
+{
+	struct ssh_result r = {0};
+	_cleanup_free_ char *old_id = NULL;
+	_cleanup_err_ struct err e = ERR_INIT;
+
+	if (!o->command || !*o->command)
+		return err_set(err, ERR_PROTOCOL, "driver \"%s\" asks to run an empty command (O3)",
+			driver_info(h->driver)->name);
+	if (host_wait_ssh(co, h, 60000, err) < 0)
+		return -1;
+	if (o->disconnects)
+		old_id = boot_id(co, h->ssh);
+	int rc = ssh_exec(co, h->ssh, o->command, NULL, 0, &r, &e);
+	int status = r.exit_status;
+	_cleanup_free_ char *said = xstrdup(buf_str(r.errout.len ? &r.errout : &r.out));
+	ssh_result_finish(&r);
+	if (rc < 0 && (!o->disconnects || e.code == ERR_CANCELED || e.code == ERR_TIMEOUT))
+		return err_move(err, &e);
+	if (rc == 0 && status > 0)
+		return err_set(err, ERR_INTERNAL, "\"%s\" failed with exit status %d: %s",
+			o->command, status, said);
+	return o->disconnects ? wait_rebooted(co, h, old_id, err) : 0;
+}
+
+/* 1: finished; 0: call the driver again; -1: failed */
+static int follow(struct co *co, struct host *h, const struct driver_outcome *o, struct err *err)
+{
+	if (o->status == OUTCOME_DONE)
+		return 1;
+	if (o->status == OUTCOME_RUN)
+		return run_command(co, h, o, err) < 0 ? -1 : 1;
+	if (o->message && *o->message)
+		log_debug("(%s) waiting: %s", h->rec->name, o->message);
+	if (o->wait_for != STATE_NONE)
+		return wait_state_every(co, h, o->wait_for, o->retry_after_ms, err);
+	int rc = co_sleep(co, poll_ms(o->retry_after_ms));
+	return rc < 0 ? co_err(rc, err) : 0;
+}
+
+/* A driver that crashed during create is called again with its last checkpoint. */
+static bool worth_another_try(enum driver_op op, const struct err *e, unsigned *crashes)
+{
+	if (op != DRIVER_CREATE && op != DRIVER_REMOVE)
+		return false;
+	if (e->code == ERR_CRASHED)
+		return ++*crashes < CRASHES_MAX;
+	return false;
+}
+
+int host_run(struct co *co, struct host *h, enum driver_op op, struct err *err)
+{
+	struct driver_observer obs = {h, save_state, show_progress};
+	unsigned crashes = 0;
+
+	for (;;) {
+		_cleanup_free_ char *dir = NULL;
+		_cleanup_err_ struct err e = ERR_INIT;
+		struct driver_outcome o = {0};
+		struct machine_ref ref = record_ref(h->app->store, h->rec, &dir);
+
+		if (driver_run(co, h->driver, op, &ref, &obs, &o, &e) < 0) {
+			if (!worth_another_try(op, &e, &crashes))
+				return err_move(err, &e);
+			log_warn("(%s) %s; trying again", h->rec->name, err_msg(&e));
+			int rc = co_sleep(co, poll_ms(500) << (crashes - 1));
+			if (rc < 0)
+				return co_err(rc, err);
+			continue;
+		}
+		if (o.state) {
+			record_set_driver_state(h->rec, take(o.state));
+			if (record_save(h->app->store, h->rec, err) < 0) {
+				driver_outcome_finish(&o);
+				return -1;
+			}
+		}
+		int rc = follow(co, h, &o, err);
+		driver_outcome_finish(&o);
+		if (rc != 0)
+			return rc < 0 ? -1 : 0;
+	}
+}

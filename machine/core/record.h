@@ -31,6 +31,9 @@ static inline void record_freep(struct record **r)
  * unknown machine (store_not_found). */
 int record_load(struct store *s, const char *name, struct record **ret, struct err *err);
 
+/* HostOptions with every member, in the original's order, at its default; the caller edits it. */
+struct json *record_default_host_options(const struct store *s, const char *name);
+
 /* A new machine's record in memory. host_options is taken; id: 32 hex digits. */
 struct record *record_new(const char *name, const char *driver_name, struct json *take_driver_state,
 	struct json *take_host_options, const char *id);

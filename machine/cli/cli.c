@@ -1,0 +1,273 @@
+/* From argv to a running command: global flags, the store, the loop, signals, the one place where
+ * errors are printed. */
+#include "cli.h"
+
+#include "buf.h"
+#include "config.h"
+#include "log.h"
+#include "mem.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+const struct cli_flag cli_globals[] = {
+	FLAG_B("debug", "D", NULL, "Enable debug mode"),
+	FLAG_S("storage-path", "s", "", "MACHINE_STORAGE_PATH", "Configures storage path"),
+	FLAG_S("tls-ca-cert", NULL, "", "MACHINE_TLS_CA_CERT", "CA to verify remotes against"),
+	FLAG_S("tls-ca-key", NULL, "", "MACHINE_TLS_CA_KEY",
+		"Private key to generate certificates"),
+	FLAG_S("tls-client-cert", NULL, "", "MACHINE_TLS_CLIENT_CERT",
+		"Client cert to use for TLS"),
+	FLAG_S("tls-client-key", NULL, "", "MACHINE_TLS_CLIENT_KEY",
+		"Private key used in client TLS auth"),
+	FLAG_S("github-api-token", NULL, "", "MACHINE_GITHUB_API_TOKEN",
+		"Token to use for requests to the Github API"),
+	FLAG_B("native-ssh", NULL, "MACHINE_NATIVE_SSH", "Use the built-in SSH implementation"),
+	FLAG_S("bugsnag-api-token", NULL, "", "MACHINE_BUGSNAG_API_TOKEN",
+		"Accepted for compatibility; nothing is ever reported"),
+	FLAG_B("version", "v", NULL, "print the version"),
+};
+const size_t cli_n_globals = ARRAY_SIZE(cli_globals) - 1; /* help shows version by itself */
+
+const struct command *const cli_commands[] = {&cmd_active, &cmd_config, &cmd_create, &cmd_driver,
+	&cmd_env, &cmd_inspect, &cmd_ip, &cmd_kill, &cmd_ls, &cmd_provision, &cmd_regenerate_certs,
+	&cmd_restart, &cmd_rm, &cmd_ssh, &cmd_start, &cmd_status, &cmd_stop, &cmd_url, &cmd_version,
+	&cmd_help, NULL};
+
+const struct command *cli_find_command(const char *name)
+{
+	for (size_t i = 0; cli_commands[i]; i++) {
+		const struct command *c = cli_commands[i];
+		if (streq(c->name, name) || (c->alias && streq(c->alias, name)))
+			return c;
+	}
+	return NULL;
+}
+
+/* Talk goes to stdout for the commands whose progress programs read there, to stderr for those
+ * whose stdout is a result. */
+static void command_sink(void *userdata, enum log_level level, const char *line)
+{
+	const struct cli *cli = userdata;
+	FILE *out = level == LOG_LEVEL_DEBUG || level == LOG_LEVEL_ERROR || !cli->cmd ||
+				    cli->cmd->talk == TALK_STDERR
+			    ? stderr
+			    : stdout;
+
+	fprintf(out, "%s\n", line);
+	fflush(out);
+}
+
+/* The words of ssh belong to somebody else. */
+static bool debug_wanted(const struct strv *argv)
+{
+	for (size_t i = 1; i < argv->n; i++) {
+		const char *a = argv->items[i];
+		if (streq(a, "ssh"))
+			return false;
+		if (streq(a, "-D") || streq(a, "--debug") || streq(a, "-debug"))
+			return true;
+	}
+	return false;
+}
+
+static int set_debug(const struct cli *cli, struct err *err)
+{
+	const char *env = getenv("MACHINE_DEBUG");
+	bool on = debug_wanted(&cli->argv);
+
+	if (env && *env && !go_parse_bool(env, &on))
+		return err_set(err, ERR_USER,
+			"Error parsing boolean value from MACHINE_DEBUG: strconv.ParseBool: "
+			"parsing \"%s\": invalid syntax",
+			env);
+	log_set_debug(on);
+	return 0;
+}
+
+static int open_store(struct cli *cli, struct err *err)
+{
+	const char *path = parsed_str(&cli->globals, "storage-path");
+	const char *home = getenv("HOME");
+	_cleanup_free_ char *dflt = NULL;
+
+	if (!*path) {
+		if (!home || !*home)
+			return err_set(err, ERR_USER,
+				"HOME is not set: name the store with --storage-path or "
+				"MACHINE_STORAGE_PATH");
+		path = dflt = xasprintf("%s/.docker/machine", home);
+	}
+	return store_open(path, &cli->app.store, err);
+}
+
+static int parse_command(struct co *co, struct cli *cli, const struct strv *rest, struct err *err)
+{
+	const struct command *c = cli->cmd;
+
+	if (c->prepare)
+		return c->prepare(co, cli, rest, err);
+	if (c->raw) {
+		strv_extend(&cli->args.args, rest);
+		if (rest->n && (streq(rest->items[0], "-h") || streq(rest->items[0], "--help") ||
+				       streq(rest->items[0], "-help")))
+			cli->args.help = true;
+		return 0;
+	}
+	if (flags_parse(c->flags, c->n_flags, rest, true, &cli->args, err) < 0) {
+		puts("Incorrect Usage.\n");
+		help_command(c, c->flags, c->n_flags, stdout);
+		return -1;
+	}
+	return 0;
+}
+
+struct job {
+	struct cli *cli;
+	struct strv rest;
+	int rc;
+	struct err err;
+};
+
+static void run_command(struct co *co, void *arg)
+{
+	struct job *j = arg;
+	struct cli *cli = j->cli;
+
+	cli->app.drivers = driver_set_new();
+	j->rc = parse_command(co, cli, &j->rest, &j->err);
+	if (j->rc == 0 && cli->args.help)
+		help_command(cli->cmd, cli->args.n ? cli->args.flags : cli->cmd->flags,
+			cli->args.n ? cli->args.n : cli->cmd->n_flags, stdout);
+	else if (j->rc == 0)
+		j->rc = cli->cmd->run(co, cli, &j->err);
+	driver_set_close(co, cli->app.drivers);
+}
+
+struct interrupt {
+	uv_signal_t sig;
+	struct loop *loop;
+	bool again;
+};
+
+/* The first Ctrl-C cancels; the second quits at once. */
+static void on_interrupt(uv_signal_t *sig, int signum)
+{
+	struct interrupt *in = sig->data;
+
+	if (in->again)
+		_exit(128 + signum);
+	in->again = true;
+	fputs("Interrupted: ending what is under way (again to quit at once)\n", stderr);
+	loop_cancel_all(in->loop);
+}
+
+static void watch_signals(struct loop *loop, struct interrupt in[2])
+{
+	static const int signums[] = {SIGINT, SIGTERM};
+
+	for (size_t i = 0; i < 2; i++) {
+		in[i].loop = loop;
+		in[i].sig.data = &in[i];
+		uv_signal_init(loop_uv(loop), &in[i].sig);
+		uv_signal_start(&in[i].sig, on_interrupt, signums[i]);
+		uv_unref((uv_handle_t *)&in[i].sig);
+	}
+}
+
+static int run_on_loop(struct cli *cli, struct job *j, struct err *err)
+{
+	struct interrupt in[2] = {0};
+
+	if (loop_new(&cli->app.loop, err) < 0)
+		return -1;
+	watch_signals(cli->app.loop, in);
+	co_spawn(cli->app.loop, cli->cmd->name, run_command, j);
+	loop_run(cli->app.loop);
+	for (size_t i = 0; i < 2; i++)
+		uv_close((uv_handle_t *)&in[i].sig, NULL);
+	loop_free(cli->app.loop);
+	if (j->rc < 0)
+		err_move(err, &j->err);
+	return j->rc;
+}
+
+static int dispatch(struct cli *cli, struct err *err)
+{
+	struct job j = {.cli = cli};
+	const struct strv *words = &cli->globals.args;
+
+	if (cli->globals.help || (!words->n && !parsed_bool(&cli->globals, "version"))) {
+		help_app(cli, stdout);
+		return 0;
+	}
+	if (parsed_bool(&cli->globals, "version")) {
+		printf("%s version %s\n", cli->prog, MACHINE_VERSION_TEXT);
+		return 0;
+	}
+	const char *name = words->items[0];
+	cli->cmd = cli_find_command(name);
+	if (!cli->cmd)
+		return err_set(err, ERR_USER, "%s: '%s' is not a %s command. See '%s --help'.",
+			cli->prog, name, cli->prog, cli->arg0);
+	if (open_store(cli, err) < 0)
+		return -1;
+	cli->app.native_ssh = parsed_bool(&cli->globals, "native-ssh");
+	for (size_t i = 1; i < words->n; i++)
+		strv_add(&j.rest, words->items[i]);
+	int rc = run_on_loop(cli, &j, err);
+	strv_finish(&j.rest);
+	return rc;
+}
+
+static void print_error(const struct err *err)
+{
+	fflush(stdout);
+	fprintf(stderr, "%s\n", err_msg(err));
+}
+
+static int exit_status(const struct err *err)
+{
+	return create_failed_precheck(err) ? 3 : 1;
+}
+
+int cli_main(int argc, char **argv)
+{
+	_cleanup_err_ struct err err = ERR_INIT;
+	struct cli cli = {0};
+	_cleanup_strv_ struct strv words = STRV_INIT;
+	int rc;
+
+	for (int i = 0; i < argc; i++)
+		strv_add(&cli.argv, argv[i]);
+	for (int i = 1; i < argc; i++)
+		strv_add(&words, argv[i]);
+	cli.arg0 = argc ? argv[0] : "docker-machine";
+	const char *slash = strrchr(cli.arg0, '/');
+	cli.prog = slash ? slash + 1 : cli.arg0;
+	log_set_sink(command_sink, &cli);
+	rc = set_debug(&cli, &err);
+	if (rc == 0) {
+		rc = flags_parse(
+			cli_globals, ARRAY_SIZE(cli_globals), &words, false, &cli.globals, &err);
+		if (rc < 0) {
+			puts("Incorrect Usage.\n");
+			help_app(&cli, stdout);
+		}
+	}
+	if (rc == 0)
+		rc = dispatch(&cli, &err);
+	if (rc == 0 && (fflush(stdout) != 0 || ferror(stdout)))
+		rc = err_errno(&err, errno ? errno : EIO, "write to standard output");
+	if (rc < 0) {
+		cli.status = exit_status(&err);
+		print_error(&err);
+	}
+	parsed_finish(&cli.args);
+	parsed_finish(&cli.globals);
+	store_free(cli.app.store);
+	strv_finish(&cli.argv);
+	return cli.status;
+}

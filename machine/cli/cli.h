@@ -1,0 +1,94 @@
+/*
+ * The command line: a table of commands; each parses its flags, runs on a coroutine of the one
+ * loop, and reports failure as an error that main prints once.
+ */
+#pragma once
+
+#include "actions.h"
+#include "app.h"
+#include "create.h"
+#include "flags.h"
+
+#include <stdio.h>
+
+struct cli {
+	struct strv argv;
+	const char *arg0; /* as typed */
+	const char *prog; /* its base name */
+	struct parsed globals;
+	struct app app;
+	const struct command *cmd;
+	struct parsed args; /* of the command */
+	int status;         /* exit status if run succeeds */
+};
+
+/* How a command treats the streams: see cmd.c, command_sink. */
+enum talk { TALK_STDOUT, TALK_STDERR };
+
+struct command {
+	const char *name;
+	const char *alias;
+	const char *args; /* usage: "[arg...]" */
+	const char *summary;
+	const char *description;
+	const struct cli_flag *flags;
+	size_t n_flags;
+	enum talk talk;
+	bool raw; /* no flag parsing: ssh */
+	/* Parses by itself (create, driver); cli->args is then empty and rest holds the words.
+	 * NULL: the shared way. */
+	int (*prepare)(struct co *co, struct cli *cli, const struct strv *rest, struct err *err);
+	int (*run)(struct co *co, struct cli *cli, struct err *err);
+	bool hidden;
+};
+
+extern const struct command *const cli_commands[]; /* ends with NULL, in the order of help */
+const struct command *cli_find_command(const char *name);
+
+int cli_main(int argc, char **argv);
+
+/* help.c */
+void help_app(const struct cli *cli, FILE *out);
+void help_command(const struct command *cmd, const struct cli_flag *flags, size_t n, FILE *out);
+extern const struct cli_flag cli_globals[];
+extern const size_t cli_n_globals;
+
+/* Names to work on: the arguments, else "default" if it exists, else the error that says so. */
+int cli_names(struct cli *cli, struct strv *ret, struct err *err);
+/* The one machine of a query command. */
+int cli_one_name(struct cli *cli, const char **ret, struct err *err);
+/* Loads a record and opens its host, for commands about one machine. */
+int cli_open_host(
+	struct co *co, struct cli *cli, const char *name, struct host **ret, struct err *err);
+/* Runs an action on many machines at once; every failure is reported; -1 if there was any. */
+int cli_each(struct co *co, struct cli *cli, const struct strv *names, action_fn fn, bool change,
+	struct err *err);
+/* Prints a question, reads one line. ERR_USER at end of input. true: starts with y or Y. */
+int cli_ask(const char *question, char **ret_answer, struct err *err);
+/* The usage error of a command: prints help on stdout first. */
+int cli_usage(struct cli *cli, struct err *err, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+extern const struct command cmd_active, cmd_config, cmd_create, cmd_driver, cmd_env, cmd_inspect,
+	cmd_ip, cmd_kill, cmd_ls, cmd_provision, cmd_regenerate_certs, cmd_restart, cmd_rm, cmd_ssh,
+	cmd_start, cmd_status, cmd_stop, cmd_url, cmd_version, cmd_help;
+
+/* Shorthands for flag tables. */
+#define FLAG_S(n, a, d, e, u)                                                                 \
+	{                                                                                     \
+		.spec = {.name = n, .type = FLAG_STRING, .def_str = d, .env = e, .usage = u}, \
+		.alias = a                                                                    \
+	}
+#define FLAG_I(n, a, d, e, u)                                                              \
+	{                                                                                  \
+		.spec = {.name = n, .type = FLAG_INT, .def_int = d, .env = e, .usage = u}, \
+		.alias = a                                                                 \
+	}
+#define FLAG_B(n, a, e, u)                                                               \
+	{                                                                                \
+		.spec = {.name = n, .type = FLAG_BOOL, .env = e, .usage = u}, .alias = a \
+	}
+#define FLAG_L(n, a, e, u)                                                               \
+	{                                                                                \
+		.spec = {.name = n, .type = FLAG_LIST, .env = e, .usage = u}, .alias = a \
+	}

@@ -1,0 +1,124 @@
+/* start, stop, restart, kill, provision, regenerate-certs, ip: one action, many machines. */
+#include "cli.h"
+
+#include "log.h"
+#include "mem.h"
+
+#include <ctype.h>
+
+static int over_names(struct co *co, struct cli *cli, action_fn fn, struct err *err)
+{
+	_cleanup_strv_ struct strv names = STRV_INIT;
+
+	if (cli_names(cli, &names, err) < 0)
+		return -1;
+	return cli_each(co, cli, &names, fn, true, err);
+}
+
+/* The address may have changed, and nothing in this shell knows. */
+static int with_advice(struct co *co, struct cli *cli, action_fn fn, struct err *err)
+{
+	if (over_names(co, cli, fn, err) < 0)
+		return -1;
+	log_info("%s machines may have new IP addresses. You may need to re-run the "
+		 "`docker-machine env` command.",
+		cli->cmd == &cmd_start ? "Started" : "Restarted");
+	return 0;
+}
+
+static int run_start(struct co *co, struct cli *cli, struct err *err)
+{
+	return with_advice(co, cli, action_start, err);
+}
+
+static int run_restart(struct co *co, struct cli *cli, struct err *err)
+{
+	return with_advice(co, cli, action_restart, err);
+}
+
+static int run_stop(struct co *co, struct cli *cli, struct err *err)
+{
+	return over_names(co, cli, action_stop, err);
+}
+
+static int run_kill(struct co *co, struct cli *cli, struct err *err)
+{
+	return over_names(co, cli, action_kill, err);
+}
+
+static int run_provision(struct co *co, struct cli *cli, struct err *err)
+{
+	return over_names(co, cli, action_provision, err);
+}
+
+static const struct cli_flag regenerate_flags[] = {
+	FLAG_B("force", "f", NULL, "Force rebuild and do not prompt"),
+	FLAG_B("client-certs", NULL, NULL,
+		"Also regenerate client certificates and CA (the CA only if it has expired)."),
+};
+
+static int renew_client_certs(
+	struct co *co, struct cli *cli, const struct strv *names, struct err *err)
+{
+	log_info("Regenerating local certificates");
+	for (size_t i = 0; i < names->n; i++) {
+		struct record *rec;
+		if (record_load(cli->app.store, names->items[i], &rec, err) < 0)
+			return -1;
+		int rc = create_certs(co, &cli->app,
+			json_path(rec->doc, "HostOptions", "AuthOptions", NULL), i == 0, err);
+		record_free(rec);
+		if (rc < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int run_regenerate(struct co *co, struct cli *cli, struct err *err)
+{
+	_cleanup_strv_ struct strv names = STRV_INIT;
+	_cleanup_free_ char *answer = NULL;
+
+	if (cli_names(cli, &names, err) < 0)
+		return -1;
+	if (!parsed_bool(&cli->args, "force")) {
+		if (cli_ask("Regenerate TLS machine certs?  Warning: this is irreversible. (y/n): ",
+			    &answer, err) < 0)
+			return -1;
+		if (!*answer)
+			return err_set(err, ERR_USER, "unexpected newline");
+		if (tolower((unsigned char)*answer) != 'y')
+			return 0;
+	}
+	log_info("Regenerating TLS certificates");
+	if (parsed_bool(&cli->args, "client-certs") && renew_client_certs(co, cli, &names, err) < 0)
+		return -1;
+	return cli_each(co, cli, &names, action_regenerate_certs, true, err);
+}
+
+#define ACTION(id, n, s, fn)                                                 \
+	const struct command cmd_##id = {                                    \
+		.name = n,                                                   \
+		.args = "[arg...]",                                          \
+		.summary = s,                                                \
+		.description = "Argument(s) are one or more machine names.", \
+		.talk = TALK_STDOUT,                                         \
+		.run = fn,                                                   \
+	}
+
+ACTION(start, "start", "Start a machine", run_start);
+ACTION(stop, "stop", "Stop a machine", run_stop);
+ACTION(restart, "restart", "Restart a machine", run_restart);
+ACTION(kill, "kill", "Kill a machine", run_kill);
+ACTION(provision, "provision", "Re-provision existing machines", run_provision);
+
+const struct command cmd_regenerate_certs = {
+	.name = "regenerate-certs",
+	.args = "[arg...]",
+	.summary = "Regenerate TLS Certificates for a machine",
+	.description = "Argument(s) are one or more machine names.",
+	.flags = regenerate_flags,
+	.n_flags = ARRAY_SIZE(regenerate_flags),
+	.talk = TALK_STDOUT,
+	.run = run_regenerate,
+};

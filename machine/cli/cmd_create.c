@@ -1,0 +1,297 @@
+/* create: the driver is found first, because its flags belong to the command line. */
+#include "cli.h"
+
+#include "buf.h"
+#include "log.h"
+#include "mem.h"
+
+#include <string.h>
+
+#define DEFAULT_DRIVER "virtualbox"
+#define INSTALL_URL "https://get.docker.com"
+
+static const struct cli_flag shared_flags[] = {
+	FLAG_S("driver", "d", DEFAULT_DRIVER, "MACHINE_DRIVER", "Driver to create machine with."),
+	FLAG_S("engine-install-url", NULL, INSTALL_URL, "MACHINE_DOCKER_INSTALL_URL",
+		"Custom URL to use for engine installation; file:PATH runs a local script, none "
+		"skips"),
+	FLAG_L("engine-opt", NULL, NULL,
+		"Specify arbitrary flags to include with the created engine in the form "
+		"flag=value"),
+	FLAG_L("engine-insecure-registry", NULL, NULL,
+		"Specify insecure registries to allow with the created engine"),
+	FLAG_L("engine-registry-mirror", NULL, "ENGINE_REGISTRY_MIRROR",
+		"Specify registry mirrors to use"),
+	FLAG_L("engine-label", NULL, NULL, "Specify labels for the created engine"),
+	FLAG_S("engine-storage-driver", NULL, "", NULL,
+		"Specify a storage driver to use with the engine"),
+	FLAG_L("engine-env", NULL, NULL, "Specify environment variables to set in the engine"),
+	FLAG_B("swarm", NULL, NULL, "Configure Machine to join a Swarm cluster"),
+	FLAG_S("swarm-image", NULL, "swarm:latest", "MACHINE_SWARM_IMAGE",
+		"Specify Docker image to use for Swarm"),
+	FLAG_B("swarm-master", NULL, NULL, "Configure Machine to be a Swarm master"),
+	FLAG_S("swarm-discovery", NULL, "", NULL, "Discovery service to use with Swarm"),
+	FLAG_S("swarm-strategy", NULL, "spread", NULL,
+		"Define a default scheduling strategy for Swarm"),
+	FLAG_L("swarm-opt", NULL, NULL, "Define arbitrary flags for Swarm master"),
+	FLAG_L("swarm-join-opt", NULL, NULL, "Define arbitrary flags for Swarm join"),
+	FLAG_S("swarm-host", NULL, "tcp://0.0.0.0:3376", NULL,
+		"ip/socket to listen on for Swarm master"),
+	FLAG_S("swarm-addr", NULL, "", NULL,
+		"addr to advertise for Swarm (default: detect and use the machine IP)"),
+	FLAG_B("swarm-experimental", NULL, NULL, "Enable Swarm experimental features"),
+	FLAG_L("tls-san", NULL, NULL, "Support extra SANs for TLS certs"),
+	FLAG_S("resume", NULL, "", NULL,
+		"Continue the creation of the named machine where it ended"),
+};
+
+static struct cli_flag *all_flags; /* shared and driver's, for the run of the program */
+
+/* As the original looks for it: anywhere in argv. */
+static const char *driver_of(const struct strv *argv, char **store)
+{
+	static const char *const forms[] = {"-d", "--driver", "-driver", "--d"};
+	const char *env = getenv("MACHINE_DRIVER");
+
+	for (size_t i = 0; i < argv->n; i++) {
+		for (size_t k = 0; k < ARRAY_SIZE(forms); k++) {
+			const char *a = argv->items[i];
+			size_t len = strlen(forms[k]);
+			if (streq(a, forms[k]) && i + 1 < argv->n)
+				return argv->items[i + 1];
+			if (strncmp(a, forms[k], len) == 0 && a[len] == '=')
+				return *store = xstrdup(a + len + 1);
+		}
+	}
+	return env && *env ? env : DEFAULT_DRIVER;
+}
+
+static bool wants_resume(const struct strv *rest)
+{
+	strv_foreach (a, rest) {
+		const char *name = a + (*a == '-') + (a[0] == '-' && a[1] == '-');
+		if (name != a && (streq(name, "resume") || strncmp(name, "resume=", 7) == 0))
+			return true;
+	}
+	return false;
+}
+
+static int by_help_line(const void *a, const void *b)
+{
+	const struct cli_flag *x = a, *y = b;
+
+	return strcmp(x->spec.name, y->spec.name);
+}
+
+static int check_clash(const struct driver_info *info, struct err *err)
+{
+	for (size_t i = 0; i < info->flags.n; i++)
+		for (size_t k = 0; k < ARRAY_SIZE(shared_flags); k++)
+			if (streq(info->flags.items[i].name, shared_flags[k].spec.name))
+				return err_set(err, ERR_PROTOCOL,
+					"driver \"%s\" declares the flag --%s, which is create's "
+					"own (G1)",
+					info->name, shared_flags[k].spec.name);
+	return 0;
+}
+
+static int prepare_create(struct co *co, struct cli *cli, const struct strv *rest, struct err *err)
+{
+	_cleanup_free_ char *from_argv = NULL;
+	size_t n = ARRAY_SIZE(shared_flags), extra = 0;
+	struct driver *d = NULL;
+
+	if (!wants_resume(rest)) {
+		const char *name = driver_of(&cli->argv, &from_argv);
+		if (driver_set_get(co, cli->app.drivers, name, &d, err) < 0 ||
+			check_clash(driver_info(d), err) < 0)
+			return -1;
+		extra = driver_info(d)->flags.n;
+	}
+	all_flags = xcalloc(n + extra, sizeof(*all_flags));
+	memcpy(all_flags, shared_flags, sizeof(shared_flags));
+	for (size_t i = 0; i < extra; i++)
+		all_flags[n + i].spec = driver_info(d)->flags.items[i];
+	qsort(all_flags, n + extra, sizeof(*all_flags), by_help_line);
+	if (flags_parse(all_flags, n + extra, rest, true, &cli->args, err) < 0) {
+		puts("Incorrect Usage.\n");
+		help_command(cli->cmd, all_flags, n + extra, stdout);
+		return -1;
+	}
+	return 0;
+}
+
+static void set_list(struct json *obj, const char *key, const struct cli *cli, const char *flag)
+{
+	json_set(obj, key, json_copy(parsed_value(&cli->args, flag)));
+}
+
+static void set_text(struct json *obj, const char *key, const struct cli *cli, const char *flag)
+{
+	json_set_str(obj, key, parsed_str(&cli->args, flag));
+}
+
+static void set_bool(struct json *obj, const char *key, const struct cli *cli, const char *flag)
+{
+	json_set(obj, key, json_bool(parsed_bool(&cli->args, flag)));
+}
+
+static void set_tls_path(
+	struct json *auth, const char *key, const struct cli *cli, const char *flag)
+{
+	const char *path = parsed_str(&cli->globals, flag);
+
+	if (*path)
+		json_set_str(auth, key, path);
+}
+
+static struct json *host_options(const struct cli *cli, const char *name)
+{
+	struct json *o = record_default_host_options(cli->app.store, name);
+	struct json *engine = json_get(o, "EngineOptions"), *swarm = json_get(o, "SwarmOptions");
+	struct json *auth = json_get(o, "AuthOptions");
+
+	set_list(engine, "ArbitraryFlags", cli, "engine-opt");
+	set_list(engine, "Env", cli, "engine-env");
+	set_list(engine, "InsecureRegistry", cli, "engine-insecure-registry");
+	set_list(engine, "Labels", cli, "engine-label");
+	set_list(engine, "RegistryMirror", cli, "engine-registry-mirror");
+	set_text(engine, "StorageDriver", cli, "engine-storage-driver");
+	set_text(engine, "InstallURL", cli, "engine-install-url");
+	set_text(swarm, "Address", cli, "swarm-addr");
+	set_text(swarm, "Discovery", cli, "swarm-discovery");
+	set_text(swarm, "Host", cli, "swarm-host");
+	set_text(swarm, "Image", cli, "swarm-image");
+	set_text(swarm, "Strategy", cli, "swarm-strategy");
+	set_list(swarm, "ArbitraryFlags", cli, "swarm-opt");
+	set_list(swarm, "ArbitraryJoinFlags", cli, "swarm-join-opt");
+	set_bool(swarm, "IsExperimental", cli, "swarm-experimental");
+	set_tls_path(auth, "CaCertPath", cli, "tls-ca-cert");
+	set_tls_path(auth, "CaPrivateKeyPath", cli, "tls-ca-key");
+	set_tls_path(auth, "ClientCertPath", cli, "tls-client-cert");
+	set_tls_path(auth, "ClientKeyPath", cli, "tls-client-key");
+	set_list(auth, "ServerCertSANs", cli, "tls-san");
+	return o;
+}
+
+static struct json *driver_flags(const struct cli *cli)
+{
+	struct json *values = json_object();
+
+	for (size_t i = 0; i < cli->args.n; i++)
+		json_set(values, cli->args.flags[i].spec.name, json_copy(cli->args.values[i]));
+	return values;
+}
+
+static int check_swarm(const struct cli *cli, struct err *err)
+{
+	const char *discovery = parsed_str(&cli->args, "swarm-discovery");
+
+	if (*discovery && !strstr(discovery, "://"))
+		return err_set(err, ERR_USER,
+			"Error parsing swarm discovery: Swarm Discovery URL was in the wrong "
+			"format: %s",
+			discovery);
+	if (parsed_bool(&cli->args, "swarm") || parsed_bool(&cli->args, "swarm-master"))
+		return err_set(err, ERR_NOT_SUPPORTED,
+			"Classic Swarm is gone: its image and its discovery service no longer "
+			"exist. Create the machines "
+			"without --swarm and use swarm mode: docker swarm init on the first, "
+			"docker swarm join on the others.");
+	return 0;
+}
+
+static int check_required(const struct cli *cli, struct err *err)
+{
+	for (size_t i = 0; i < cli->args.n; i++) {
+		const struct flagspec *s = &cli->args.flags[i].spec;
+		const struct json *v = cli->args.values[i];
+		bool empty = json_is(v, JSON_STRING) ? !v->n : json_is(v, JSON_ARRAY) && !v->n;
+		if (s->required && empty && !cli->args.given[i])
+			return err_set(err, ERR_USER,
+				"Error setting machine configuration from flags provided: --%s is "
+				"required%s%s%s",
+				s->name, s->env ? " (or the variable " : "", s->env ? s->env : "",
+				s->env ? ")" : "");
+	}
+	return 0;
+}
+
+static int check_name(const struct cli *cli, struct err *err)
+{
+	const struct strv *args = &cli->args.args;
+
+	if (args->n > 1) {
+		_cleanup_strv_ struct strv extra = STRV_INIT;
+		for (size_t i = 1; i < args->n; i++)
+			strv_add(&extra, args->items[i]);
+		_cleanup_free_ char *all = strv_join(&extra, " ");
+		return err_set(
+			err, ERR_USER, "Invalid command line. Found extra arguments [%s]", all);
+	}
+	if (!args->n) {
+		help_command(cli->cmd, cli->args.flags, cli->args.n, stdout);
+		return err_set(err, ERR_USER, "Error: No machine name specified");
+	}
+	if (!machine_name_valid(args->items[0]))
+		return err_set(err, ERR_USER,
+			"Error creating machine: Invalid hostname specified. Allowed hostname "
+			"chars are: 0-9a-zA-Z . -");
+	return 0;
+}
+
+static int create_new(struct co *co, struct cli *cli, struct err *err)
+{
+	const char *name = cli->args.args.n ? cli->args.args.items[0] : NULL;
+	const char *driver = parsed_str(&cli->args, "driver");
+
+	if (check_name(cli, err) < 0 || check_swarm(cli, err) < 0)
+		return -1;
+	if (store_exists(cli->app.store, name))
+		return err_set(err, ERR_EXISTS, "Docker machine \"%s\" already exists", name);
+	if (check_required(cli, err) < 0)
+		return -1;
+	_cleanup_json_ struct json *values = driver_flags(cli);
+	if (create_machine(co, &cli->app, name, driver, values, host_options(cli, name), err) < 0)
+		return -1;
+	log_info("To see how to connect your Docker Client to the Docker Engine running on this "
+		 "virtual "
+		 "machine, run: %s env %s",
+		cli->arg0, name);
+	return 0;
+}
+
+static int run_create(struct co *co, struct cli *cli, struct err *err)
+{
+	const char *resume = parsed_str(&cli->args, "resume");
+	int rc;
+
+	if (*resume) {
+		if (cli->args.args.n)
+			rc = err_set(
+				err, ERR_USER, "Error: --resume NAME takes no further arguments");
+		else
+			rc = create_resume(co, &cli->app, resume, err);
+		if (rc == 0)
+			log_info("To see how to connect your Docker Client to the Docker Engine "
+				 "running on "
+				 "this virtual machine, run: %s env %s",
+				cli->arg0, resume);
+	} else {
+		rc = create_new(co, cli, err);
+	}
+	return rc;
+}
+
+const struct command cmd_create = {
+	.name = "create",
+	.args = "[arg...]",
+	.summary = "Create a machine",
+	.description = "Run 'docker-machine create --driver name --help' to include the create "
+		       "flags for that driver in the help text.",
+	.flags = shared_flags,
+	.n_flags = ARRAY_SIZE(shared_flags),
+	.talk = TALK_STDOUT,
+	.prepare = prepare_create,
+	.run = run_create,
+};

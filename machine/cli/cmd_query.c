@@ -1,0 +1,190 @@
+/* ip, url, status, inspect, version, active: one answer on standard output. */
+#include "cli.h"
+
+#include "buf.h"
+#include "config.h"
+#include "log.h"
+#include "mem.h"
+
+#include <string.h>
+
+struct addresses {
+	struct cli *cli;
+	const struct strv *names;
+	char **ips;
+	struct err *errs;
+};
+
+static int ip_of(struct co *co, struct host *h, char **ret, struct err *err)
+{
+	struct machine_report r = {0};
+
+	if (host_report(co, h, &r, err) < 0)
+		return err_wrap(err, "Error getting IP address");
+	*ret = xstrdup(r.ip);
+	machine_report_finish(&r);
+	return 0;
+}
+
+static void ip_one(struct co *co, size_t i, void *arg)
+{
+	struct addresses *a = arg;
+	struct host *h;
+
+	if (cli_open_host(co, a->cli, a->names->items[i], &h, &a->errs[i]) < 0)
+		return;
+	ip_of(co, h, &a->ips[i], &a->errs[i]);
+	host_close(co, h);
+}
+
+static int run_ip(struct co *co, struct cli *cli, struct err *err)
+{
+	_cleanup_strv_ struct strv names = STRV_INIT;
+	_cleanup_buf_ struct buf failed = BUF_INIT;
+
+	if (cli_names(cli, &names, err) < 0)
+		return -1;
+	struct addresses a = {cli, &names, xcalloc(names.n, sizeof(char *)),
+		xcalloc(names.n, sizeof(struct err))};
+	int r = co_each(co, names.n, 0, ip_one, &a);
+	for (size_t i = 0; i < names.n; i++) {
+		if (a.ips[i])
+			puts(a.ips[i]);
+		else if (a.errs[i].code != ERR_NONE)
+			buf_addf(&failed, "%s%s", failed.len ? "\n" : "", err_msg(&a.errs[i]));
+		free(a.ips[i]);
+		err_finish(&a.errs[i]);
+	}
+	free(a.ips);
+	free(a.errs);
+	if (r < 0)
+		return co_err(r, err);
+	return failed.len ? err_set(err, ERR_USER, "%s", buf_str(&failed)) : 0;
+}
+
+const struct command cmd_ip = {
+	.name = "ip",
+	.args = "[arg...]",
+	.summary = "Get the IP address of a machine",
+	.description = "Argument(s) are one or more machine names.",
+	.talk = TALK_STDERR,
+	.run = run_ip,
+};
+
+static int with_one(struct co *co, struct cli *cli,
+	int (*fn)(struct co *co, struct host *h, struct err *err), struct err *err)
+{
+	const char *name;
+	struct host *h;
+
+	if (cli_one_name(cli, &name, err) < 0 || cli_open_host(co, cli, name, &h, err) < 0)
+		return -1;
+	int rc = fn(co, h, err);
+	host_close(co, h);
+	return rc;
+}
+
+static int print_url(struct co *co, struct host *h, struct err *err)
+{
+	_cleanup_free_ char *url = NULL;
+
+	if (host_url(co, h, &url, err) < 0)
+		return -1;
+	puts(url);
+	return 0;
+}
+
+static int run_url(struct co *co, struct cli *cli, struct err *err)
+{
+	return with_one(co, cli, print_url, err);
+}
+
+const struct command cmd_url = {
+	.name = "url",
+	.args = "[arg...]",
+	.summary = "Get the URL of a machine",
+	.description = "Argument is a machine name.",
+	.talk = TALK_STDERR,
+	.run = run_url,
+};
+
+static int print_status(struct co *co, struct host *h, struct err *err)
+{
+	struct machine_report r = {0};
+
+	if (host_report(co, h, &r, err) < 0)
+		return err_wrap(err, "error getting state for host %s", h->rec->name);
+	puts(machine_state_name(r.state));
+	if (r.message && *r.message)
+		log_warn("%s: %s", h->rec->name, r.message);
+	machine_report_finish(&r);
+	return 0;
+}
+
+static int run_status(struct co *co, struct cli *cli, struct err *err)
+{
+	return with_one(co, cli, print_status, err);
+}
+
+const struct command cmd_status = {
+	.name = "status",
+	.args = "[arg...]",
+	.summary = "Get the status of a machine",
+	.description = "Argument is a machine name.",
+	.talk = TALK_STDERR,
+	.run = run_status,
+};
+
+static int run_inspect(struct co *co, struct cli *cli, struct err *err)
+{
+	_cleanup_record_ struct record *rec = NULL;
+	_cleanup_free_ char *text = NULL;
+	const char *name;
+
+	if (cli->args.args.n > 1)
+		return cli_usage(cli, err, "Error: Expected one machine name as an argument");
+	if (cli_one_name(cli, &name, err) < 0 || record_load(cli->app.store, name, &rec, err) < 0)
+		return -1;
+	text = json_to_string(rec->doc, JSON_STORE);
+	puts(text);
+	return 0;
+}
+
+const struct command cmd_inspect = {
+	.name = "inspect",
+	.args = "[arg...]",
+	.summary = "Inspect information about a machine",
+	.description = "Argument is a machine name.",
+	.talk = TALK_STDERR,
+	.run = run_inspect,
+};
+
+static int print_engine_version(struct co *co, struct host *h, struct err *err)
+{
+	_cleanup_free_ char *url = NULL, *version = NULL;
+	struct engine_tls tls = host_tls(h);
+
+	if (host_url(co, h, &url, err) < 0)
+		return -1;
+	if (engine_version(co, url, &tls, 30000, &version, err) < 0)
+		return err_wrap(err, "Unable to query docker version");
+	puts(version);
+	return 0;
+}
+
+static int run_version(struct co *co, struct cli *cli, struct err *err)
+{
+	if (!cli->args.args.n) {
+		printf("%s version %s\n", cli->prog, MACHINE_VERSION_TEXT);
+		return 0;
+	}
+	return with_one(co, cli, print_engine_version, err);
+}
+
+const struct command cmd_version = {
+	.name = "version",
+	.args = "[arg...]",
+	.summary = "Show the Docker Machine version or a machine docker version",
+	.talk = TALK_STDERR,
+	.run = run_version,
+};

@@ -1,0 +1,160 @@
+/* What several commands need: choosing machines, running an action over many, questions, usage
+ * errors. */
+#include "cli.h"
+
+#include "buf.h"
+#include "log.h"
+#include "mem.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#define ACTIONS_AT_ONCE 64u
+
+int cli_names(struct cli *cli, struct strv *ret, struct err *err)
+{
+	if (cli->args.args.n) {
+		strv_extend(ret, &cli->args.args);
+		return 0;
+	}
+	if (!store_exists(cli->app.store, "default"))
+		return err_set(err, ERR_USER,
+			"Error: No machine name(s) specified and no \"default\" machine exists");
+	strv_add(ret, "default");
+	return 0;
+}
+
+int cli_one_name(struct cli *cli, const char **ret, struct err *err)
+{
+	_cleanup_strv_ struct strv names = STRV_INIT;
+
+	if (cli->args.args.n > 1)
+		return err_set(err, ERR_USER, "Error: Expected one machine name as an argument");
+	if (cli_names(cli, &names, err) < 0)
+		return -1;
+	*ret = cli->args.args.n ? cli->args.args.items[0] : "default";
+	return 0;
+}
+
+int cli_open_host(
+	struct co *co, struct cli *cli, const char *name, struct host **ret, struct err *err)
+{
+	struct record *rec;
+
+	if (record_load(cli->app.store, name, &rec, err) < 0)
+		return -1;
+	return host_open(co, &cli->app, rec, ret, err);
+}
+
+int cli_usage(struct cli *cli, struct err *err, const char *fmt, ...)
+{
+	va_list ap;
+
+	help_command(cli->cmd, cli->cmd->flags, cli->cmd->n_flags, stdout);
+	va_start(ap, fmt);
+	_cleanup_free_ char *msg = xvasprintf(fmt, ap);
+	va_end(ap);
+	return err_set(err, ERR_USER, "%s", msg);
+}
+
+int cli_ask(const char *question, char **ret_answer, struct err *err)
+{
+	char line[256];
+
+	fputs(question, stdout);
+	fflush(stdout);
+	if (!fgets(line, sizeof(line), stdin))
+		return err_set(err, ERR_USER, "EOF");
+	line[strcspn(line, "\r\n")] = '\0';
+	*ret_answer = xstrdup(line);
+	return 0;
+}
+
+struct each {
+	struct cli *cli;
+	const struct strv *names;
+	action_fn fn;
+	bool change;
+	struct err *errs;
+};
+
+/* Changes are made under the machine's lock, on a record read under it. */
+static int act(struct co *co, struct each *e, const char *name, struct err *err)
+{
+	struct app *app = &e->cli->app;
+	struct store_lock *lock = NULL;
+	struct host *h;
+
+	if (e->change && store_lock(co, app->store, name, 0, &lock, err) < 0)
+		return -1;
+	int rc = cli_open_host(co, e->cli, name, &h, err);
+	if (rc == 0) {
+		rc = e->fn(co, h, err);
+		if (e->change) {
+			_cleanup_err_ struct err save = ERR_INIT;
+			if (record_save(app->store, h->rec, &save) < 0 && rc == 0)
+				rc = err_move(err, &save);
+		}
+		host_close(co, h);
+	}
+	store_unlock(lock);
+	return rc;
+}
+
+static void act_one(struct co *co, size_t i, void *arg)
+{
+	struct each *e = arg;
+
+	act(co, e, e->names->items[i], &e->errs[i]);
+}
+
+/* One message per line, without those that repeat. */
+static int join_errors(const struct err *errs, const struct strv *names, struct err *err)
+{
+	_cleanup_buf_ struct buf all = BUF_INIT;
+	enum err_code code = ERR_NONE;
+
+	for (size_t i = 0; i < names->n; i++) {
+		if (errs[i].code == ERR_NONE)
+			continue;
+		const char *msg = err_msg(&errs[i]);
+		const char *name = names->items[i];
+		code = code == ERR_NONE ? errs[i].code : code;
+		/* with several machines, each message must say whose it is */
+		bool named = names->n == 1 || strstr(msg, name);
+		buf_addf(&all, "%s%s%s%s", all.len ? "\n" : "", named ? "" : name,
+			named ? "" : ": ", msg);
+	}
+	if (code == ERR_NONE)
+		return 0;
+	return err_set(err, code, "%s", buf_str(&all));
+}
+
+static int check_all(struct cli *cli, const struct strv *names, struct err *errs, struct err *err)
+{
+	for (size_t i = 0; i < names->n; i++) {
+		struct record *rec;
+		if (record_load(cli->app.store, names->items[i], &rec, &errs[i]) == 0)
+			record_free(rec);
+	}
+	return join_errors(errs, names, err);
+}
+
+int cli_each(struct co *co, struct cli *cli, const struct strv *names, action_fn fn, bool change,
+	struct err *err)
+{
+	struct err *errs = xcalloc(names->n, sizeof(*errs));
+	struct each e = {cli, names, fn, change, errs};
+
+	int rc = check_all(cli, names, errs, err);
+	if (rc == 0) {
+		int r = co_each(co, names->n, ACTIONS_AT_ONCE, act_one, &e);
+		rc = join_errors(errs, names, err);
+		if (rc == 0 && r < 0)
+			rc = co_err(r, err);
+	}
+	for (size_t i = 0; i < names->n; i++)
+		err_finish(&errs[i]);
+	free(errs);
+	return rc;
+}

@@ -1,0 +1,67 @@
+/*
+ * A machine that is being worked on: its record, its driver, its one SSH connection. Functions
+ * suspend; the caller holds the machine's lock where they change it.
+ */
+#pragma once
+
+#include "app.h"
+#include "engine.h"
+#include "provision.h"
+#include "record.h"
+#include "ssh.h"
+
+struct host {
+	struct app *app;
+	struct record *rec;
+	struct driver *driver;
+	char *dir;
+	struct ssh *ssh;              /* NULL until first needed */
+	struct provision_host system; /* filled by host_detect */
+	bool detected;
+	bool rebooted; /* the machine was restarted: ssh is stale */
+};
+
+/* Takes rec, opens its driver. */
+int host_open(struct co *co, struct app *app, struct record *take_rec, struct host **ret,
+	struct err *err);
+void host_close(struct co *co, struct host *h); /* NULL is fine */
+
+/* The driver's report about this one machine. A failed report is an error here. */
+int host_report(struct co *co, struct host *h, struct machine_report *ret, struct err *err);
+/* Its engine's URL; ERR_NOT_RUNNING `Host is not running` when there is none to offer. malloc'ed.
+ */
+int report_url(const struct machine_report *r, char **ret, struct err *err);
+int host_url(struct co *co, struct host *h, char **ret, struct err *err);
+
+/* Runs a driver operation to its end: waits as the driver says, runs commands over SSH that it asks
+ * for, saves every checkpoint and every new state. */
+int host_run(struct co *co, struct host *h, enum driver_op op, struct err *err);
+/* Polls until the machine is in the state. Stops early on a state that cannot lead there. */
+int host_wait_state(struct co *co, struct host *h, enum machine_state want, uint64_t timeout_ms,
+	struct err *err);
+
+/* Waits until SSH answers and keeps the connection. */
+int host_wait_ssh(struct co *co, struct host *h, uint64_t timeout_ms, struct err *err);
+void host_drop_ssh(struct co *co, struct host *h);
+/* The target for SSH, from a report; strings belong to *ret_store (free with ssh_place_finish). */
+struct ssh_place {
+	struct machine_report report;
+	char *known_hosts;
+	struct ssh_target target;
+};
+int host_ssh_place(struct co *co, struct host *h, struct ssh_place *ret, struct err *err);
+void ssh_place_finish(struct ssh_place *p);
+
+/* Waits for SSH and looks at the system. */
+int host_detect(struct co *co, struct host *h, struct err *err);
+
+/* The whole of provisioning: local certificates, then the host. force_restart: restart the engine
+ * in any case. */
+int host_provision(struct co *co, struct host *h, bool force_restart, struct err *err);
+/* New server certificate, uploaded; engine restarted. */
+int host_renew_certs(struct co *co, struct host *h, struct err *err);
+/* ca.pem, cert.pem, key.pem into the machine's folder. */
+int host_copy_client_certs(struct co *co, struct host *h, struct err *err);
+/* Retries a TLS connection to the engine until it works or time is up. */
+int host_wait_engine(struct co *co, struct host *h, uint64_t timeout_ms, struct err *err);
+struct engine_tls host_tls(const struct host *h);

@@ -1,0 +1,251 @@
+/* A machine's engine: its certificates, its configuration, and whether it answers. */
+#include "host.h"
+
+#include "cert.h"
+#include "log.h"
+#include "mem.h"
+#include "tcp.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+#define DOCKER_PORT 2376
+#define TLS_CHECK_MS 20000u
+
+struct engine_tls host_tls(const struct host *h)
+{
+	return (struct engine_tls){
+		.ca = record_auth(h->rec, "CaCertPath"),
+		.cert = record_auth(h->rec, "ClientCertPath"),
+		.key = record_auth(h->rec, "ClientKeyPath"),
+	};
+}
+
+int host_copy_client_certs(struct co *co, struct host *h, struct err *err)
+{
+	static const struct {
+		const char *key, *name;
+		mode_t mode;
+	} files[] = {
+		{"CaCertPath", "ca.pem", 0644},
+		{"ClientCertPath", "cert.pem", 0644},
+		{"ClientKeyPath", "key.pem", 0600},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		_cleanup_secret_ char *text = NULL;
+		_cleanup_free_ char *to =
+			store_machine_file(h->app->store, h->rec->name, files[i].name);
+		size_t len;
+
+		if (store_read_file(record_auth(h->rec, files[i].key), CERT_MAX_FILE, &text, &len,
+			    err) < 0 ||
+			store_write_file(to, text, len, files[i].mode, err) < 0)
+			return err_wrap(err, "Copying %s to machine dir failed", files[i].name);
+	}
+	return 0;
+}
+
+struct make_server {
+	struct cert_server cert;
+	bool always;
+	bool made;
+	int rc;
+	struct err err;
+};
+
+static void make_server_cert(void *arg)
+{
+	struct make_server *m = arg;
+	_cleanup_free_ char *why = NULL;
+
+	if (!m->always) {
+		int current = cert_server_current(&m->cert, &why, &m->err);
+		if (current != 0) {
+			m->rc = current < 0 ? -1 : 0;
+			return;
+		}
+	}
+	m->made = true;
+	m->rc = cert_make_server(&m->cert, &m->err);
+}
+
+static int server_cert(struct co *co, struct host *h, const char *ip, bool always, struct err *err)
+{
+	_cleanup_strv_ struct strv hosts = STRV_INIT;
+	_cleanup_free_ char *org = xasprintf("%s.%s", app_user(), h->rec->name);
+	const struct json *sans =
+		json_path(h->rec->doc, "HostOptions", "AuthOptions", "ServerCertSANs", NULL);
+
+	for (size_t i = 0; sans && json_at(sans, i); i++)
+		strv_add(&hosts, json_str(json_at(sans, i), ""));
+	if (*ip)
+		strv_add(&hosts, ip);
+	strv_add(&hosts, "localhost");
+	struct make_server m = {
+		.cert =
+			{
+				.ca = record_auth(h->rec, "CaCertPath"),
+				.ca_key = record_auth(h->rec, "CaPrivateKeyPath"),
+				.cert = record_auth(h->rec, "ServerCertPath"),
+				.key = record_auth(h->rec, "ServerKeyPath"),
+				.organization = org,
+				.hosts = (const char *const *)hosts.items,
+				.n_hosts = hosts.n,
+				.client_auth = json_bool_or(record_swarm(h->rec, "Master"), false),
+			},
+		.always = always,
+	};
+	int r = co_work(co, make_server_cert, &m);
+	if (r < 0)
+		m.rc = co_err(r, &m.err);
+	if (m.rc < 0) {
+		err_move(err, &m.err);
+		return err_wrap(err, "error generating server cert");
+	}
+	return 0;
+}
+
+static void add_list(struct strv *v, const struct json *list)
+{
+	for (size_t i = 0; json_at(list, i); i++)
+		strv_add(v, json_str(json_at(list, i), ""));
+}
+
+struct engine_lists {
+	struct strv labels, insecure, mirrors, opts, env;
+};
+
+static void engine_lists_finish(struct engine_lists *l)
+{
+	strv_finish(&l->labels);
+	strv_finish(&l->insecure);
+	strv_finish(&l->mirrors);
+	strv_finish(&l->opts);
+	strv_finish(&l->env);
+}
+
+static int url_port(const char *url)
+{
+	_cleanup_err_ struct err e = ERR_INIT;
+	_cleanup_free_ char *host = NULL;
+	const char *address = strstr(url, "://");
+	int port = 0;
+
+	if (!address || tcp_split(address + 3, &host, &port, &e) < 0 || port <= 0)
+		return DOCKER_PORT;
+	return port;
+}
+
+static void progress(void *userdata, const char *line)
+{
+	log_info("%s", line);
+}
+
+typedef int (*provision_fn)(struct co *co, struct host *h, const struct provision_request *rq,
+	bool force, struct err *err);
+
+static int with_request(struct co *co, struct host *h, const char *url, bool force, provision_fn fn,
+	struct err *err)
+{
+	__attribute__((cleanup(engine_lists_finish))) struct engine_lists l = {0};
+
+	add_list(&l.labels, record_engine(h->rec, "Labels"));
+	add_list(&l.insecure, record_engine(h->rec, "InsecureRegistry"));
+	add_list(&l.mirrors, record_engine(h->rec, "RegistryMirror"));
+	add_list(&l.opts, record_engine(h->rec, "ArbitraryFlags"));
+	add_list(&l.env, record_engine(h->rec, "Env"));
+	struct provision_request rq = {
+		.machine = h->rec->name,
+		.driver = record_driver_name(h->rec),
+		.engine_port = url_port(url),
+		.labels = &l.labels,
+		.insecure_registries = &l.insecure,
+		.registry_mirrors = &l.mirrors,
+		.engine_opts = &l.opts,
+		.engine_env = &l.env,
+		.storage_driver = json_str(record_engine(h->rec, "StorageDriver"), ""),
+		.install_url = json_str(record_engine(h->rec, "InstallURL"), ""),
+		.ca = record_auth(h->rec, "CaCertPath"),
+		.server_cert = record_auth(h->rec, "ServerCertPath"),
+		.server_key = record_auth(h->rec, "ServerKeyPath"),
+		.progress = progress,
+	};
+	return fn(co, h, &rq, force, err);
+}
+
+static int run_all(struct co *co, struct host *h, const struct provision_request *rq, bool force,
+	struct err *err)
+{
+	return provision_run(co, h->ssh, &h->system, rq, force, err);
+}
+
+static int run_certs(struct co *co, struct host *h, const struct provision_request *rq, bool force,
+	struct err *err)
+{
+	return provision_certs(co, h->ssh, &h->system, rq, err);
+}
+
+static int provision_with(
+	struct co *co, struct host *h, bool new_cert, bool force, provision_fn fn, struct err *err)
+{
+	struct machine_report r = {0};
+
+	log_info("Copying certs to the local machine directory...");
+	if (host_report(co, h, &r, err) < 0)
+		return -1;
+	int rc = host_copy_client_certs(co, h, err);
+	if (rc == 0)
+		rc = server_cert(co, h, r.ip, new_cert, err);
+	if (rc == 0)
+		rc = with_request(co, h, r.url, force, fn, err);
+	machine_report_finish(&r);
+	return rc;
+}
+
+int host_provision(struct co *co, struct host *h, bool force_restart, struct err *err)
+{
+	return provision_with(co, h, false, force_restart, run_all, err);
+}
+
+int host_renew_certs(struct co *co, struct host *h, struct err *err)
+{
+	return provision_with(co, h, true, true, run_certs, err);
+}
+
+static int wait_engine(struct co *co, const char *url, const struct engine_tls *tls,
+	struct err *last, struct err *err)
+{
+	for (;;) {
+		_cleanup_err_ struct err e = ERR_INIT;
+
+		if (engine_check_tls(co, url, tls, TLS_CHECK_MS, &e) == 0)
+			return 0;
+		if (e.code != ERR_UNAVAILABLE && e.code != ERR_TIMEOUT)
+			return err_move(err, &e);
+		err_move(last, &e);
+		int rc = co_sleep(co, 200);
+		if (rc < 0)
+			return co_err(rc, err);
+	}
+}
+
+int host_wait_engine(struct co *co, struct host *h, uint64_t timeout_ms, struct err *err)
+{
+	_cleanup_err_ struct err last = ERR_INIT;
+	_cleanup_free_ char *url = NULL;
+	struct engine_tls tls = host_tls(h);
+	struct co_deadline d;
+
+	if (host_url(co, h, &url, err) < 0)
+		return -1;
+	co_deadline_begin(co, &d, timeout_ms);
+	int rc = wait_engine(co, url, &tls, &last, err);
+	co_deadline_end(co, &d);
+	if (rc < 0 && err->code == ERR_TIMEOUT && last.code)
+		return err_set(err, ERR_TIMEOUT,
+			"the engine is up on the host, but not reachable from here at %s: %s\n"
+			"Is a firewall or security group in the way?",
+			url, err_msg(&last));
+	return rc;
+}

@@ -1,0 +1,121 @@
+/* A machine's one SSH connection: where it goes, waiting for it, keeping it. */
+#include "host.h"
+
+#include "log.h"
+#include "mem.h"
+
+#include <string.h>
+
+#define AUTH_GRACE_MS 15000u /* a machine that just booted may still be installing our key */
+#define RETRY_FIRST_MS 100u
+#define RETRY_MAX_MS 2000u
+
+void ssh_place_finish(struct ssh_place *p)
+{
+	machine_report_finish(&p->report);
+	free(p->known_hosts);
+	*p = (struct ssh_place){0};
+}
+
+int host_ssh_place(struct co *co, struct host *h, struct ssh_place *ret, struct err *err)
+{
+	struct ssh_place p = {0};
+
+	if (host_report(co, h, &p.report, err) < 0)
+		return -1;
+	if (!p.report.ssh.host || !*p.report.ssh.host) {
+		ssh_place_finish(&p);
+		return err_set(err, ERR_NOT_SUPPORTED,
+			"driver \"%s\" knows no SSH address for this machine",
+			record_driver_name(h->rec));
+	}
+	p.known_hosts = store_machine_file(h->app->store, h->rec->name, "known_hosts");
+	p.target = (struct ssh_target){
+		.machine = h->rec->name,
+		.host = p.report.ssh.host,
+		.port = p.report.ssh.port,
+		.user = p.report.ssh.user,
+		.key_path = p.report.ssh.key_path,
+		.known_hosts = p.known_hosts,
+		.native = h->app->native_ssh,
+	};
+	*ret = p;
+	return 0;
+}
+
+void host_drop_ssh(struct co *co, struct host *h)
+{
+	ssh_close(co, take(h->ssh));
+}
+
+static int try_ssh(struct co *co, struct host *h, struct err *err)
+{
+	struct ssh_place p = {0};
+
+	if (host_ssh_place(co, h, &p, err) < 0)
+		return -1;
+	int rc = ssh_open(co, &p.target, &h->ssh, err);
+	ssh_place_finish(&p);
+	return rc;
+}
+
+static int wait_ssh(struct co *co, struct host *h, struct err *last, struct err *err)
+{
+	uint64_t pause = RETRY_FIRST_MS, denied_since = 0;
+
+	for (;;) {
+		_cleanup_err_ struct err e = ERR_INIT;
+
+		if (try_ssh(co, h, &e) == 0)
+			return 0;
+		uint64_t now = loop_now(co_loop(co));
+		bool again = e.code == ERR_UNAVAILABLE || e.code == ERR_NOT_RUNNING ||
+			     e.retryable || (e.code == ERR_TIMEOUT && co_deadline_left(co) > 0);
+		if (e.code == ERR_AUTH) {
+			if (!denied_since)
+				denied_since = now;
+			again = now - denied_since < AUTH_GRACE_MS;
+		}
+		if (!again)
+			return err_move(err, &e);
+		log_debug("(%s) SSH: %s", h->rec->name, err_msg(&e));
+		err_move(last, &e);
+		int rc = co_sleep(co, pause);
+		if (rc < 0)
+			return co_err(rc, err);
+		pause = MIN(pause * 2, (uint64_t)RETRY_MAX_MS);
+	}
+}
+
+int host_wait_ssh(struct co *co, struct host *h, uint64_t timeout_ms, struct err *err)
+{
+	_cleanup_err_ struct err last = ERR_INIT;
+	struct co_deadline d;
+
+	if (h->ssh)
+		return 0;
+	co_deadline_begin(co, &d, timeout_ms);
+	int rc = wait_ssh(co, h, &last, err);
+	co_deadline_end(co, &d);
+	if (rc < 0 && err->code == ERR_TIMEOUT)
+		return err_set(err, ERR_TIMEOUT,
+			"Too many retries waiting for SSH to be available.  Last error: %s",
+			last.code ? err_msg(&last) : "timed out");
+	return rc;
+}
+
+int host_detect(struct co *co, struct host *h, struct err *err)
+{
+	log_info("Waiting for SSH to be available...");
+	if (host_wait_ssh(co, h, 180000, err) < 0)
+		return -1;
+	log_info("Detecting the provisioner...");
+	struct provision_host sys = {0};
+	if (provision_detect(co, h->ssh, &sys, err) < 0)
+		return -1;
+	if (h->detected)
+		provision_host_finish(&h->system);
+	h->system = sys;
+	h->detected = true;
+	return 0;
+}

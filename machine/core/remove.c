@@ -1,0 +1,43 @@
+#include "actions.h"
+
+#include "fault.h"
+#include "log.h"
+#include "mem.h"
+
+#define REMOVE_MS 900000u
+
+/* Asks the driver to remove what it made. A machine whose record cannot be read has no driver to
+ * ask. */
+static int driver_remove(struct co *co, struct app *app, const char *name, struct err *err)
+{
+	struct record *rec;
+	struct host *h;
+	struct co_deadline d;
+
+	if (record_load(app->store, name, &rec, err) < 0 || host_open(co, app, rec, &h, err) < 0)
+		return -1;
+	co_deadline_begin(co, &d, REMOVE_MS);
+	int rc = host_run(co, h, DRIVER_REMOVE, err);
+	co_deadline_end(co, &d);
+	host_close(co, h);
+	return rc;
+}
+
+int remove_machine(struct co *co, struct app *app, const char *name, bool force,
+	struct err *ret_driver_err, struct err *err)
+{
+	struct store_lock *lock;
+
+	if (!store_exists(app->store, name))
+		return store_not_found(name, err);
+	if (store_lock(co, app->store, name, 0, &lock, err) < 0)
+		return -1;
+	int rc = driver_remove(co, app, name, ret_driver_err);
+	fault_point("remove.driver");
+	if (rc == 0 || (force && ret_driver_err->code != ERR_CANCELED))
+		rc = store_remove(app->store, name, err);
+	else
+		err_move(err, ret_driver_err);
+	store_unlock(lock);
+	return rc;
+}
