@@ -1,0 +1,29 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034
+# Which Debian packages what needs. Sourced by setup and debian13.
+
+# build and run; names are the same in Debian 12 and 13
+PACKAGES_BUILD=(gcc libc6-dev pkg-config meson ninja-build
+	libyajl-dev libuv1-dev libmbedtls-dev libssh2-1-dev libsodium-dev libcmocka-dev
+	openssh-client ca-certificates)
+
+# tests, lint, fuzzing, benchmarks; $1: the version of clang
+packages_tests() {
+	local clang=$1
+	PACKAGES_TESTS=(python3 python3-pytest openssh-server openssl git curl sudo util-linux procps
+		mmdebstrap systemd-container dbus iproute2 iptables debian-archive-keyring
+		docker.io busybox-static
+		"clang-$clang" "libclang-rt-$clang-dev" "clang-format-$clang" "clang-tidy-$clang"
+		shellcheck valgrind strace)
+	# the client is a package of its own since Debian 13
+	[ "$clang" = 14 ] || PACKAGES_TESTS+=(docker-cli)
+}
+
+# the version of clang that a Debian release ($1: its VERSION_ID) brings
+clang_of() {
+	case $1 in
+	12) echo 14 ;;
+	13) echo 19 ;;
+	*) return 1 ;;
+	esac
+}

@@ -1,0 +1,43 @@
+"""Fixtures for all tests driven by pytest. `cli` is the program with a fresh store."""
+
+import os
+import pathlib
+import signal
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / 'lib'))
+
+import cli as cli_module  # noqa: E402
+
+
+def pytest_configure(config):
+    cli_module.become_subreaper()
+
+    def terminate(number, _frame):
+        pytest.exit(f'signal {number}', 2) # unwinds through the fixtures
+
+    for number in signal.SIGTERM, signal.SIGHUP:
+        signal.signal(number, terminate)
+
+
+@pytest.fixture
+def cli(tmp_path):
+    return cli_module.Cli(tmp_path)
+
+
+@pytest.fixture
+def fault_cli(tmp_path):
+    """The program with fault points compiled in."""
+    return cli_module.Cli(tmp_path, cli_module.build_dir(fault=True))
+
+
+@pytest.fixture(scope='session')
+def lab():
+    """Real hosts. Where they cannot run, that is a failure; MACHINE_TEST_NO_HOSTS=1 skips."""
+    if os.environ.get('MACHINE_TEST_NO_HOSTS') == '1':
+        pytest.skip('MACHINE_TEST_NO_HOSTS=1')
+    import hosts
+    with hosts.Lab() as the_lab:
+        yield the_lab

@@ -1,0 +1,235 @@
+"""Runs the program as a user does: a store of its own, a clean environment, nothing left behind.
+
+The test process is a child subreaper: whatever a command leaves running becomes a child of the
+test, and is found (and killed) after each command.
+"""
+
+import ctypes
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import tempfile
+import time
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+FAKES = TOP / 'tests' / 'fakes'
+PR_SET_CHILD_SUBREAPER = 36
+EXIT_GRACE = 2.0
+
+
+def build_dir(fault=False):
+    name = os.environ.get('MACHINE_BUILD_DIR', 'build')
+    if fault:
+        name = os.environ.get('MACHINE_FAULT_BUILD_DIR', 'build-fault')
+    return (TOP / name).resolve()
+
+
+def become_subreaper():
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), 'prctl')
+
+
+def _stat(pid):
+    """(state, parent) of a process; None if it is gone."""
+    try:
+        fields = pathlib.Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split()
+        return fields[0], int(fields[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def descendants(root):
+    parents = {}
+    for name in os.listdir('/proc'):
+        if name.isdigit() and (stat := _stat(name)):
+            parents[int(name)] = stat[1]
+    found, todo = [], [root]
+    while todo:
+        parent = todo.pop()
+        new = [pid for pid, up in parents.items() if up == parent]
+        found += new
+        todo += new
+    return found
+
+
+def command_line(pid):
+    try:
+        return pathlib.Path(f'/proc/{pid}/cmdline').read_bytes().replace(b'\0', b' ').decode(
+            errors='replace').strip()
+    except OSError:
+        return '?'
+
+
+def of_a_host(pid):
+    """Is it one of the test hosts (hosts.py), which may restart while a command runs?"""
+    mark = f'mt{os.getpid()}h'
+    try:
+        groups = pathlib.Path(f'/proc/{pid}/cgroup').read_text()
+    except OSError:
+        return False
+    return mark in groups or mark in command_line(pid)
+
+
+class Result:
+    def __init__(self, argv, status, out, err, seconds, leftovers):
+        self.argv, self.status, self.out, self.err = argv, status, out, err
+        self.seconds, self.leftovers = seconds, leftovers
+
+    @property
+    def text(self):
+        return self.out + self.err
+
+    def __repr__(self):
+        return (f'$ {" ".join(map(str, self.argv))}\nstatus {self.status} after '
+                f'{self.seconds:.2f} s\n--- stdout\n{self.out}--- stderr\n{self.err}')
+
+
+class Running:
+    """A command that was started and not yet waited for."""
+
+    def __init__(self, argv, env, cwd, stdin=None):
+        self.argv, self.began = argv, time.monotonic()
+        self._before = set(descendants(os.getpid()))
+        # files, not pipes: a child that keeps them must not make us wait
+        self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+        self._in = tempfile.TemporaryFile()
+        self._in.write((stdin or '').encode())
+        self._in.seek(0)
+        self.process = subprocess.Popen([str(a) for a in argv], env=env, cwd=cwd, stdin=self._in,
+                                        stdout=self._out, stderr=self._err, start_new_session=True)
+
+    def _text(self, handle):
+        handle.seek(0)
+        return handle.read().decode(errors='replace')
+
+    def output(self):
+        return self._text(self._out) + self._text(self._err)
+
+    def finish(self, timeout=60):
+        timed_out = False
+        try:
+            status = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            timed_out = True
+            self.process.kill()
+            status = self.process.wait()
+        seconds = time.monotonic() - self.began
+        leftovers = reap(self._before)
+        result = Result(self.argv, status, self._text(self._out), self._text(self._err), seconds,
+                        leftovers)
+        for handle in self._in, self._out, self._err:
+            handle.close()
+        if timed_out:
+            raise AssertionError(f'no end after {timeout} s\n{result!r}')
+        return result
+
+
+def reap(before):
+    """What still runs of the descendants that are not in `before`, after a short grace; killed."""
+    end = time.monotonic() + EXIT_GRACE
+    while True:
+        left = []
+        for pid in descendants(os.getpid()):
+            if pid in before:
+                continue
+            stat = _stat(pid)
+            if stat and stat[0] == 'Z' and stat[1] == os.getpid():
+                try:
+                    os.waitpid(pid, os.WNOHANG)
+                except ChildProcessError:
+                    pass
+            elif stat and stat[0] != 'Z' and not of_a_host(pid):
+                left.append(pid)
+        if not left or time.monotonic() > end:
+            break
+        time.sleep(0.02)
+    names = [f'{pid} {command_line(pid)}' for pid in left]
+    for pid in left:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    return names
+
+
+class Cli:
+    """The program with a store of its own below `folder`."""
+
+    def __init__(self, folder, build=None):
+        self.folder = pathlib.Path(folder)
+        self.build = build or build_dir()
+        self.program = self.build / 'machine' / 'machine'
+        self.store = self.folder / 'store'
+        self.home = self.folder / 'home'
+        self.flaky = self.folder / 'flaky'
+        for path in self.home, self.flaky:
+            path.mkdir(exist_ok=True)
+        self.env = {
+            'PATH': os.environ.get('PATH', '/usr/sbin:/usr/bin:/sbin:/bin'), 'LANG': 'C.UTF-8',
+            'HOME': str(self.home), 'USER': 'tester', 'SHELL': '/bin/bash',
+            'MACHINE_STORAGE_PATH': str(self.store), 'MACHINE_DRIVER_PATH': str(FAKES),
+            'FLAKY_DIR': str(self.flaky),
+            'ASAN_OPTIONS': os.environ.get('ASAN_OPTIONS', 'detect_leaks=0'),
+            'UBSAN_OPTIONS': os.environ.get('UBSAN_OPTIONS', 'halt_on_error=1:print_stacktrace=1'),
+        }
+
+    def start(self, *args, env=None, stdin=None, prefix=()):
+        merged = {**self.env, **(env or {})}
+        return Running([*prefix, self.program, *args], merged, self.folder, stdin)
+
+    def run(self, *args, env=None, stdin=None, timeout=60, prefix=(), clean=True):
+        """Runs to the end; with `clean`, insists that no process is left."""
+        result = self.start(*args, env=env, stdin=stdin, prefix=prefix).finish(timeout)
+        assert 'Sanitizer' not in result.err and 'runtime error:' not in result.err, result
+        if clean:
+            assert not result.leftovers, f'left running: {result.leftovers}\n{result!r}'
+        return result
+
+    def ok(self, *args, **kwargs):
+        result = self.run(*args, **kwargs)
+        assert result.status == 0, result
+        return result
+
+    def fails(self, *args, status=1, **kwargs):
+        result = self.run(*args, **kwargs)
+        assert result.status == status, result
+        return result
+
+    def create_none(self, name, url='tcp://127.0.0.1:1'):
+        return self.ok('create', '-d', 'none', '--url', url, name)
+
+    def create_flaky(self, name, script=None, **kwargs):
+        return self.ok(*flaky_create(name, script), **kwargs)
+
+    def calls(self, method=None, name=None):
+        """The requests that flaky drivers got, as (pid, method, machine)."""
+        path = self.flaky / 'calls'
+        rows = [tuple(l.split(' ')) for l in path.read_text().splitlines()] if path.exists() else []
+        return [r for r in rows if method in (None, r[1]) and name in (None, r[2])]
+
+    def config(self, name):
+        return json.loads((self.store / 'machines' / name / 'config.json').read_text())
+
+    def names(self):
+        return self.ok('ls', '-q').out.split()
+
+    def set_script(self, name, script):
+        """Changes what a flaky machine's driver will do, in its stored state."""
+        path = self.store / 'machines' / name / 'config.json'
+        config = json.loads(path.read_text())
+        config['Driver']['Script'] = script
+        path.write_text(json.dumps(config, indent=4))
+
+    def assert_whole(self):
+        """Every machine's config.json parses, nothing half-made is visible, ls works."""
+        machines = self.store / 'machines'
+        present = sorted(p.name for p in machines.iterdir() if not p.name.startswith('.'))
+        for name in present:
+            self.config(name)
+        assert sorted(self.names()) == present
+
+
+def flaky_create(name, script=None):
+    return ['create', '-d', 'flaky', '--flaky-script', json.dumps(script or {}), name]
