@@ -18,7 +18,7 @@ import threading
 import time
 
 TOP = pathlib.Path(__file__).resolve().parents[1]
-OURS = TOP / 'build' / 'machine' / 'machine'
+OURS = TOP / 'build' / 'machine' / 'cli' / 'machine'
 REPEAT = 7
 
 

@@ -5,12 +5,12 @@
 # build and run; names are the same in Debian 12 and 13
 PACKAGES_BUILD=(gcc libc6-dev pkg-config meson ninja-build
 	libyajl-dev libuv1-dev libmbedtls-dev libssh2-1-dev libsodium-dev libcmocka-dev
-	openssh-client ca-certificates)
+	openssh-client ca-certificates git)
 
 # tests, lint, fuzzing, benchmarks; $1: the version of clang
 packages_tests() {
 	local clang=$1
-	PACKAGES_TESTS=(python3 python3-pytest openssh-server openssl git curl sudo util-linux procps
+	PACKAGES_TESTS=(python3 python3-pytest openssh-server openssl curl sudo util-linux procps
 		mmdebstrap systemd-container dbus iproute2 iptables debian-archive-keyring
 		docker.io busybox-static
 		"clang-$clang" "libclang-rt-$clang-dev" "clang-format-$clang" "clang-tidy-$clang"

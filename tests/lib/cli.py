@@ -160,7 +160,7 @@ class Cli:
     def __init__(self, folder, build=None):
         self.folder = pathlib.Path(folder)
         self.build = build or build_dir()
-        self.program = self.build / 'machine' / 'machine'
+        self.program = self.build / 'machine' / 'cli' / 'machine'
         self.store = self.folder / 'store'
         self.home = self.folder / 'home'
         self.flaky = self.folder / 'flaky'

@@ -1,0 +1,35 @@
+import pytest
+
+import cli as cli_module
+
+
+def generic(host, name, *flags):
+    """The words of a create for a test host."""
+    return ['create', '-d', 'generic', '--generic-ip-address', host.ip,
+            '--generic-ssh-user', host.user, '--generic-ssh-key', host.key, *flags, name]
+
+
+@pytest.fixture
+def new_cli(tmp_path_factory):
+    """Makes programs with a store each; the URL of an engine script is never the internet's."""
+    def make(build=None):
+        cli = cli_module.Cli(tmp_path_factory.mktemp('store'), build)
+        cli.env['MACHINE_DOCKER_INSTALL_URL'] = 'http://127.0.0.1:1/no-such-script'
+        return cli
+    return make
+
+
+@pytest.fixture
+def machine(new_cli, lab):
+    """Boots a host with an engine and makes a machine of it; gives (cli, host)."""
+    made = []
+
+    def make(name='web1', *flags, **boot):
+        host = lab.boot(**{'docker': True, **boot})
+        made.append(host)
+        cli = new_cli()
+        cli.ok(*generic(host, name, *flags), timeout=120)
+        return cli, host
+    yield make
+    for host in made:
+        lab.remove(host)

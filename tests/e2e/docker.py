@@ -1,0 +1,36 @@
+"""The docker client as a user runs it, and an image that needs no registry."""
+
+import io
+import pathlib
+import subprocess
+import tarfile
+
+BUSYBOX = '/bin/busybox'
+
+
+def image_tar():
+    """A file system with a static busybox, for `docker import`."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode='w') as tar:
+        tar.add(pathlib.Path(BUSYBOX).resolve(), 'bin/busybox')
+        for name in 'sh', 'echo', 'uname':
+            link = tarfile.TarInfo(f'bin/{name}')
+            link.type, link.linkname = tarfile.SYMTYPE, 'busybox'
+            tar.addfile(link)
+    return out.getvalue()
+
+
+def in_shell(cli, name, commands, timeout=120):
+    """`eval "$(machine env NAME)"` in a shell, then the commands."""
+    script = f'eval "$({cli.program} env {name})" && {commands}'
+    return subprocess.run(['bash', '-c', script], env=cli.env, input=image_tar(), timeout=timeout,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=cli.folder)
+
+
+def check_engine(cli, name):
+    """The client reaches the engine through mutual TLS and runs a container there."""
+    done = in_shell(cli, name, 'docker version && docker import - test:busybox >/dev/null && '
+                    'docker run --rm test:busybox echo it works')
+    text = done.stdout.decode(errors='replace')
+    assert done.returncode == 0, text
+    assert 'Server' in text and text.rstrip().endswith('it works'), text

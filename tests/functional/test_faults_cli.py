@@ -1,0 +1,187 @@
+"""A driver misbehaves on machines that exist: ls, status, start, stop, restart, kill, rm."""
+
+import re
+
+import pytest
+
+from cli import Cli, build_dir, flaky_create
+from faults import EMPTY, FATAL, HARMLESS, QUICK, check_error, machine_name
+
+ACTIONS = {'start': 'Stopped', 'stop': 'Running', 'restart': 'Running', 'kill': 'Running'}
+GOOD = ['good1', 'good2', 'good3']
+
+
+def populate(cli, method, behaviours):
+    """A machine per behaviour, which is the behaviour of `method` only."""
+    running = [cli.start(*flaky_create(name)) for name in
+               [*map(machine_name, behaviours), *GOOD]]
+    for process in running:
+        assert process.finish().status == 0
+    for behaviour in behaviours:
+        cli.set_script(machine_name(behaviour), {method: behaviour})
+
+
+def set_states(cli, state):
+    for path in cli.flaky.glob('state-*'):
+        path.write_text(state)
+
+
+def errors_of(text, name):
+    """The part of a many-machine error that is about one machine."""
+    lines = text.splitlines()
+    return '\n'.join(l for l in lines if re.search(rf'(?<![\w-]){re.escape(name)}(?![\w-])', l))
+
+
+@pytest.fixture(scope='module')
+def acted(tmp_path_factory):
+    """One command per action over machines that each fail in their own way."""
+    done = {}
+
+    def run(action):
+        if action not in done:
+            cli = Cli(tmp_path_factory.mktemp(action), build_dir(fault=True))
+            method = 'remove' if action == 'rm' else action
+            populate(cli, method, [*FATAL, *EMPTY, *HARMLESS])
+            if action in ACTIONS:
+                set_states(cli, ACTIONS[action])
+            names = [machine_name(b) for b in [*FATAL, *EMPTY, *HARMLESS]]
+            flags = ['-y'] if action == 'rm' else []
+            result = cli.run(action, *flags, GOOD[0], *names, *GOOD[1:], env=QUICK, timeout=150,
+                             clean=False)
+            done[action] = cli, result
+        return done[action]
+    return run
+
+
+@pytest.mark.parametrize('behaviour', [*FATAL, *EMPTY])
+@pytest.mark.parametrize('action', ACTIONS)
+def test_clear_error(acted, action, behaviour):
+    _, result = acted(action)
+    assert result.status == 1, result
+    name = machine_name(behaviour)
+    pattern = {**FATAL, **EMPTY}[behaviour]
+    check_error(errors_of(result.err, name), behaviour, name, action, pattern)
+
+
+@pytest.mark.parametrize('action', ACTIONS)
+def test_the_others_finish(acted, action):
+    cli, result = acted(action)
+    past = {'start': 'was started', 'stop': 'was stopped', 'kill': 'was killed'}
+    for name in [*GOOD, *map(machine_name, HARMLESS)]:
+        assert not errors_of(result.err, name), result
+        if action in past:
+            assert f'Machine "{name}" {past[action]}.' in result.out, result
+        assert [c for c in cli.calls(action, name)]
+
+
+@pytest.mark.parametrize('action', [*ACTIONS, 'rm'])
+def test_nothing_left(acted, action):
+    cli, result = acted(action)
+    assert not result.leftovers
+    cli.assert_whole()
+
+
+@pytest.mark.parametrize('behaviour', [*FATAL, *EMPTY])
+def test_remove_clear_error(acted, behaviour):
+    cli, result = acted('rm')
+    assert result.status == 1
+    name = machine_name(behaviour)
+    text = errors_of(result.err, name)
+    assert f'Error removing host "{name}": ' in text
+    check_error(text, behaviour, name, 'remov', {**FATAL, **EMPTY}[behaviour])
+    assert name in cli.names() # its driver may have left something: the entry stays
+
+
+def test_remove_the_others(acted):
+    cli, result = acted('rm')
+    for name in [*GOOD, *map(machine_name, HARMLESS)]:
+        assert f'Successfully removed {name}' in result.out
+        assert name not in cli.names()
+
+
+def test_forced_remove(cli):
+    populate(cli, 'remove', ['segv', 'error:auth'])
+    names = [machine_name(b) for b in ('segv', 'error:auth')]
+    result = cli.ok('rm', '-f', *names)
+    for name in names:
+        assert f'Error removing host "{name}"' in result.err
+        assert f'Successfully removed {name}' in result.out
+    assert cli.names() == GOOD
+
+
+def test_actions_are_not_repeated(cli):
+    cli.create_flaky('web')
+    cli.set_script('web', {'start': ['segv', 'ok']})
+    set_states(cli, 'Stopped')
+    cli.fails('start', 'web')
+    assert len(cli.calls('start', 'web')) == 1
+    cli.ok('start', 'web')
+    assert cli.ok('status', 'web').out == 'Running\n'
+
+
+@pytest.fixture(scope='module')
+def listed(tmp_path_factory):
+    """For each behaviour of `states` a store with one such machine; all listed at once."""
+    runs = {}
+    for behaviour in [*FATAL, *EMPTY, *HARMLESS]:
+        cli = Cli(tmp_path_factory.mktemp('ls'), build_dir(fault=True))
+        cli.create_none('plain')
+        cli.create_flaky('odd')
+        cli.set_script('odd', {'states': behaviour})
+        runs[behaviour] = cli, cli.start('ls', '-t', '2'), cli.start('status', 'odd', env=QUICK)
+    for _, ls, status in runs.values():
+        ls.process.wait(60)
+        status.process.wait(60)
+    return {b: (cli, ls.finish(), status.finish()) for b, (cli, ls, status) in runs.items()}
+
+
+def rows(result):
+    return {line.split()[0]: line for line in result.out.splitlines()[1:]}
+
+
+@pytest.mark.parametrize('behaviour', [*FATAL, *EMPTY])
+def test_ls(listed, behaviour):
+    cli, ls, _ = listed[behaviour]
+    assert ls.status == 0, ls
+    assert not ls.leftovers
+    assert re.search(r'\bRunning\b', rows(ls)['plain']), ls
+    assert re.search(r'\b(Error|Timeout)\b', rows(ls)['odd']), ls
+    assert ls.seconds < 15, ls
+    cli.assert_whole()
+
+
+@pytest.mark.parametrize('behaviour', [*FATAL, *EMPTY])
+def test_status(listed, behaviour):
+    _, _, status = listed[behaviour]
+    assert status.status == 1, status
+    assert not status.out
+    check_error(status.err, behaviour, 'odd', r'state', {**FATAL, **EMPTY}[behaviour])
+
+
+@pytest.mark.parametrize('behaviour', HARMLESS)
+def test_ls_harmless(listed, behaviour):
+    _, ls, status = listed[behaviour]
+    assert ls.status == 0, ls
+    assert re.search(r'\bRunning\b', rows(ls)['odd']), ls
+    assert status.out == 'Running\n', status
+
+
+def test_one_crash_while_listing_is_made_up_for(cli):
+    cli.create_flaky('odd')
+    cli.set_script('odd', {'states': ['segv', 'ok']})
+    assert re.search(r'\bRunning\b', rows(cli.ok('ls'))['odd'])
+
+
+def test_interrupt_ends_a_hanging_driver(cli):
+    """Ctrl-C: the driver is told, then killed; what was checkpointed stays."""
+    import signal
+    from hosts import wait_for
+    running = cli.start(*flaky_create('web', {'create': 'checkpoint:3+deaf'}))
+    wait_for('create', lambda: cli.calls('create', 'web'), 20)
+    wait_for('checkpoint', lambda: 'Checkpoint' in cli.config('web')['Driver'], 20)
+    running.process.send_signal(signal.SIGINT)
+    result = running.finish(30)
+    assert result.status == 1, result
+    assert not result.leftovers
+    assert cli.config('web')['Driver']['Checkpoint'] == 3
+    cli.ok('rm', '-y', 'web')

@@ -1,0 +1,107 @@
+"""A driver misbehaves while a machine is made: at initialize, configure, preCreateCheck, create."""
+
+import pytest
+
+from cli import Cli, build_dir, flaky_create
+from faults import EMPTY, FATAL, HARMLESS, QUICK, check_error, machine_name
+
+METHODS = {
+    'initialize': r'initialize',
+    'configure': r'configure|configuration from flags',
+    'preCreateCheck': r'preCreateCheck|pre-create check',
+    'create': r'\bcreat',
+}
+KEPT = {'create'} # from here on, what failed stays for rm and --resume
+
+
+@pytest.fixture(scope='module')
+def made(tmp_path_factory):
+    """All creates of a method, each failing in its own way, at once in one store."""
+    done = {}
+
+    def run(method):
+        if method not in done:
+            cli = Cli(tmp_path_factory.mktemp(method), build_dir(fault=True))
+            cli.create_none('bystander')
+            behaviours = [*FATAL, *EMPTY, *HARMLESS]
+            runs = {}
+            for behaviour in behaviours:
+                script, env = {method: behaviour}, dict(QUICK)
+                if method == 'initialize':
+                    env['FLAKY_INITIALIZE'] = behaviour
+                runs[behaviour] = cli.start(*flaky_create(machine_name(behaviour), script), env=env)
+            # each reaps what is left of all: a leftover of one shows in the last one's list
+            results = {b: r.process.wait(120) for b, r in runs.items()}
+            results = {b: r.finish() for b, r in runs.items()}
+            done[method] = cli, results
+        return done[method]
+    return run
+
+
+@pytest.mark.parametrize('behaviour', [*FATAL, *EMPTY])
+@pytest.mark.parametrize('method', METHODS)
+def test_clear_error(made, method, behaviour):
+    cli, results = made(method)
+    result, name = results[behaviour], machine_name(behaviour)
+    if behaviour == 'empty' and method == 'preCreateCheck':
+        assert result.status == 0, result # {} is its good answer
+        return
+    pattern = {**FATAL, **EMPTY}[behaviour]
+    if behaviour == 'empty' and method == 'initialize':
+        pattern = r'protocolVersion|version|\bI\d'
+    assert result.status == (3 if method == 'preCreateCheck' else 1), result
+    check_error(result.err, behaviour, name, METHODS[method], pattern)
+    assert (name in cli.names()) == (method in KEPT), result
+
+
+@pytest.mark.parametrize('behaviour', HARMLESS)
+@pytest.mark.parametrize('method', METHODS)
+def test_harmless(made, method, behaviour):
+    cli, results = made(method)
+    assert results[behaviour].status == 0, results[behaviour]
+    assert machine_name(behaviour) in cli.names()
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_nothing_left(made, method):
+    cli, results = made(method)
+    assert not [left for r in results.values() for left in r.leftovers]
+    cli.assert_whole()
+    assert 'bystander' in cli.ok('ls').out
+
+
+def test_failed_create_can_be_removed_and_resumed(fault_cli):
+    fault_cli.fails(*flaky_create('web', {'create': ['error:quota', 'checkpoint', 'ok']}))
+    again = fault_cli.fails('create', '-d', 'flaky', 'web')
+    assert 'Docker machine "web" already exists' in again.err
+    fault_cli.ok('create', '--resume', 'web')
+    assert fault_cli.ok('status', 'web').out == 'Running\n'
+    fault_cli.fails(*flaky_create('db', {'create': 'error:auth'}))
+    fault_cli.ok('rm', '-y', 'db')
+    assert fault_cli.names() == ['web']
+
+
+def test_crashed_create_goes_on_from_its_checkpoint(cli):
+    cli.create_flaky('web', {'create': ['checkpoint:2+segv', 'ok']}, env=QUICK)
+    assert len(cli.calls('create', 'web')) == 2
+    assert cli.config('web')['Driver']['Checkpoint'] == 2
+
+
+@pytest.mark.parametrize('method', ['configure', 'preCreateCheck'])
+def test_questions_are_asked_again_after_a_crash(cli, method):
+    cli.create_flaky('web', {method: ['exit:1', 'ok']})
+    pids = [pid for pid, *_ in cli.calls(method, 'web')]
+    assert len(set(pids)) == 2
+
+
+def test_waiting_is_the_hosts(cli):
+    """Three calls, one process."""
+    cli.create_flaky('web', {'create': ['wait', 'waitrunning', 'ok']}, env=QUICK)
+    calls = cli.calls('create', 'web')
+    assert len(calls) == 3
+    assert len({pid for pid, *_ in calls}) == 1
+
+
+def test_driver_that_is_not_there(cli):
+    result = cli.fails('create', '-d', 'nosuch', 'web')
+    assert 'Driver "nosuch" not found.' in result.err
