@@ -13,8 +13,8 @@ int frame_encode(struct buf *out, const char *body, size_t body_len, struct err 
 	if (body_len == 0)
 		return err_set(err, ERR_PROTOCOL, "frame: the body is empty");
 	if (body_len > FRAME_MAX_BODY)
-		return err_set(err, ERR_PROTOCOL, "frame: a body of %zu bytes; at most %u", body_len,
-			FRAME_MAX_BODY);
+		return err_set(err, ERR_PROTOCOL, "frame: a body of %zu bytes; at most %u",
+			body_len, FRAME_MAX_BODY);
 	buf_addf(out, "Content-Length: %zu\r\n\r\n", body_len);
 	buf_add(out, body, body_len);
 	return 0;
@@ -52,20 +52,25 @@ static const char *parse_length(struct frame_decoder *d, const char *s, const ch
 	size_t n = 0;
 
 	if (d->body_len > 0)
-		return "Content-Length twice";
+		return "Content-Length twice (F2)";
 	if (s == end)
-		return "Content-Length without a number";
+		return "Content-Length without a number (F2)";
 	for (; s < end; s++) {
 		if (*s < '0' || *s > '9')
-			return "Content-Length is not a number";
+			return "Content-Length is not a number (F2)";
 		n = n * 10 + (size_t)(*s - '0');
 		if (n > FRAME_MAX_BODY)
-			return "Content-Length is too large";
+			return "Content-Length is too large (F4)";
 	}
 	if (n == 0)
-		return "Content-Length is 0";
+		return "Content-Length is 0 (F4)";
 	d->body_len = n;
 	return NULL;
+}
+
+static bool is_name_char(unsigned char c)
+{
+	return c > ' ' && c < 0x7f && c != ':';
 }
 
 /* One header line without its CR LF; returns what is wrong with it, or NULL. */
@@ -74,10 +79,10 @@ static const char *parse_line(struct frame_decoder *d, const char *s, const char
 	static const char name[] = "Content-Length";
 	const char *colon = s;
 
-	while (colon < end && *colon > ' ' && *colon < 0x7f && *colon != ':')
+	while (colon < end && is_name_char((unsigned char)*colon))
 		colon++;
 	if (colon == s || colon == end || *colon != ':')
-		return "a header line is not \"Name: value\"";
+		return "a header line is not \"Name: value\" (F1)";
 	if ((size_t)(colon - s) != sizeof(name) - 1 || strncasecmp(s, name, sizeof(name) - 1) != 0)
 		return NULL;
 	s = colon + 1;
@@ -102,8 +107,8 @@ static int parse_header(struct frame_decoder *d, size_t *ret_size, const char **
 	d->body_len = 0;
 	for (const char *c = p; c < limit; c++) {
 		if (*c != '\r') {
-			if ((*c >= 0 && *c < ' ' && *c != '\t') || *c == 0x7f) {
-				*ret_what = "a control character in the header part";
+			if (((unsigned char)*c < ' ' && *c != '\t') || *c == 0x7f) {
+				*ret_what = "a control character in the header part (F1)";
 				return -1;
 			}
 			continue;
@@ -111,12 +116,12 @@ static int parse_header(struct frame_decoder *d, size_t *ret_size, const char **
 		if (c + 1 == limit)
 			break;
 		if (c[1] != '\n') {
-			*ret_what = "a CR without LF in the header part";
+			*ret_what = "a CR without LF in the header part (F1)";
 			return -1;
 		}
 		if (c == line) {
 			*ret_size = (size_t)(c + 2 - p);
-			*ret_what = "no Content-Length";
+			*ret_what = "no Content-Length (F2)";
 			return d->body_len > 0 ? 1 : -1;
 		}
 		*ret_what = parse_line(d, line, c);
@@ -124,7 +129,7 @@ static int parse_header(struct frame_decoder *d, size_t *ret_size, const char **
 			return -1;
 		line = ++c + 1;
 	}
-	*ret_what = "the header part is too long";
+	*ret_what = "the header part is too long (F4)";
 	return d->in.len - d->start >= FRAME_MAX_HEADER ? -1 : 0;
 }
 

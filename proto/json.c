@@ -1,14 +1,17 @@
-/* The tree. Parsing and writing live in json_parse.c and json_write.c. */
 #include "json.h"
 
 #include "mem.h"
 
-#include <errno.h>
+#include <assert.h>
+#include <inttypes.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-static struct json *new_node(enum json_type type)
+#define FIRST_CAP 4
+
+static struct json *new_json(enum json_type type)
 {
 	struct json *j = xcalloc(1, sizeof(*j));
 
@@ -16,58 +19,95 @@ static struct json *new_node(enum json_type type)
 	return j;
 }
 
+static struct json *new_text(enum json_type type, const char *s, size_t n)
+{
+	struct json *j = new_json(type);
+
+	j->text = xmalloc(n + 1);
+	memcpy(j->text, s, n);
+	j->text[n] = '\0';
+	j->n = n;
+	return j;
+}
+
 struct json *json_null(void)
 {
-	return new_node(JSON_NULL);
+	return new_json(JSON_NULL);
 }
 
 struct json *json_bool(bool b)
 {
-	struct json *j = new_node(JSON_BOOL);
+	struct json *j = new_json(JSON_BOOL);
 
 	j->boolean = b;
 	return j;
 }
 
-static struct json *new_text(enum json_type type, const char *s, size_t n)
+struct json *json_int(int64_t i)
 {
-	struct json *j = new_node(type);
+	char text[24];
+	int n = snprintf(text, sizeof(text), "%" PRId64, i);
 
-	j->text = xstrndup(s, n);
-	j->n = n;
-	return j;
+	return new_text(JSON_NUMBER, text, (size_t)n);
+}
+
+static const char *skip_digits(const char *s)
+{
+	while (*s >= '0' && *s <= '9')
+		s++;
+	return s;
+}
+
+static bool is_number(const char *s)
+{
+	const char *p;
+
+	if (*s == '-')
+		s++;
+	p = skip_digits(s);
+	if (p == s || (*s == '0' && p > s + 1))
+		return false;
+	if (*p == '.') {
+		s = p + 1;
+		p = skip_digits(s);
+		if (p == s)
+			return false;
+	}
+	if (*p == 'e' || *p == 'E') {
+		s = p + 1;
+		if (*s == '+' || *s == '-')
+			s++;
+		p = skip_digits(s);
+		if (p == s)
+			return false;
+	}
+	return *p == '\0';
 }
 
 struct json *json_number(const char *digits)
 {
+	assert(is_number(digits));
 	return new_text(JSON_NUMBER, digits, strlen(digits));
-}
-
-struct json *json_int(int64_t i)
-{
-	_cleanup_free_ char *digits = xasprintf("%lld", (long long)i);
-
-	return json_number(digits);
-}
-
-struct json *json_stringn(const char *s, size_t n)
-{
-	return new_text(JSON_STRING, s, n);
 }
 
 struct json *json_string(const char *s)
 {
-	return s ? json_stringn(s, strlen(s)) : json_null();
+	return s ? new_text(JSON_STRING, s, strlen(s)) : json_null();
+}
+
+struct json *json_stringn(const char *s, size_t n)
+{
+	return new_text(JSON_STRING, s, strnlen(s, n));
 }
 
 struct json *json_array(void)
 {
-	return new_node(JSON_ARRAY);
+	return new_json(JSON_ARRAY);
 }
 
 struct json *json_object(void)
 {
-	return new_node(JSON_OBJECT);
+	return new_json(JSON_OBJECT);
 }
 
 void json_free(struct json *j)
@@ -75,8 +115,8 @@ void json_free(struct json *j)
 	if (!j)
 		return;
 	switch (j->type) {
-	case JSON_STRING:
 	case JSON_NUMBER:
+	case JSON_STRING:
 		free(j->text);
 		break;
 	case JSON_ARRAY:
@@ -98,31 +138,83 @@ void json_free(struct json *j)
 	free(j);
 }
 
-bool json_is(const struct json *j, enum json_type type)
+static void add_member(struct json *obj, char *take_key, struct json *take_value)
 {
-	return j && j->type == type;
+	if (obj->n == obj->cap) {
+		obj->cap = obj->cap ? obj->cap * 2 : FIRST_CAP;
+		obj->members = xrealloc(obj->members, obj->cap, sizeof(*obj->members));
+	}
+	obj->members[obj->n++] = (struct json_member){take_key, take_value};
 }
 
-static void grow(struct json *j, size_t size)
+struct json *json_copy(const struct json *j)
 {
-	if (j->n < j->cap)
-		return;
-	j->cap = j->cap ? j->cap * 2 : 4;
-	j->items = xrealloc(j->items, j->cap, size);
+	struct json *copy;
+
+	if (!j)
+		return NULL;
+	switch (j->type) {
+	case JSON_NUMBER:
+	case JSON_STRING:
+		return new_text(j->type, j->text, j->n);
+	case JSON_BOOL:
+		return json_bool(j->boolean);
+	case JSON_ARRAY:
+		copy = json_array();
+		for (size_t i = 0; i < j->n; i++)
+			json_add(copy, json_copy(j->items[i]));
+		return copy;
+	case JSON_OBJECT:
+		copy = json_object();
+		json_foreach (m, j)
+			add_member(copy, xstrdup(m->key), json_copy(m->value));
+		return copy;
+	case JSON_NULL:
+		break;
+	}
+	return json_null();
 }
 
-void json_add(struct json *array, struct json *take_value)
+bool json_equal(const struct json *a, const struct json *b)
 {
-	grow(array, sizeof(struct json *));
-	array->items[array->n++] = take_value;
+	if (!a || !b)
+		return a == b;
+	if (a->type != b->type)
+		return false;
+	switch (a->type) {
+	case JSON_BOOL:
+		return a->boolean == b->boolean;
+	case JSON_NUMBER:
+	case JSON_STRING:
+		return a->n == b->n && memcmp(a->text, b->text, a->n) == 0;
+	case JSON_ARRAY:
+		if (a->n != b->n)
+			return false;
+		for (size_t i = 0; i < a->n; i++)
+			if (!json_equal(a->items[i], b->items[i]))
+				return false;
+		return true;
+	case JSON_OBJECT:
+		if (a->n != b->n)
+			return false;
+		for (size_t i = 0; i < a->n; i++) {
+			const struct json_member *m = &a->members[i];
+			/* Most often both have the same order. */
+			const struct json *other = streq(m->key, b->members[i].key)
+							   ? b->members[i].value
+							   : json_get(b, m->key);
+
+			if (!json_equal(m->value, other))
+				return false;
+		}
+		return true;
+	case JSON_NULL:
+		break;
+	}
+	return true;
 }
 
-struct json *json_at(const struct json *array, size_t i)
-{
-	return json_is(array, JSON_ARRAY) && i < array->n ? array->items[i] : NULL;
-}
-
-static struct json_member *find_member(const struct json *obj, const char *key)
+static struct json_member *find(const struct json *obj, const char *key)
 {
 	if (!json_is(obj, JSON_OBJECT))
 		return NULL;
@@ -134,45 +226,49 @@ static struct json_member *find_member(const struct json *obj, const char *key)
 
 void json_set(struct json *obj, const char *key, struct json *take_value)
 {
-	struct json_member *m = find_member(obj, key);
+	struct json_member *m = find(obj, key);
 
-	if (m) {
+	assert(json_is(obj, JSON_OBJECT));
+	if (!take_value)
+		take_value = json_null();
+	if (!m) {
+		add_member(obj, xstrdup(key), take_value);
+	} else if (m->value != take_value) {
 		json_free(m->value);
 		m->value = take_value;
-		return;
 	}
-	grow(obj, sizeof(struct json_member));
-	obj->members[obj->n++] = (struct json_member){xstrdup(key), take_value};
 }
 
 void json_unset(struct json *obj, const char *key)
 {
-	struct json_member *m = find_member(obj, key);
+	struct json_member *m = find(obj, key);
+	size_t behind;
 
 	if (!m)
 		return;
 	free(m->key);
 	json_free(m->value);
-	memmove(m, m + 1, (size_t)(obj->members + obj->n - (m + 1)) * sizeof(*m));
+	behind = obj->n - (size_t)(m - obj->members) - 1;
+	memmove(m, m + 1, behind * sizeof(*m));
 	obj->n--;
 }
 
 struct json *json_get(const struct json *obj, const char *key)
 {
-	const struct json_member *m = find_member(obj, key);
+	struct json_member *m = find(obj, key);
 
 	return m ? m->value : NULL;
 }
 
 struct json *json_get_fold(const struct json *obj, const char *key)
 {
-	struct json *exact = json_get(obj, key);
+	struct json_member *exact = find(obj, key);
 
-	if (exact || !json_is(obj, JSON_OBJECT))
-		return exact;
-	for (size_t i = 0; i < obj->n; i++)
-		if (strcasecmp(obj->members[i].key, key) == 0)
-			return obj->members[i].value;
+	if (exact)
+		return exact->value;
+	json_foreach (m, obj)
+		if (strcasecmp(m->key, key) == 0)
+			return m->value;
 	return NULL;
 }
 
@@ -189,44 +285,94 @@ struct json *json_path(const struct json *obj, ...)
 	return j;
 }
 
+void json_add(struct json *array, struct json *take_value)
+{
+	assert(json_is(array, JSON_ARRAY));
+	if (array->n == array->cap) {
+		array->cap = array->cap ? array->cap * 2 : FIRST_CAP;
+		array->items = xrealloc(array->items, array->cap, sizeof(*array->items));
+	}
+	array->items[array->n++] = take_value ? take_value : json_null();
+}
+
+struct json *json_at(const struct json *array, size_t i)
+{
+	return json_is(array, JSON_ARRAY) && i < array->n ? array->items[i] : NULL;
+}
+
 const char *json_str(const struct json *j, const char *fallback)
 {
 	return json_is(j, JSON_STRING) ? j->text : fallback;
 }
 
-/* Also 5.0 and 1e3: Go wrote some integers that way. Doubles hold integers exactly up to 2^53. */
-static bool integral_double(const char *text, int64_t *ret)
+/* The exponent behind the mantissa; saturates far outside of what matters. */
+static int64_t exponent(const char *s)
 {
-	char *end;
-	double d = strtod(text, &end);
+	bool negative = false;
+	int64_t e = 0;
 
-	if (*end || d < -9007199254740992.0 || d > 9007199254740992.0 || d != (double)(int64_t)d)
-		return false;
-	*ret = (int64_t)d;
-	return true;
+	if (*s != 'e' && *s != 'E')
+		return 0;
+	s++;
+	if (*s == '-' || *s == '+')
+		negative = *s++ == '-';
+	for (; *s; s++)
+		if (e < 1000000000)
+			e = e * 10 + (*s - '0');
+	return negative ? -e : e;
 }
 
+/*
+ * Works on the digits, so that nothing is rounded: the mantissa's digits from the first to the last
+ * that is not 0 are the value's, and the rest moves the decimal point.
+ */
 bool json_to_int(const struct json *j, int64_t *ret)
 {
-	char *end;
+	bool negative, frac = false;
+	int64_t value = 0, zeros = 0, scale = 0;
+	const char *s;
 
 	if (!json_is(j, JSON_NUMBER))
 		return false;
-	errno = 0;
-	long long v = strtoll(j->text, &end, 10);
-	if (*end)
-		return integral_double(j->text, ret);
-	if (errno)
+	s = j->text;
+	negative = *s == '-';
+	for (s += negative; *s == '.' || (*s >= '0' && *s <= '9'); s++) {
+		if (*s == '.') {
+			frac = true;
+			continue;
+		}
+		scale -= frac;
+		if (*s == '0') {
+			zeros++;
+			continue;
+		}
+		for (; zeros > 0 && value != 0; zeros--)
+			if (__builtin_mul_overflow(value, 10, &value))
+				return false;
+		zeros = 0;
+		if (__builtin_mul_overflow(value, 10, &value) ||
+			__builtin_sub_overflow(value, *s - '0', &value))
+			return false;
+	}
+	scale += zeros + exponent(s);
+	if (value == 0)
+		scale = 0;
+	if (scale < 0)
 		return false;
-	*ret = v;
+	for (; scale > 0; scale--)
+		if (__builtin_mul_overflow(value, 10, &value))
+			return false;
+	if (!negative && __builtin_sub_overflow((int64_t)0, value, &value))
+		return false;
+	*ret = value;
 	return true;
 }
 
 int64_t json_int_or(const struct json *j, int64_t fallback)
 {
-	int64_t v;
+	int64_t value;
 
-	return json_to_int(j, &v) ? v : fallback;
+	return json_to_int(j, &value) ? value : fallback;
 }
 
 bool json_bool_or(const struct json *j, bool fallback)
@@ -234,70 +380,7 @@ bool json_bool_or(const struct json *j, bool fallback)
 	return json_is(j, JSON_BOOL) ? j->boolean : fallback;
 }
 
-struct json *json_copy(const struct json *j)
+bool json_is(const struct json *j, enum json_type type)
 {
-	if (!j)
-		return NULL;
-	struct json *c = new_node(j->type);
-	c->boolean = j->boolean;
-	switch (j->type) {
-	case JSON_STRING:
-	case JSON_NUMBER:
-		c->text = xstrndup(j->text, j->n);
-		c->n = j->n;
-		break;
-	case JSON_ARRAY:
-		for (size_t i = 0; i < j->n; i++)
-			json_add(c, json_copy(j->items[i]));
-		break;
-	case JSON_OBJECT:
-		for (size_t i = 0; i < j->n; i++) {
-			grow(c, sizeof(struct json_member));
-			c->members[c->n++] = (struct json_member){
-				xstrdup(j->members[i].key), json_copy(j->members[i].value)};
-		}
-		break;
-	case JSON_NULL:
-	case JSON_BOOL:
-		break;
-	}
-	return c;
-}
-
-static bool equal_objects(const struct json *a, const struct json *b)
-{
-	for (size_t i = 0; i < a->n; i++) {
-		/* the same place is the common case */
-		const struct json *other = streq(a->members[i].key, b->members[i].key)
-						   ? b->members[i].value
-						   : json_get(b, a->members[i].key);
-		if (!other || !json_equal(a->members[i].value, other))
-			return false;
-	}
-	return true;
-}
-
-bool json_equal(const struct json *a, const struct json *b)
-{
-	if (!a || !b)
-		return a == b;
-	if (a->type != b->type || (a->type != JSON_BOOL && a->n != b->n))
-		return false;
-	switch (a->type) {
-	case JSON_NULL:
-		return true;
-	case JSON_BOOL:
-		return a->boolean == b->boolean;
-	case JSON_STRING:
-	case JSON_NUMBER:
-		return memcmp(a->text, b->text, a->n) == 0;
-	case JSON_ARRAY:
-		for (size_t i = 0; i < a->n; i++)
-			if (!json_equal(a->items[i], b->items[i]))
-				return false;
-		return true;
-	case JSON_OBJECT:
-		return equal_objects(a, b);
-	}
-	return false;
+	return j && j->type == type;
 }

@@ -2,8 +2,9 @@
  * JSON as a tree. Objects keep the order of their members, numbers the digits they were written
  * with. yajl parses; the tree and the writer are ours.
  *
- * Ownership: a tree owns its children. json_set and json_add take the value given; everything
- * returned by a json_get… function belongs to the tree. All getters accept NULL and give "absent".
+ * Ownership: a tree owns its children. json_set and json_add take the value given (NULL: null);
+ * everything returned by a json_get… function belongs to the tree. All getters accept NULL and give
+ * "absent".
  */
 #pragma once
 

@@ -1,282 +1,306 @@
 /*
- * yajl reads; this builds the tree and holds the limits that yajl does not know: depth, number of
- * values, NUL and lone surrogates in strings. yajl replaces a lone surrogate by '?', so escapes are
- * checked in the text before it is parsed.
+ * yajl finds the tokens; this file builds the tree and keeps the promises of json.h that yajl does
+ * not make. yajl lets pass what is nearly UTF-8 (overlong forms, surrogates) and turns a lone
+ * surrogate into '?', so the text is looked through for both first. Depth and number of values are
+ * limited while parsing. A key given twice is only resolved when its object ends, by sorting, so
+ * that an object of a million members costs n log n, not n².
  */
 #include "json.h"
+
 #include "mem.h"
+#include "utf8.h"
 
 #include <string.h>
 #include <yajl/yajl_parse.h>
 
+/* Objects up to this size are searched for doubles in place. */
+#define SMALL_OBJECT 16
+
 struct builder {
 	struct json *root;
 	struct json *open[JSON_MAX_DEPTH];
-	char *keys[JSON_MAX_DEPTH]; /* pending key of each open object */
+	char *keys[JSON_MAX_DEPTH]; /* read, waiting for its value; one per open object */
 	unsigned depth;
 	size_t nodes;
-	const char *refused;
+	const char *problem;
 };
 
-static int refuse(struct builder *b, const char *why)
+static int refuse(struct builder *b, const char *problem)
 {
-	b->refused = why;
+	b->problem = problem;
 	return 0;
 }
 
-static void append_member(struct json *obj, char *take_key, struct json *value)
+/* Links a value into what is open. Takes it. */
+static int put(struct builder *b, struct json *j)
 {
-	if (obj->n == obj->cap) {
-		obj->cap = obj->cap ? obj->cap * 2 : 4;
-		obj->members = xrealloc(obj->members, obj->cap, sizeof(*obj->members));
-	}
-	obj->members[obj->n++] = (struct json_member){take_key, value};
-}
+	struct json *parent = b->depth ? b->open[b->depth - 1] : NULL;
 
-static int add(struct builder *b, struct json *value)
-{
-	if (++b->nodes > JSON_MAX_NODES) {
-		json_free(value);
+	if (!parent) {
+		b->root = j;
+	} else if (parent->type == JSON_ARRAY) {
+		json_add(parent, j);
+	} else {
+		if (parent->n == parent->cap) {
+			parent->cap = parent->cap ? parent->cap * 2 : 4;
+			parent->members =
+				xrealloc(parent->members, parent->cap, sizeof(*parent->members));
+		}
+		parent->members[parent->n++] = (struct json_member){take(b->keys[b->depth - 1]), j};
+	}
+	if (++b->nodes > JSON_MAX_NODES)
 		return refuse(b, "too many values");
-	}
-	if (!b->depth) {
-		b->root = value;
-		return 1;
-	}
-	struct json *parent = b->open[b->depth - 1];
-	if (parent->type == JSON_ARRAY)
-		json_add(parent, value);
-	else
-		append_member(parent, take(b->keys[b->depth - 1]), value);
 	return 1;
 }
 
-static int open_node(struct builder *b, struct json *node)
+static int open_container(struct builder *b, struct json *take_container)
 {
-	if (b->depth == JSON_MAX_DEPTH) {
-		json_free(node);
-		return refuse(b, "nested too deep");
-	}
-	if (!add(b, node))
+	int go_on = put(b, take_container);
+
+	if (!go_on)
 		return 0;
-	b->open[b->depth++] = node;
+	if (b->depth == JSON_MAX_DEPTH)
+		return refuse(b, "nested too deeply (J2)");
+	b->open[b->depth++] = take_container;
 	return 1;
 }
 
 static int on_null(void *ctx)
 {
-	return add(ctx, json_null());
+	return put(ctx, json_null());
 }
 
-static int on_bool(void *ctx, int value)
+static int on_boolean(void *ctx, int value)
 {
-	return add(ctx, json_bool(value != 0));
+	return put(ctx, json_bool(value != 0));
 }
 
-static int on_number(void *ctx, const char *s, size_t n)
+static int on_number(void *ctx, const char *digits, size_t n)
 {
-	_cleanup_free_ char *digits = xstrndup(s, n);
+	struct json *j = json_stringn(digits, n);
 
-	return add(ctx, json_number(digits));
+	j->type = JSON_NUMBER;
+	return put(ctx, j);
 }
 
 static int on_string(void *ctx, const unsigned char *s, size_t n)
 {
-	if (memchr(s, '\0', n))
-		return refuse(ctx, "a string holds U+0000");
-	return add(ctx, json_stringn((const char *)s, n));
+	if (n > 0 && memchr(s, '\0', n))
+		return refuse(ctx, "U+0000 in a string (J5)");
+	return put(ctx, n > 0 ? json_stringn((const char *)s, n) : json_string(""));
 }
 
 static int on_key(void *ctx, const unsigned char *s, size_t n)
 {
 	struct builder *b = ctx;
 
-	if (memchr(s, '\0', n))
-		return refuse(b, "a key holds U+0000");
-	b->keys[b->depth - 1] = xstrndup((const char *)s, n);
+	if (n > 0 && memchr(s, '\0', n))
+		return refuse(b, "U+0000 in a string (J5)");
+	b->keys[b->depth - 1] = n > 0 ? xstrndup((const char *)s, n) : xstrdup("");
 	return 1;
 }
 
 static int on_start_map(void *ctx)
 {
-	return open_node(ctx, json_object());
+	return open_container(ctx, json_object());
 }
 
 static int on_start_array(void *ctx)
 {
-	return open_node(ctx, json_array());
+	return open_container(ctx, json_array());
 }
 
-struct indexed {
-	const char *key;
-	size_t i;
-};
-
-static int by_key_then_place(const void *a, const void *b)
+/* The later of two members of one key gives its value to the earlier one and becomes empty. */
+static void merge(struct json_member *first, struct json_member *later)
 {
-	const struct indexed *x = a, *y = b;
-	int c = strcmp(x->key, y->key);
-
-	return c ? c : (x->i > y->i) - (x->i < y->i);
+	json_free(first->value);
+	first->value = take(later->value);
+	free(later->key);
+	later->key = NULL;
 }
 
-/* A key given twice keeps its first place and its last value. */
-static void drop_duplicates(struct json *obj)
+static int by_key_and_place(const void *a, const void *b)
 {
-	struct indexed *order = xcalloc(obj->n + 1, sizeof(*order));
-	bool any = false;
+	const struct json_member *x = *(struct json_member *const *)a;
+	const struct json_member *y = *(struct json_member *const *)b;
+	int order = strcmp(x->key, y->key);
+
+	return order ? order : (x > y) - (x < y);
+}
+
+static bool merge_large(struct json *obj)
+{
+	struct json_member **order = xcalloc(obj->n, sizeof(*order));
+	struct json_member *first;
+	bool found = false;
 
 	for (size_t i = 0; i < obj->n; i++)
-		order[i] = (struct indexed){obj->members[i].key, i};
-	qsort(order, obj->n, sizeof(*order), by_key_then_place);
-	for (size_t i = 1, first = 0; i < obj->n; i++) {
-		if (!streq(order[i].key, order[first].key)) {
-			first = i;
-			continue;
+		order[i] = &obj->members[i];
+	qsort(order, obj->n, sizeof(*order), by_key_and_place);
+	first = order[0];
+	for (size_t i = 1; i < obj->n; i++) {
+		if (streq(first->key, order[i]->key)) {
+			merge(first, order[i]);
+			found = true;
+		} else {
+			first = order[i];
 		}
-		struct json_member *kept = &obj->members[order[first].i];
-		struct json_member *again = &obj->members[order[i].i];
-		json_free(kept->value);
-		kept->value = take(again->value);
-		any = true;
 	}
-	size_t n = 0;
-	for (size_t i = 0; any && i < obj->n; i++) {
-		if (obj->members[i].value)
-			obj->members[n++] = obj->members[i];
-		else
-			free(obj->members[i].key);
-	}
-	if (any)
-		obj->n = n;
 	free(order);
+	return found;
 }
 
-static int on_end(void *ctx)
+static bool merge_small(struct json *obj)
+{
+	bool found = false;
+
+	for (size_t i = 1; i < obj->n; i++) {
+		for (size_t k = 0; k < i; k++) {
+			if (obj->members[k].key &&
+				streq(obj->members[k].key, obj->members[i].key)) {
+				merge(&obj->members[k], &obj->members[i]);
+				found = true;
+				break;
+			}
+		}
+	}
+	return found;
+}
+
+static int on_end_map(void *ctx)
 {
 	struct builder *b = ctx;
-	struct json *node = b->open[--b->depth];
+	struct json *obj = b->open[--b->depth];
+	size_t n = 0;
 
-	if (node->type == JSON_OBJECT && node->n > 1)
-		drop_duplicates(node);
+	if (obj->n < 2)
+		return 1;
+	if (!(obj->n <= SMALL_OBJECT ? merge_small(obj) : merge_large(obj)))
+		return 1;
+	for (size_t i = 0; i < obj->n; i++)
+		if (obj->members[i].key)
+			obj->members[n++] = obj->members[i];
+	obj->n = n;
+	return 1;
+}
+
+static int on_end_array(void *ctx)
+{
+	struct builder *b = ctx;
+
+	b->depth--;
 	return 1;
 }
 
 static const yajl_callbacks callbacks = {
 	.yajl_null = on_null,
-	.yajl_boolean = on_bool,
+	.yajl_boolean = on_boolean,
 	.yajl_number = on_number,
 	.yajl_string = on_string,
 	.yajl_start_map = on_start_map,
 	.yajl_map_key = on_key,
-	.yajl_end_map = on_end,
+	.yajl_end_map = on_end_map,
 	.yajl_start_array = on_start_array,
-	.yajl_end_array = on_end,
+	.yajl_end_array = on_end_array,
 };
 
-static int hex4(const char *s, const char *end)
+static int hex4(const char *s, size_t n)
 {
-	int v = 0;
+	int value = 0;
 
-	if (end - s < 4)
+	if (n < 4)
 		return -1;
 	for (int i = 0; i < 4; i++) {
 		char c = s[i];
-		int d = c >= '0' && c <= '9'   ? c - '0'
-			: c >= 'a' && c <= 'f' ? c - 'a' + 10
-			: c >= 'A' && c <= 'F' ? c - 'A' + 10
-					       : -1;
-		if (d < 0)
+		int digit = c >= '0' && c <= '9'   ? c - '0'
+			    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+			    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+						   : -1;
+
+		if (digit < 0)
 			return -1;
-		v = v * 16 + d;
+		value = value * 16 + digit;
 	}
-	return v;
+	return value;
 }
 
-/* Offset of a \u escape that is half of a pair, or -1. Backslashes occur in strings only, or the
- * text is no JSON anyway. */
-static ssize_t lone_surrogate(const char *text, size_t len)
+/* The length of the escape at s ("\n", "\u00e4", a pair of surrogates); 0 if it is broken. */
+static size_t escape_length(const char *s, size_t n)
 {
-	const char *end = text + len;
+	int unit;
 
-	for (const char *s = text; (s = memchr(s, '\\', (size_t)(end - s)));) {
-		if (end - s < 2)
-			return -1;
-		if (s[1] != 'u') {
-			s += 2;
-			continue;
-		}
-		int v = hex4(s + 2, end);
-		if (v >= 0xdc00 && v <= 0xdfff)
-			return s - text;
-		if (v >= 0xd800 && v <= 0xdbff) {
-			int low = end - s >= 12 && s[6] == '\\' && s[7] == 'u' ? hex4(s + 8, end)
-									       : -1;
-			if (low < 0xdc00 || low > 0xdfff)
-				return s - text;
-			s += 6;
-		}
-		s += MIN((ptrdiff_t)6, end - s);
-	}
-	return -1;
+	if (n < 2)
+		return 0;
+	if (s[1] != 'u')
+		return 2; /* yajl knows which letters are allowed */
+	unit = hex4(s + 2, n - 2);
+	if (unit < 0 || (unit >= 0xdc00 && unit <= 0xdfff))
+		return 0;
+	if (unit < 0xd800 || unit > 0xdbff)
+		return 6;
+	if (n < 12 || s[6] != '\\' || s[7] != 'u')
+		return 0;
+	unit = hex4(s + 8, n - 8);
+	return unit >= 0xdc00 && unit <= 0xdfff ? 12 : 0;
 }
 
-/* yajl takes a byte order mark for a lexical error; it does check the encoding, overlong forms and
- * surrogates in UTF-8 it does not. */
-static ssize_t bad_utf8(const unsigned char *s, size_t len)
-{
-	for (size_t i = 0; i < len;) {
-		unsigned char c = s[i];
-		size_t more = c < 0x80                ? 0
-			      : c >= 0xc2 && c < 0xe0 ? 1
-			      : c >= 0xe0 && c < 0xf0 ? 2
-			      : c >= 0xf0 && c < 0xf5 ? 3
-						      : 4;
-		if (more == 4 || i + more >= len)
-			return (ssize_t)i;
-		for (size_t k = 1; k <= more; k++)
-			if ((s[i + k] & 0xc0) != 0x80)
-				return (ssize_t)i;
-		if ((c == 0xe0 && s[i + 1] < 0xa0) || (c == 0xed && s[i + 1] > 0x9f) ||
-			(c == 0xf0 && s[i + 1] < 0x90) || (c == 0xf4 && s[i + 1] > 0x8f))
-			return (ssize_t)i;
-		i += more + 1;
-	}
-	return -1;
-}
-
+/* A backslash is nowhere but in strings, if the text is JSON at all: no need to know where. */
 static int check_text(const char *text, size_t len, struct err *err)
 {
-	ssize_t at;
+	for (size_t i = 0; i < len;) {
+		size_t step = text[i] == '\\' ? escape_length(text + i, len - i)
+					      : utf8_sequence(text + i, len - i);
 
-	if (len > JSON_MAX_BYTES)
-		return err_set(err, ERR_PROTOCOL, "JSON text of %zu bytes is more than %u", len,
-			JSON_MAX_BYTES);
-	if ((at = bad_utf8((const unsigned char *)text, len)) >= 0)
-		return err_set(err, ERR_PROTOCOL, "invalid UTF-8 at byte %zd", at);
-	if ((at = lone_surrogate(text, len)) >= 0)
-		return err_set(err, ERR_PROTOCOL, "half of a surrogate pair at byte %zd", at);
+		if (step == 0)
+			return err_set(err, ERR_PROTOCOL, "JSON: %s at byte %zu",
+				text[i] == '\\' ? "a broken escape" : "invalid UTF-8 (J2)", i);
+		i += step;
+	}
 	return 0;
+}
+
+/* yajl's own words name what it expected, never the text. */
+static int parse_failed(yajl_handle handle, const struct builder *b, struct err *err)
+{
+	size_t at = yajl_get_bytes_consumed(handle);
+	unsigned char *words;
+
+	if (b->problem)
+		return err_set(err, ERR_PROTOCOL, "JSON: %s at byte %zu", b->problem, at);
+	words = yajl_get_error(handle, 0, NULL, 0);
+	err_set(err, ERR_PROTOCOL, "JSON: %.*s at byte %zu",
+		words ? (int)strcspn((char *)words, "\n") : 0, words ? (char *)words : "", at);
+	if (words)
+		yajl_free_error(handle, words);
+	return -1;
 }
 
 int json_parse(const char *text, size_t len, struct json **ret, struct err *err)
 {
 	struct builder b = {0};
+	yajl_handle handle;
+	yajl_status status;
 
+	if (len > JSON_MAX_BYTES)
+		return err_set(err, ERR_PROTOCOL, "JSON: %zu bytes; at most %u are read", len,
+			JSON_MAX_BYTES);
 	if (check_text(text, len, err) < 0)
 		return -1;
-	yajl_handle h = yajl_alloc(&callbacks, NULL, &b);
-	yajl_status status = yajl_parse(h, (const unsigned char *)text, len);
-	size_t at = yajl_get_bytes_consumed(h);
+	handle = yajl_alloc(&callbacks, NULL, &b);
+	if (!handle)
+		abort();
+	status = yajl_parse(handle, (const unsigned char *)text, len);
 	if (status == yajl_status_ok)
-		status = yajl_complete_parse(h);
-	yajl_free(h);
-	for (unsigned i = 0; i < JSON_MAX_DEPTH; i++)
-		free(b.keys[i]);
-	if (status == yajl_status_ok && b.root && !b.depth) {
+		status = yajl_complete_parse(handle);
+	if (status != yajl_status_ok)
+		parse_failed(handle, &b, err);
+	yajl_free(handle);
+	if (status == yajl_status_ok && b.root) {
 		*ret = b.root;
 		return 0;
 	}
+	for (unsigned i = 0; i < JSON_MAX_DEPTH; i++)
+		free(b.keys[i]);
 	json_free(b.root);
-	return err_set(err, ERR_PROTOCOL, "%s at byte %zu", b.refused ? b.refused : "not JSON", at);
+	return status == yajl_status_ok ? err_set(err, ERR_PROTOCOL, "JSON: no value") : -1;
 }

@@ -1,24 +1,35 @@
-#include "buf.h"
 #include "json.h"
-#include "mem.h"
 
-#include <stdio.h>
+#include "buf.h"
+#include "mem.h"
+#include "utf8.h"
+
 #include <string.h>
 
-/* U+2028 and U+2029, which Go escapes for the sake of JavaScript, are E2 80 A8 and E2 80 A9. */
-static bool is_line_separator(const char *s, size_t left)
+#define INDENT 4
+
+struct writer {
+	struct buf *out;
+	unsigned style;
+	unsigned depth;
+};
+
+static void new_line(struct writer *w)
 {
-	return left >= 3 && memcmp(s, "\xe2\x80", 2) == 0 && ((unsigned char)s[2] & 0xfe) == 0xa8;
+	if (!(w->style & JSON_INDENT))
+		return;
+	buf_addc(w->out, '\n');
+	for (unsigned i = 0; i < w->depth * INDENT; i++)
+		buf_addc(w->out, ' ');
 }
 
-static void write_escape(unsigned char c, struct buf *out)
+static void escape_ascii(struct buf *out, char c)
 {
 	switch (c) {
 	case '"':
-		buf_adds(out, "\\\"");
-		break;
 	case '\\':
-		buf_adds(out, "\\\\");
+		buf_addc(out, '\\');
+		buf_addc(out, c);
 		break;
 	case '\n':
 		buf_adds(out, "\\n");
@@ -30,45 +41,66 @@ static void write_escape(unsigned char c, struct buf *out)
 		buf_adds(out, "\\t");
 		break;
 	default:
-		buf_addf(out, "\\u%04x", c);
+		buf_addf(out, "\\u%04x", (unsigned)c);
 	}
 }
 
-static void write_string(const char *s, size_t n, unsigned style, struct buf *out)
+/* The escape that a sequence of two bytes or more needs, or NULL. */
+static const char *escape_wide(const char *s, size_t len, unsigned style)
 {
-	bool html = style & JSON_HTMLSAFE;
-	size_t from = 0;
+	if (len == 0)
+		return "\\ufffd";
+	if (!(style & JSON_HTMLSAFE) || len != 3 || memcmp(s, "\xe2\x80", 2) != 0)
+		return NULL;
+	return s[2] == '\xa8' ? "\\u2028" : s[2] == '\xa9' ? "\\u2029" : NULL;
+}
 
-	buf_addc(out, '"');
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)s[i];
-		bool separator = html && is_line_separator(s + i, n - i);
-		if (c >= 0x20 && c != '"' && c != '\\' && !separator &&
-			!(html && (c == '<' || c == '>' || c == '&')))
-			continue;
-		buf_add(out, s + from, i - from);
-		if (separator) {
-			buf_addf(out, "\\u202%c", (unsigned char)s[i + 2] == 0xa8 ? '8' : '9');
-			i += 2;
-		} else {
-			write_escape(c, out);
+/* Whatever the bytes, what comes out is valid JSON: bytes that are no UTF-8 become U+FFFD. */
+static void write_string(struct writer *w, const char *s, size_t n)
+{
+	size_t plain = 0;
+
+	buf_addc(w->out, '"');
+	for (size_t i = 0; i < n;) {
+		size_t len = utf8_sequence(s + i, n - i);
+		bool ascii = len == 1;
+		bool escaped = ascii && ((unsigned char)s[i] < 0x20 || s[i] == '"' || s[i] == '\\');
+		const char *wide = ascii ? NULL : escape_wide(s + i, len, w->style);
+
+		if (ascii && (w->style & JSON_HTMLSAFE))
+			escaped = escaped || s[i] == '<' || s[i] == '>' || s[i] == '&';
+		if (escaped || wide) {
+			buf_add(w->out, s + plain, i - plain);
+			if (wide)
+				buf_adds(w->out, wide);
+			else
+				escape_ascii(w->out, s[i]);
 		}
-		from = i + 1;
+		i += len ? len : 1;
+		if (escaped || wide)
+			plain = i;
 	}
-	buf_add(out, s + from, n - from);
-	buf_addc(out, '"');
+	buf_add(w->out, s + plain, n - plain);
+	buf_addc(w->out, '"');
 }
 
-static void new_line(unsigned style, unsigned depth, struct buf *out)
+static void write_value(struct writer *w, const struct json *j);
+
+static void write_array(struct writer *w, const struct json *j)
 {
-	if (!(style & JSON_INDENT))
-		return;
-	buf_addc(out, '\n');
-	for (unsigned i = 0; i < depth; i++)
-		buf_adds(out, "    ");
+	buf_addc(w->out, '[');
+	w->depth++;
+	for (size_t i = 0; i < j->n; i++) {
+		if (i > 0)
+			buf_addc(w->out, ',');
+		new_line(w);
+		write_value(w, j->items[i]);
+	}
+	w->depth--;
+	if (j->n > 0)
+		new_line(w);
+	buf_addc(w->out, ']');
 }
-
-static void write_value(const struct json *j, unsigned style, unsigned depth, struct buf *out);
 
 static int by_key(const void *a, const void *b)
 {
@@ -77,71 +109,68 @@ static int by_key(const void *a, const void *b)
 	return strcmp((*x)->key, (*y)->key);
 }
 
-static void write_object(const struct json *j, unsigned style, unsigned depth, struct buf *out)
+static const struct json_member **member_order(const struct json *j, unsigned style)
 {
-	const struct json_member **order = xcalloc(j->n + 1, sizeof(const struct json_member *));
+	const struct json_member **order = xcalloc(j->n, sizeof(*order));
 
 	for (size_t i = 0; i < j->n; i++)
 		order[i] = &j->members[i];
 	if (style & JSON_SORTED)
 		qsort(order, j->n, sizeof(*order), by_key);
-	buf_addc(out, '{');
+	return order;
+}
+
+static void write_object(struct writer *w, const struct json *j)
+{
+	const struct json_member **order = member_order(j, w->style);
+
+	buf_addc(w->out, '{');
+	w->depth++;
 	for (size_t i = 0; i < j->n; i++) {
-		if (i)
-			buf_addc(out, ',');
-		new_line(style, depth + 1, out);
-		write_string(order[i]->key, strlen(order[i]->key), style, out);
-		buf_adds(out, style & JSON_INDENT ? ": " : ":");
-		write_value(order[i]->value, style, depth + 1, out);
+		if (i > 0)
+			buf_addc(w->out, ',');
+		new_line(w);
+		write_string(w, order[i]->key, strlen(order[i]->key));
+		buf_adds(w->out, w->style & JSON_INDENT ? ": " : ":");
+		write_value(w, order[i]->value);
 	}
-	if (j->n)
-		new_line(style, depth, out);
-	buf_addc(out, '}');
+	w->depth--;
+	if (j->n > 0)
+		new_line(w);
+	buf_addc(w->out, '}');
 	free(order);
 }
 
-static void write_array(const struct json *j, unsigned style, unsigned depth, struct buf *out)
-{
-	buf_addc(out, '[');
-	for (size_t i = 0; i < j->n; i++) {
-		if (i)
-			buf_addc(out, ',');
-		new_line(style, depth + 1, out);
-		write_value(j->items[i], style, depth + 1, out);
-	}
-	if (j->n)
-		new_line(style, depth, out);
-	buf_addc(out, ']');
-}
-
-static void write_value(const struct json *j, unsigned style, unsigned depth, struct buf *out)
+static void write_value(struct writer *w, const struct json *j)
 {
 	switch (j->type) {
 	case JSON_NULL:
-		buf_adds(out, "null");
+		buf_adds(w->out, "null");
 		break;
 	case JSON_BOOL:
-		buf_adds(out, j->boolean ? "true" : "false");
+		buf_adds(w->out, j->boolean ? "true" : "false");
 		break;
 	case JSON_NUMBER:
-		buf_add(out, j->text, j->n);
+		buf_add(w->out, j->text, j->n);
 		break;
 	case JSON_STRING:
-		write_string(j->text, j->n, style, out);
+		write_string(w, j->text, j->n);
 		break;
 	case JSON_ARRAY:
-		write_array(j, style, depth, out);
+		write_array(w, j);
 		break;
 	case JSON_OBJECT:
-		write_object(j, style, depth, out);
+		write_object(w, j);
 		break;
 	}
 }
 
 void json_write(const struct json *j, unsigned style, struct buf *out)
 {
+	struct writer w = {.out = out, .style = style};
+
 	if (j)
-		write_value(j, style, 0, out);
+		write_value(&w, j);
 	else
 		buf_adds(out, "null");
 }

@@ -31,8 +31,9 @@ struct rpc_msg {
 #define RPC_MSG_INIT ((struct rpc_msg){0})
 
 /*
- * Parses a body. On failure ret_code is what a receiver answers (RPC_PARSE_ERROR or
- * RPC_INVALID_REQUEST) and ret_id the message's id, 0 if it has none; err is ERR_PROTOCOL.
+ * Parses a body. On failure ret_code is what a receiver answers (RPC_PARSE_ERROR,
+ * RPC_INVALID_REQUEST, or RPC_INVALID_PARAMS where params is no object) and ret_id the message's
+ * id, 0 if it has none; err is ERR_PROTOCOL.
  */
 int rpc_parse(const char *body, size_t len, struct rpc_msg *ret, int *ret_code, int64_t *ret_id,
 	struct err *err);
@@ -46,7 +47,8 @@ void rpc_write_result(struct buf *out, int64_t id, const struct json *result);
 void rpc_write_error(
 	struct buf *out, int64_t id, int code, const struct err *error); /* id 0: null */
 
-/* The error object {code, message, data} of section 5, for reports; and back. */
+/* The error object {code, message, data} of section 5, for reports; and back. data is only in
+ * errors of the driver's own. An unknown method without a kind reads as ERR_NOT_SUPPORTED. */
 struct json *rpc_error_to_json(int code, const struct err *error);
 int rpc_error_from_json(
 	const struct json *j, struct err *ret); /* always sets ret; returns its wire code */
