@@ -1,12 +1,7 @@
 import pytest
 
 import cli as cli_module
-
-
-def generic(host, name, *flags):
-    """The words of a create for a test host."""
-    return ['create', '-d', 'generic', '--generic-ip-address', host.ip,
-            '--generic-ssh-user', host.user, '--generic-ssh-key', host.key, *flags, name]
+from real import generic
 
 
 @pytest.fixture

@@ -9,8 +9,7 @@ import subprocess
 import pytest
 
 import hosts
-from conftest import generic
-from docker import check_engine, in_shell
+from real import check_engine, generic, in_shell
 
 INSTALL_SECONDS = 240
 

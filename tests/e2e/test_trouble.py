@@ -5,8 +5,7 @@ import re
 import pytest
 
 import cli as cli_module
-from conftest import generic
-from docker import check_engine
+from real import check_engine, generic
 
 STEPS = ['create', 'running', 'detect', 'provision', 'check']
 

@@ -1,4 +1,4 @@
-"""The docker client as a user runs it, and an image that needs no registry."""
+"""Machines of test hosts; the docker client as a user runs it, and an image from no registry."""
 
 import io
 import pathlib
@@ -6,6 +6,12 @@ import subprocess
 import tarfile
 
 BUSYBOX = '/bin/busybox'
+
+
+def generic(host, name, *flags):
+    """The words of a create for a test host."""
+    return ['create', '-d', 'generic', '--generic-ip-address', host.ip,
+            '--generic-ssh-user', host.user, '--generic-ssh-key', host.key, *flags, name]
 
 
 def image_tar():
