@@ -63,7 +63,7 @@ typedef int (*md_op_fn)(
 
 struct md_driver {
 	const char *name;
-	const char *version;
+	const char *version; /* NULL: the SDK's */
 	const char *description;
 	const struct flagspec *flags;
 	size_t n_flags;
@@ -78,9 +78,9 @@ struct md_driver {
 		struct err *err);
 	int (*pre_create_check)(
 		struct md_request *rq, struct md_machine *m, struct err *err); /* may be NULL */
-	md_op_fn create;
+	md_op_fn create;                     /* NULL: nothing to do */
 	md_op_fn start, stop, restart, kill; /* NULL: not supported */
-	md_op_fn remove;
+	md_op_fn remove;                     /* NULL: nothing to do */
 	/* One of the two. A failure of `state` is that machine's; `states` fills errs[i] for
 	 * machines that failed (code != ERR_NONE). */
 	int (*state)(struct md_request *rq, struct md_machine *m, struct md_report *out,
@@ -99,12 +99,16 @@ int md_main(const struct md_driver *driver, int argc, char **argv);
 		return md_main(&(driver), argc, argv); \
 	}
 
-/* Returns when the state is on disk. -1: create nothing more, fail the request. */
+/* Returns when the state is on disk. -1: create nothing more, fail the request. (After a cancel the
+ * state is stored all the same, and the result is -1.) */
 int md_checkpoint(struct md_request *rq, const struct json *state, struct err *err);
 void md_progress(struct md_request *rq, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void md_progress_of(struct md_request *rq, int64_t current, int64_t total, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
-/* Looks for a cancel without blocking. */
+/* A log line of the program; debug only when the user asked for it. */
+void md_log(struct md_request *rq, enum log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Looks for a cancel without blocking. Also true when the program is gone. */
 bool md_cancelled(struct md_request *rq);
 /* -1 with ERR_CANCELED as soon as the request is cancelled. */
 int md_sleep(struct md_request *rq, uint32_t ms, struct err *err);
@@ -116,11 +120,13 @@ void md_base_state(struct md_machine *m);
 const char *md_flag_str(const struct json *flags, const char *name);
 int64_t md_flag_int(const struct json *flags, const char *name);
 bool md_flag_bool(const struct json *flags, const char *name);
-/* tcp://HOST:PORT, an IPv6 literal in brackets; malloc'ed. */
+const struct json *md_flag_list(const struct json *flags, const char *name); /* NULL: none */
+/* tcp://HOST:PORT and HOST:PORT, an IPv6 literal in brackets; malloc'ed. */
 char *md_url(const char *host, int port);
-/* DIR/machines-folder file; malloc'ed. */
+char *md_host_port(const char *host, int port);
+/* A file in the machine's folder; malloc'ed. */
 char *md_file(const struct md_machine *m, const char *name);
 /* Copies a file into place: temporary file, mode from the start, rename. */
 int md_copy_file(const char *from, const char *to, unsigned mode, struct err *err);
-/* "~/x" and relative paths made absolute; malloc'ed. */
+/* "~/x" and relative paths made absolute; malloc'ed. "" stays "". */
 char *md_expand_path(const char *path);
