@@ -114,6 +114,9 @@ int natural_compare(const char *a, const char *b)
 			b = y + lb;
 			continue;
 		}
+		int da = isdigit((unsigned char)*a), db = isdigit((unsigned char)*b);
+		if (!da != !db)
+			return da ? -1 : 1;
 		int ca = tolower((unsigned char)*a), cb = tolower((unsigned char)*b);
 		if (ca != cb)
 			return ca - cb;
