@@ -1,1 +1,127 @@
-#include "provision.h"
+#include "detect.h"
+
+#include "distro.h"
+#include "mem.h"
+#include "script.h"
+#include "scripts.h"
+
+#include <string.h>
+
+#define DETECT_MS 60000u
+#define DAEMON_JSON "file /etc/docker/daemon.json"
+
+/* "Docker version 20.10.24+dfsg1, build 297e128" */
+static char *parse_version(const char *text)
+{
+	const char *p = strstr(text, "version ");
+
+	if (!p)
+		return NULL;
+	p += strlen("version ");
+	size_t n = strcspn(p, ", \n");
+	return n > 0 ? xstrndup(p, n) : NULL;
+}
+
+static int check(const struct facts *f, struct provision_host *h, struct err *err)
+{
+	const char *init = facts_text(f, "init", "unknown");
+	const char *user = facts_text(f, "user", "?");
+
+	if (distro_find(&h->os, &h->distro, err) < 0)
+		return -1;
+	if (!h->has_sudo)
+		return err_set(err, ERR_USER,
+			"the user \"%s\" on %s needs passwordless sudo (a line like \"%s ALL=(ALL) "
+			"NOPASSWD:ALL\" in a file in /etc/sudoers.d); or log in as root",
+			user, h->hostname, user);
+	if (!streq(init, h->distro->service->name))
+		return err_set(err, ERR_NOT_SUPPORTED,
+			"%s is not what started this host, and the engine's service is run by it",
+			h->distro->service->name);
+	return 0;
+}
+
+int provision_host_from_facts(const struct facts *f, struct provision_host *ret, struct err *err)
+{
+	const struct fact *os = facts_find(f, "os-release");
+	struct provision_host h = {
+		.is_root = streq(facts_text(f, "uid", ""), "0"),
+		.has_sudo = streq(facts_text(f, "root", ""), "yes"),
+		.engine_active = streq(facts_text(f, "active", ""), "active"),
+		.cloud_init_running = facts_find(f, "cloud-init") != NULL,
+		.hostname = xstrdup(facts_text(f, "hostname", "")),
+		.docker = facts_dup(f, "docker"),
+		.dockerd = facts_dup(f, "dockerd"),
+		.docker_version = parse_version(facts_text(f, "docker-version", "")),
+		.daemon_json = facts_dup(f, DAEMON_JSON),
+		.boot_id = xstrdup(facts_text(f, "boot-id", "")),
+	};
+
+	os_release_parse(os ? os->text : "", os ? os->len : 0, &h.os);
+	if (check(f, &h, err) < 0) {
+		provision_host_finish(&h);
+		return -1;
+	}
+	_cleanup_free_ char *name = xasprintf("file %s", h.distro->options_file);
+	h.options_file = facts_dup(f, name);
+	*ret = h;
+	return 0;
+}
+
+void provision_host_finish(struct provision_host *h)
+{
+	os_release_finish(&h->os);
+	free(h->hostname);
+	free(h->docker);
+	free(h->dockerd);
+	free(h->docker_version);
+	free(h->daemon_json);
+	free(h->options_file);
+	free(h->boot_id);
+	*h = (struct provision_host){0};
+}
+
+const char *provision_name(const struct provision_host *h)
+{
+	return h->distro->name;
+}
+
+static int parse_report(const struct ssh_result *r, struct provision_host *ret, struct err *err)
+{
+	struct facts f;
+
+	if (facts_parse(buf_str(&r->out), r->out.len, &f, err) < 0) {
+		_cleanup_free_ char *said = script_tail(buf_str(&r->errout), r->errout.len);
+
+		err->code = ERR_NOT_SUPPORTED; /* a menu, a restricted shell, no Unix at all */
+		if (*said)
+			err_set(err, ERR_NOT_SUPPORTED, "%s", said);
+		return err_wrap(
+			err, "cannot look at the host's system (exit status %d)", r->exit_status);
+	}
+	int rc = provision_host_from_facts(&f, ret, err);
+	facts_finish(&f);
+	return rc;
+}
+
+int provision_detect(struct co *co, struct ssh *ssh, struct provision_host *ret, struct err *err)
+{
+	_cleanup_buf_ struct buf script = BUF_INIT;
+	_cleanup_strv_ struct strv files = STRV_INIT;
+	struct co_deadline d;
+	struct ssh_result r;
+
+	distro_options_files(&files);
+	_cleanup_free_ char *words = strv_join(&files, " ");
+	script_var(&script, "files", words);
+	buf_adds(&script, DETECT_SH);
+
+	co_deadline_begin(co, &d, DETECT_MS);
+	int rc = ssh_exec(co, ssh, "/bin/sh -s", script.data, script.len, &r, err);
+	co_deadline_end(co, &d);
+	if (rc < 0)
+		return err_wrap(err, "look at the host's system");
+	rc = parse_report(&r, ret, err);
+	ssh_result_finish(&r);
+	return rc;
+}

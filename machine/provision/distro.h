@@ -6,6 +6,23 @@
 
 #include <stdbool.h>
 
+struct buf;
+
+/* A row of packages or service is a set of shell functions that the scripts call; scripts/apt.sh
+ * and scripts/systemd.sh show which. */
+struct package_manager {
+	const char *name;
+	const char *functions;
+};
+
+struct service_manager {
+	const char *name; /* as the host reports its init system */
+	const char *functions;
+	/* The engine options file. argv[0] is dockerd's path; env holds K=V. */
+	int (*write_options)(
+		const struct strv *argv, const struct strv *env, struct buf *ret, struct err *err);
+};
+
 struct distro {
 	const char *id;          /* os-release ID (or a word of ID_LIKE) */
 	const char *name;        /* shown in `Provisioning with X...` */
@@ -15,8 +32,11 @@ struct distro {
 	const struct service_manager *service;
 	const char *upgrade_packages; /* candidates to upgrade, those installed are taken */
 	const char *dead; /* not NULL: refused with this text, naming what to use instead */
-	bool (*applies)(const struct os_release *os); /* NULL: always */
+	bool (*applies)(const struct os_release *os); /* NULL: always; asked for a match by ID only,
+							 as a derivative has its own versions */
 };
 
-/* By ID, then each word of ID_LIKE. ERR_NOT_SUPPORTED. */
+/* By ID, then each word of ID_LIKE (which never finds a dead one). ERR_NOT_SUPPORTED. */
 int distro_find(const struct os_release *os, const struct distro **ret, struct err *err);
+/* The distinct engine options files of all rows. */
+void distro_options_files(struct strv *ret);

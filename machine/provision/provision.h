@@ -25,6 +25,7 @@ struct provision_host {
 	bool is_root;
 	bool has_sudo; /* sudo -n works (or is not needed) */
 	char *hostname;
+	char *docker;         /* path of the client, or NULL */
 	char *dockerd;        /* path of dockerd, NULL: no engine installed */
 	char *docker_version; /* of the client/engine package, e.g. "20.10.24+dfsg1"; NULL if
 				 unknown */
@@ -32,6 +33,7 @@ struct provision_host {
 	char *daemon_json;    /* content of /etc/docker/daemon.json or NULL */
 	char *options_file;   /* current content of the engine options file or NULL */
 	char *boot_id;
+	bool cloud_init_running; /* the first boot is not over */
 };
 void provision_host_finish(struct provision_host *h);
 

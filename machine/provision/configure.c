@@ -1,0 +1,91 @@
+#include "distro.h"
+#include "engine_options.h"
+#include "mem.h"
+#include "script.h"
+#include "scripts.h"
+#include "steps.h"
+
+#include "log.h"
+
+#include <string.h>
+
+#define ROOM (256u << 10) /* so that a growing buffer leaves no copies of the key behind */
+
+/* The options file; refuses what the engine would not start with, before anything is stopped. */
+static int options_text(const struct run *r, struct buf *ret, struct err *err)
+{
+	const struct distro *d = r->h->distro;
+	_cleanup_strv_ struct strv argv = STRV_INIT;
+
+	engine_argv(r->h->dockerd, d->options_dir, r->rq, &argv);
+	if (daemon_json_check(r->h->daemon_json, &argv, err) < 0)
+		return -1;
+	return d->service->write_options(&argv, r->rq->engine_env, ret, err);
+}
+
+static int add_certs(struct buf *b, const struct provision_request *rq, struct err *err)
+{
+	if (script_file(b, "ca", rq->ca, err) < 0 ||
+		script_file(b, "cert", rq->server_cert, err) < 0 ||
+		script_file(b, "key", rq->server_key, err) < 0)
+		return -1;
+	return 0;
+}
+
+static int configure(
+	struct co *co, const struct run *r, bool certs, const char *options, struct err *err)
+{
+	const struct distro *d = r->h->distro;
+	struct buf b = BUF_INIT;
+	struct ssh_result res;
+	char port[16];
+
+	buf_reserve(&b, ROOM);
+	snprintf(port, sizeof(port), "%d", r->rq->engine_port);
+	script_var(&b, "port", port);
+	script_var(&b, "force", r->force ? "1" : "0");
+	script_var(&b, "dir", d->options_dir);
+	script_var(&b, "options_file", d->options_file);
+	script_var(&b, "options", options);
+	buf_adds(&b, "ca='' cert='' key=''\n");
+	if (certs && add_certs(&b, r->rq, err) < 0) {
+		secret_free(buf_steal(&b));
+		return -1;
+	}
+	buf_adds(&b, COMMON_SH);
+	buf_adds(&b, d->service->functions);
+	buf_adds(&b, CONFIGURE_SH);
+	if (script_run(co, r->ssh, r->h, &b, &res, err) < 0)
+		return -1;
+	log_debug("(%s) engine %s", r->rq->machine,
+		script_said(&res, "@@restarted") ? "restarted" : "left running");
+	ssh_result_finish(&res);
+	r->h->engine_active = true;
+	return 0;
+}
+
+int configure_engine(struct co *co, struct run *r, struct err *err)
+{
+	_cleanup_buf_ struct buf options = BUF_INIT;
+
+	if (options_text(r, &options, err) < 0)
+		return -1;
+	run_progress(r, "Copying certs to the remote machine...");
+	run_progress(r, "Setting Docker configuration on the remote daemon...");
+	if (configure(co, r, true, options.data, err) < 0)
+		return -1;
+	free(r->h->options_file);
+	r->h->options_file = buf_steal(&options);
+	return 0;
+}
+
+int configure_certs(struct co *co, struct run *r, struct err *err)
+{
+	run_progress(r, "Copying certs to the remote machine...");
+	return configure(co, r, true, "", err);
+}
+
+int configure_nothing(struct co *co, struct run *r, struct err *err)
+{
+	return configure(co, r, false, "", err);
+}

@@ -1,0 +1,39 @@
+# In front of every script that changes a host. Those run as root; what they print is shown when they fail.
+# Their parameters are variables set in front of this.
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH LC_ALL=C
+umask 022
+
+fail() {
+	printf '%s\n' "$*"
+	exit 1
+}
+
+# wait_for SECONDS COMMAND...: until it succeeds; false when time is up.
+wait_for() {
+	wait_end=$(($(date +%s) + $1))
+	shift
+	until "$@"; do
+		[ "$(date +%s)" -lt "$wait_end" ] || return 1
+		sleep 0.1
+	done
+}
+
+# put FILE MODE CONTENT: the file is replaced at once, and never readable for more than its mode says.
+put() {
+	if [ -f "$1" ] && printf '%s' "$3" | cmp -s - "$1"; then
+		chmod "$2" "$1" || fail "cannot change the mode of $1"
+		return
+	fi
+	if [ "${pending:-}" ]; then : >"$pending"; fi
+	put_new "$@" || fail "cannot write $1"
+}
+
+put_new() {
+	rm -f "$1.new" || return
+	mkdir -p "${1%/*}" || return
+	(umask 077 && printf '%s' "$3" >"$1.new") || return
+	chmod "$2" "$1.new" || return
+	mv -f "$1.new" "$1" 2>/dev/null && return
+	cat "$1.new" >"$1" && rm -f "$1.new" # something is mounted there
+}
