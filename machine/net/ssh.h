@@ -59,6 +59,9 @@ int ssh_exec(struct co *co, struct ssh *s, const char *command, const void *inpu
 /* Called with each complete line of output while the command runs; NULL switches off. */
 void ssh_on_line(struct ssh *s, void (*fn)(void *userdata, const char *line), void *userdata);
 
+/* Before ssh_client_args: names and key file are fit for a command line, and known_hosts is in the
+ * form in which OpenSSH finds the key. ERR_USER otherwise. */
+int ssh_client_check(const struct ssh_target *t, struct err *err);
 /* The argument vector of an interactive `ssh` to the machine, without the program's own name "ssh"
  * left out: argv[0] is "ssh". For exec. */
 struct strv;
