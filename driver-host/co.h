@@ -39,17 +39,21 @@ struct loop *co_loop(struct co *co);
 /* Suspends until co_wake. A wake that came before the call counts: so test your condition in a
  * loop. */
 int co_wait(struct co *co);
+/* co_wait that gives up with -ETIMEDOUT after ms, also while masked. */
+int co_wait_ms(struct co *co, uint64_t ms);
 void co_wake(struct co *co); /* from callbacks or other coroutines; idempotent */
 int co_sleep(struct co *co, uint64_t ms);
 int co_yield (struct co *co); /* lets the others run */
 
 /* Waits for a descriptor (UV_READABLE | UV_WRITABLE). timeout_ms 0: none. ret_events may be NULL.
- * 0, -ETIMEDOUT, -ECANCELED or another negative errno. */
+ * 0, -ETIMEDOUT, -ECANCELED or another negative errno. One coroutine at a time per descriptor. An
+ * error of the socket itself (a refused connection) counts as ready. */
 int co_fd(struct co *co, int fd, int events, uint64_t timeout_ms, int *ret_events);
 
 /* Runs fn on a thread of libuv's pool and waits for its end (also when cancelled: the memory
  * belongs to fn until then). fn must not touch the loop. Returns 0, or -ECANCELED after fn has
- * ended. */
+ * ended. Cancelled or past its deadline before a thread was free, fn is not run at all: -ECANCELED,
+ * -ETIMEDOUT. */
 int co_work(struct co *co, void (*fn)(void *arg), void *arg);
 
 /* Cancellation. A cancelled coroutine stays cancelled. While masked (calls nest), waits ignore
@@ -77,6 +81,7 @@ int co_err(int result, struct err *err);
 
 /* Calls fn(co, i, arg) for i in 0 … n-1 in coroutines of their own, at most `parallel` at a time
  * (0: all), started in order; returns when all have ended. Cancelling co cancels them and starts no
- * more. Returns 0 or -ECANCELED (in which case fn was not called for every i). */
+ * more; they inherit co's deadline. Returns 0, or -ECANCELED / -ETIMEDOUT (in which case fn was not
+ * called for every i). */
 typedef void (*co_each_fn)(struct co *co, size_t i, void *arg);
 int co_each(struct co *co, size_t n, unsigned parallel, co_each_fn fn, void *arg);

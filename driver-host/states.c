@@ -1,1 +1,252 @@
-#include "co.h"
+/*
+ * The batched question. Machines are sorted by what the driver groups by, cut into batches, and
+ * each batch is a coroutine that asks one worker; the pool bounds how many ask at once, so a single
+ * batch needs a single process. Reports with a probe are handed to a set of probing coroutines as
+ * soon as their batch is answered: a slow batch does not hold up the connects of another.
+ */
+#include "driver_internal.h"
+
+#include "co_group.h"
+#include "frame.h"
+#include "loop.h"
+#include "mem.h"
+#include "report.h"
+#include "tcp.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PROBES_AT_ONCE 256u
+#define BATCHES_AT_ONCE 64u
+#define BATCH_BYTES (FRAME_MAX_BODY / 2)
+
+struct item {
+	size_t index; /* in refs and reports */
+	char *group;
+	struct probe probe;
+	bool final;
+};
+
+struct batch {
+	size_t first, n; /* in items */
+	struct buf params;
+};
+
+struct question {
+	struct driver *driver;
+	const struct machine_ref *refs;
+	struct machine_report *reports;
+	void (*on_report)(void *ud, size_t i);
+	void *ud;
+	struct item *items;
+	size_t n;
+	struct batch *batches;
+	size_t n_batches;
+	size_t *probes; /* items whose probe has not begun: a queue */
+	size_t first_probe, n_probes;
+	struct co_group probers;
+};
+
+static void settle(struct question *q, struct item *item)
+{
+	item->final = true;
+	if (q->on_report)
+		q->on_report(q->ud, item->index);
+}
+
+static void fail(struct question *q, struct item *item, const struct err *err)
+{
+	report_fail(&q->reports[item->index], err);
+	settle(q, item);
+}
+
+/* --- cutting into batches --- */
+
+static char *group_of(const struct json *names, const struct json *state)
+{
+	struct buf key = BUF_INIT;
+
+	for (size_t i = 0; names && i < names->n; i++) {
+		const struct json *value = json_get(state, json_str(names->items[i], ""));
+
+		if (value)
+			json_write(value, JSON_COMPACT, &key);
+		buf_addc(&key, '\n');
+	}
+	return buf_steal(&key);
+}
+
+static int by_group(const void *a, const void *b)
+{
+	const struct item *x = a, *y = b;
+	int r = strcmp(x->group, y->group);
+
+	return r ? r : x->index < y->index ? -1 : 1;
+}
+
+static void make_items(struct question *q)
+{
+	const struct json *names = q->driver->info.group_by;
+
+	q->items = xcalloc(q->n, sizeof(*q->items));
+	for (size_t i = 0; i < q->n; i++) {
+		q->items[i].index = i;
+		q->items[i].group = group_of(names, q->refs[i].state);
+	}
+	if (names)
+		qsort(q->items, q->n, sizeof(*q->items), by_group);
+}
+
+static struct batch *new_batch(struct question *q, size_t first)
+{
+	struct batch *b;
+
+	q->batches = xrealloc(q->batches, q->n_batches + 1, sizeof(*q->batches));
+	b = &q->batches[q->n_batches++];
+	*b = (struct batch){.first = first};
+	buf_adds(&b->params, "{\"machines\":[");
+	return b;
+}
+
+static void make_batches(struct question *q)
+{
+	struct batch *b = NULL;
+
+	for (size_t i = 0; i < q->n; i++) {
+		const struct item *item = &q->items[i];
+
+		if (!b || b->n == q->driver->info.states_batch || b->params.len > BATCH_BYTES ||
+			!streq(item->group, q->items[b->first].group))
+			b = new_batch(q, i);
+		else
+			buf_addc(&b->params, ',');
+		driver_write_ref(&b->params, &q->refs[item->index]);
+		b->n++;
+	}
+	for (size_t i = 0; i < q->n_batches; i++)
+		buf_adds(&q->batches[i].params, "]}");
+}
+
+/* --- probes --- */
+
+static void probe(struct co *co, struct question *q, struct item *item)
+{
+	_cleanup_err_ struct err err = ERR_INIT;
+	const struct probe *p = &item->probe;
+	struct machine_report *report = &q->reports[item->index];
+	int r = tcp_connect(co, p->host, p->port, p->timeout_ms, NULL, &err);
+
+	if (r < 0 && co_interrupted(co) < 0) {
+		err_finish(&err);
+		co_err(co_interrupted(co), &err);
+		fail(q, item, &err);
+		return;
+	}
+	report->state = r < 0 ? p->closed : p->open;
+	if (r < 0 && !*report->message) {
+		free(report->message);
+		report->message = xstrdup(err_msg(&err));
+	}
+	settle(q, item);
+}
+
+static void run_prober(struct co *co, void *arg)
+{
+	struct question *q = arg;
+
+	while (q->first_probe < q->n_probes && co_interrupted(co) == 0)
+		probe(co, q, &q->items[q->probes[q->first_probe++]]);
+}
+
+static void add_probe(struct question *q, const struct item *item)
+{
+	q->probes[q->n_probes++] = (size_t)(item - q->items);
+	if (q->probers.n < PROBES_AT_ONCE)
+		co_group_spawn(&q->probers, "probe", run_prober, q);
+}
+
+/* --- batches --- */
+
+static void take_answer(struct question *q, const struct batch *b, const struct json *list)
+{
+	for (size_t i = 0; i < b->n; i++) {
+		struct item *item = &q->items[b->first + i];
+
+		report_read(json_at(list, i), &q->reports[item->index], &item->probe);
+		if (item->probe.host)
+			add_probe(q, item);
+		else
+			settle(q, item);
+	}
+}
+
+static void run_batch(struct co *co, size_t i, void *arg)
+{
+	struct question *q = arg;
+	struct batch *b = &q->batches[i];
+	_cleanup_json_ struct json *result = NULL;
+	_cleanup_err_ struct err err = ERR_INIT;
+	const struct json *list;
+	int r = driver_call(co, q->driver, "states", &b->params, NULL, true, &result, &err);
+
+	buf_finish(&b->params);
+	list = json_get(result, "machines");
+	if (r == 0 && (!json_is(list, JSON_ARRAY) || list->n != b->n)) {
+		r = err_set(&err, ERR_PROTOCOL, "%zu reports for %zu machines (S1)",
+			json_is(list, JSON_ARRAY) ? list->n : 0, b->n);
+		driver_bad_answer(q->driver, "states", &err);
+	}
+	if (r == 0) {
+		take_answer(q, b, list);
+		return;
+	}
+	for (size_t k = 0; k < b->n; k++)
+		fail(q, &q->items[b->first + k], &err);
+}
+
+/* Whoever has no report by now gets the reason of the whole. */
+static int finish(struct question *q, int reason, struct err *err)
+{
+	int r = reason < 0 ? co_err(reason, err) : 0;
+
+	for (size_t i = 0; i < q->n; i++) {
+		if (!q->items[i].final)
+			fail(q, &q->items[i], err);
+		free(q->items[i].group);
+		free(q->items[i].probe.host);
+	}
+	for (size_t i = 0; i < q->n_batches; i++)
+		buf_finish(&q->batches[i].params);
+	free(q->batches);
+	free(q->items);
+	free(q->probes);
+	return r;
+}
+
+int driver_states(struct co *co, struct driver *d, const struct machine_ref *refs, size_t n,
+	struct machine_report *reports, void (*on_report)(void *ud, size_t i), void *ud,
+	struct err *err)
+{
+	struct question q = {
+		.driver = d,
+		.refs = refs,
+		.reports = reports,
+		.on_report = on_report,
+		.ud = ud,
+		.n = n,
+	};
+	int r;
+
+	if (n == 0)
+		return 0;
+	make_items(&q);
+	make_batches(&q);
+	q.probes = xcalloc(n, sizeof(*q.probes));
+	co_group_init(&q.probers, co);
+	r = co_each(co, q.n_batches, BATCHES_AT_ONCE, run_batch, &q);
+	co_group_finish(&q.probers);
+	if (r == 0)
+		r = co_interrupted(co);
+	return finish(&q, r, err);
+}

@@ -1,0 +1,21 @@
+/* Shared by driver.c and states.c. */
+#pragma once
+
+#include "driver.h"
+#include "pool.h"
+
+struct driver {
+	struct loop *loop;
+	struct driver_info info;
+	struct pool *pool;
+	struct trace *trace;
+	struct driver_info *greeted; /* where the next handshake goes; NULL: it is only checked */
+};
+
+/* {"name": …, "state": …} */
+void driver_write_ref(struct buf *out, const struct machine_ref *m);
+/* One request on some worker. retry: once more on a fresh one if the driver fails as a process. */
+int driver_call(struct co *co, struct driver *d, const char *method, const struct buf *params,
+	const struct driver_observer *obs, bool retry, struct json **ret, struct err *err);
+/* "driver "X" broke the protocol in its answer to M: …" */
+int driver_bad_answer(const struct driver *d, const char *method, struct err *err);
