@@ -99,19 +99,35 @@ bool script_said(const struct ssh_result *r, const char *line)
 	return false;
 }
 
+/* The text of `fail`, malloc'ed, or NULL. *len: the output without it. */
+static char *failed_text(const char *out, size_t *len)
+{
+	static const char mark[] = "@@failed ";
+	const char *p = out, *last = NULL;
+
+	for (; (p = strstr(p, mark)); p += strlen(mark))
+		if (p == out || p[-1] == '\n')
+			last = p;
+	if (!last)
+		return NULL;
+	*len = (size_t)(last - out);
+	last += strlen(mark);
+	return xstrndup(last, strcspn(last, "\n"));
+}
+
 static int failed(const struct ssh_result *r, struct err *err)
 {
-	_cleanup_free_ char *out = script_tail(buf_str(&r->out), r->out.len);
+	size_t len = r->out.len;
+	_cleanup_free_ char *text = failed_text(buf_str(&r->out), &len);
+	_cleanup_free_ char *out = script_tail(buf_str(&r->out), len);
 	_cleanup_free_ char *errout = script_tail(buf_str(&r->errout), r->errout.len);
-	const char *sep = *out && *errout ? "\n" : "";
 
-	if (!*out && !*errout)
-		out = (free(out), xstrdup("no output"));
-	if (r->exit_status < 0)
-		return err_set(err, ERR_INTERNAL, "ended by signal %s:\n%s%s%s",
-			r->signal ? r->signal : "?", out, sep, errout);
-	return err_set(err, ERR_INTERNAL, "exit status %d on the host:\n%s%s%s", r->exit_status,
-		out, sep, errout);
+	if (!text && r->exit_status < 0)
+		text = xasprintf("ended by signal %s", r->signal ? r->signal : "?");
+	else if (!text)
+		text = xasprintf("exit status %d on the host", r->exit_status);
+	return err_set(err, ERR_INTERNAL, "%s%s%s%s%s", text, *out || *errout ? ":\n" : "", out,
+		*out && *errout ? "\n" : "", errout);
 }
 
 int script_run(struct co *co, struct ssh *ssh, const struct provision_host *h, struct buf *script,

@@ -4,8 +4,9 @@ PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH LC_ALL=C
 umask 022
 
+# fail TEXT: TEXT becomes the error, what was printed before goes below it.
 fail() {
-	printf '%s\n' "$*"
+	printf '@@failed %s\n' "$*"
 	exit 1
 }
 

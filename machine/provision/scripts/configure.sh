@@ -16,6 +16,7 @@ main() {
 	service_enable || fail "cannot enable the engine's service"
 	if [ "$force" = 1 ] || [ -e "$pending" ] || ! service_active || ! listening; then
 		: >"$pending"
+		started=$(date +%s)
 		if ! service_restart; then
 			service_log
 			fail "the engine did not start"

@@ -7,14 +7,14 @@ service_enable() {
 	systemctl is-enabled -q docker.service 2>/dev/null || systemctl enable -q docker.service
 }
 
+# NeedDaemonReload does not see the first file of a new drop-in folder, so it is no use asking.
 service_restart() {
-	if [ "$(systemctl show -p NeedDaemonReload --value docker.service)" != no ]; then
-		systemctl daemon-reload || return
-	fi
+	systemctl daemon-reload || return
 	systemctl reset-failed docker.service 2>/dev/null # earlier restarts do not count against this one
 	timeout 180 systemctl restart docker.service
 }
 
+# What went wrong since $started, in seconds of the clock.
 service_log() {
-	journalctl -u docker.service -n 20 --no-pager -o cat
+	journalctl -u docker.service --since "@$started" -n 60 --no-pager -o cat | grep -v 'level=info\|level=debug' | tail -n 20
 }
