@@ -193,11 +193,10 @@ static void write_all(struct sdk_conn *c, const char *data, size_t len)
 	}
 }
 
-int sdk_conn_send(struct sdk_conn *c, struct buf *body, struct err *err)
+int sdk_conn_send(struct sdk_conn *c, const struct buf *body, struct err *err)
 {
 	_cleanup_buf_ struct buf frame = BUF_INIT;
 
-	sdk_repair_utf8(body->data, body->len);
 	if (frame_encode(&frame, buf_str(body), body->len, err) < 0)
 		return -1;
 	write_all(c, frame.data, frame.len);

@@ -51,15 +51,13 @@ void sdk_conn_free(struct sdk_conn *c);
  * What is no message is answered here.
  */
 int sdk_conn_receive(struct sdk_conn *c, int64_t timeout_ms, struct rpc_msg *ret);
-/* Sends a body, which it may change. -1 only when the body is too large. A host that is gone shows
+/* Sends a body. -1 only when the body is too large. A host that is gone shows
  * at the next receive. */
-int sdk_conn_send(struct sdk_conn *c, struct buf *body, struct err *err);
+int sdk_conn_send(struct sdk_conn *c, const struct buf *body, struct err *err);
 void sdk_conn_send_error(struct sdk_conn *c, int64_t id, int code, const struct err *error);
 /* Sends a result; if it is too large, an error instead. */
 void sdk_conn_send_result(struct sdk_conn *c, int64_t id, const struct json *result);
 int64_t sdk_now_ms(void); /* monotonic */
-/* Makes text valid UTF-8 in place: each byte that is part of no character becomes '?'. */
-void sdk_repair_utf8(char *text, size_t len);
 
 /* Answers one request after initialize. */
 void sdk_serve(struct sdk_conn *c, const struct md_driver *driver, const struct rpc_msg *request);
