@@ -46,8 +46,11 @@ int native_keepalive(struct native *n, uint64_t now)
 int native_await(struct co *co, struct native *n)
 {
 	struct loop *loop = co_loop(co);
-	int events = native_send_pending(n) ? UV_WRITABLE : UV_READABLE;
+	int events = native_send_pending(n) ? UV_WRITABLE : UV_READABLE, one = 1;
 
+	/* sshd does not switch off Nagle's algorithm before the first command: a delayed
+	 * acknowledgement would cost 40 ms. The kernel forgets this setting, hence each time. */
+	setsockopt(n->fd, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof(one));
 	for (;;) {
 		int got = 0, ms = native_keepalive(n, loop_now(loop));
 

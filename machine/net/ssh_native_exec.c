@@ -11,6 +11,8 @@
 
 #define READ_SIZE 32768u
 #define WRITE_SIZE 30000u /* one packet */
+#define OPEN_RETRIES 5u
+#define OPEN_PAUSE_MS 20u
 
 struct pump {
 	struct native *n;
@@ -22,26 +24,46 @@ struct pump {
 	char *scratch;
 };
 
+/* NULL with *ret_rc 0: the wait failed and err is set. */
+static LIBSSH2_CHANNEL *try_channel(struct co *co, struct native *n, int *ret_rc, struct err *err)
+{
+	LIBSSH2_CHANNEL *ch;
+
+	while (!(ch = libssh2_channel_open_session(n->session))) {
+		*ret_rc = libssh2_session_last_errno(n->session);
+		if (*ret_rc != LIBSSH2_ERROR_EAGAIN)
+			return NULL;
+		int wait_rc = native_await(co, n);
+		if (wait_rc < 0) {
+			*ret_rc = 0;
+			native_wait_err(n, wait_rc, err);
+			return NULL;
+		}
+	}
+	return ch;
+}
+
+/* A server that allows one session at a time (MaxSessions 1) may still be busy with the end of the
+ * one before. */
 LIBSSH2_CHANNEL *native_open_channel(struct co *co, struct native *n, struct err *err)
 {
 	LIBSSH2_CHANNEL *ch;
-	int wait_rc, rc;
+	int rc;
 
-	for (;;) {
-		ch = libssh2_channel_open_session(n->session);
-		if (ch)
-			return ch;
-		rc = libssh2_session_last_errno(n->session);
-		if (rc != LIBSSH2_ERROR_EAGAIN)
-			break;
-		wait_rc = native_await(co, n);
+	for (unsigned tries = 0; !(ch = try_channel(co, n, &rc, err)); tries++) {
+		if (rc == 0)
+			return NULL;
+		if (rc != LIBSSH2_ERROR_CHANNEL_FAILURE || tries == OPEN_RETRIES) {
+			native_err(n, rc, "open a channel", err);
+			return NULL;
+		}
+		int wait_rc = co_sleep(co, OPEN_PAUSE_MS);
 		if (wait_rc < 0) {
 			native_wait_err(n, wait_rc, err);
 			return NULL;
 		}
 	}
-	native_err(n, rc, "open a channel", err);
-	return NULL;
+	return ch;
 }
 
 int native_start(
