@@ -57,9 +57,12 @@ static int parse(const char *p, const char *end, struct facts *f, struct err *er
 	while (next_line(&p, end, &l)) {
 		if (is(&l, "@@end"))
 			return 0;
+		if (is(&l, "@@begin")) { /* the one before was not ours */
+			facts_finish(f);
+			continue;
+		}
 		if (l.len < 3 || memcmp(l.p, "@@", 2) != 0)
-			return err_set(
-				err, ERR_PROTOCOL, "the report from the host has a stray line");
+			continue;
 		if (f->n == FACTS_MAX)
 			return err_set(err, ERR_PROTOCOL, "the report from the host is too long");
 		struct fact *fact = &f->items[f->n++];

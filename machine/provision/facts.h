@@ -24,7 +24,7 @@ struct facts {
 	size_t n;
 };
 
-/* ERR_PROTOCOL: no beginning, no end, a line that fits nowhere, too many facts. */
+/* ERR_PROTOCOL: no beginning, no end, too many facts. Stray lines are skipped. */
 int facts_parse(const char *out, size_t len, struct facts *ret, struct err *err);
 void facts_finish(struct facts *f);
 

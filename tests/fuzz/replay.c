@@ -42,12 +42,14 @@ static int replay(const char *path)
 		return replay_file(path, (size_t)st.st_size);
 	DIR *d = opendir(path);
 	while (d && (e = readdir(d))) {
-		char child[4096];
+		char *child = NULL;
 
 		if (e->d_name[0] == '.')
 			continue;
-		snprintf(child, sizeof(child), "%s/%s", path, e->d_name);
+		if (asprintf(&child, "%s/%s", path, e->d_name) < 0)
+			abort();
 		rc |= replay(child);
+		free(child);
 	}
 	if (d)
 		closedir(d);

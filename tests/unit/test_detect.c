@@ -14,7 +14,8 @@
 
 static void texts(void **state)
 {
-	static const char out[] = "Welcome!\n@@nonsense\n@@begin\n"
+	static const char out[] = "Welcome!\n@@nonsense\n@@begin\n@@bogus\n@@begin\n"
+				  "stray\n"
 				  "@@empty\n\n"
 				  "@@line\n no newline at its end\n"
 				  "@@lines\n a\n \n  b\n @@end\n\n"
@@ -32,14 +33,15 @@ static void texts(void **state)
 	assert_string_equal(facts_text(&f, "bare", "?"), "");
 	assert_string_equal(facts_text(&f, "newline", "?"), "\n");
 	assert_string_equal(facts_text(&f, "nonsense", "?"), "?");
+	assert_string_equal(facts_text(&f, "bogus", "?"), "?");
 	assert_null(facts_dup(&f, "empty"));
 	facts_finish(&f);
 }
 
 static void broken(void **state)
 {
-	static const char *const cases[] = {"", "@@begin", "@@begin\n@@a\n b\n", "@@a\n b\n@@end\n",
-		"@@begin\nstray\n@@end\n", "@@begin\n@@\n@@end\n", " @@begin\n@@end\n"};
+	static const char *const cases[] = {
+		"", "@@begin", "@@begin\n@@a\n b\n", "@@a\n b\n@@end\n", " @@begin\n@@end\n"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		_cleanup_err_ struct err err = ERR_INIT;
