@@ -67,13 +67,19 @@ class Driver:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        if self.process.poll() is None:
+    def __exit__(self, failure, *_):
+        try:
+            self.end()
+        except subprocess.TimeoutExpired:
             self.process.kill()
-        self.process.wait()
-        self._reader.join()
-        for stream in self.process.stdin, self.process.stdout, self.process.stderr:
-            stream.close()
+            self.process.wait()
+            if not failure:
+                raise
+        finally:
+            self._reader.join()
+            self.process.stdout.close()
+            self.process.stderr.close()
+        assert b'Sanitizer' not in self.errors and b'runtime error:' not in self.errors, self.errors
 
     def raw(self, data):
         while data:
@@ -90,6 +96,9 @@ class Driver:
 
     def receive(self, timeout=PATIENCE):
         """The next message."""
+        return json.loads(self.receive_body(timeout).decode('utf-8'))
+
+    def receive_body(self, timeout=PATIENCE):
         end = time.monotonic() + timeout
         while b'\r\n\r\n' not in self._input:
             self._fill(end)
@@ -101,7 +110,7 @@ class Driver:
             self._fill(end)
             rest = self._input.split(b'\r\n\r\n', 1)[1]
         body, self._input = rest[:int(length)], rest[int(length):]
-        return json.loads(body.decode('utf-8'))
+        return body
 
     def silent(self, seconds=0.2):
         """Does the driver send nothing for this long?"""
