@@ -16,11 +16,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* What this libssh2 can verify, in the order of our liking; the recorded types are put first. */
-#define HOSTKEY_ALGORITHMS                                                         \
-	"ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521," \
-	"rsa-sha2-512,rsa-sha2-256,ssh-rsa"
-
 bool native_send_pending(struct native *n)
 {
 	return libssh2_session_block_directions(n->session) & LIBSSH2_SESSION_BLOCK_OUTBOUND;
@@ -106,13 +101,34 @@ static int wrong(struct native *n, int wait_rc, int rc, const char *what, struct
 	return wait_rc < 0 ? native_wait_err(n, wait_rc, err) : native_err(n, rc, what, err);
 }
 
+/* The recorded types first, so that the server shows the key that we know. Only names that libssh2
+ * supports: 1.10 drops others from the list by a memcpy onto itself. */
 static void prefer_recorded(struct native *n, const struct hostkeys *known)
 {
-	_cleanup_free_ char *first = hostkeys_algorithms(known);
-	_cleanup_free_ char *all =
-		xasprintf("%s%s%s", first, *first ? "," : "", HOSTKEY_ALGORITHMS);
+	_cleanup_free_ char *recorded = hostkeys_algorithms(known);
+	_cleanup_strv_ struct strv wanted = STRV_INIT, all = STRV_INIT, order = STRV_INIT;
+	const char **names = NULL;
+	int count;
 
-	libssh2_session_method_pref(n->session, LIBSSH2_METHOD_HOSTKEY, all);
+	if (!*recorded)
+		return;
+	count = libssh2_session_supported_algs(n->session, LIBSSH2_METHOD_HOSTKEY, &names);
+	for (int i = 0; i < count; i++)
+		strv_add(&all, names[i]);
+	if (count > 0)
+		libssh2_free(n->session, (void *)names);
+	strv_split(&wanted, recorded, ',');
+	strv_foreach (name, &wanted) {
+		if (strv_contains(&all, name))
+			strv_add(&order, name);
+	}
+	strv_foreach (name, &all) {
+		if (!strv_contains(&order, name))
+			strv_add(&order, name);
+	}
+	_cleanup_free_ char *list = strv_join(&order, ",");
+	if (*list)
+		libssh2_session_method_pref(n->session, LIBSSH2_METHOD_HOSTKEY, list);
 }
 
 static int check_host(struct native *n, const struct ssh_place_info *p, struct err *err)
