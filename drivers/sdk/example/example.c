@@ -52,7 +52,7 @@ static const char *folder_of(const struct md_machine *m)
 
 static char *power_of(const struct md_machine *m)
 {
-	return xasprintf("%s/power", folder_of(m));
+	return xasprintf("%s/power", *folder_of(m) ? folder_of(m) : "/nonexistent");
 }
 
 static enum machine_state power_state(const struct md_machine *m)
