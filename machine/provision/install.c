@@ -20,6 +20,7 @@ static int look_again(struct co *co, struct run *r, struct err *err)
 {
 	struct provision_host h;
 
+	ssh_on_line(r->ssh, NULL, NULL); /* configuration files are nothing for the log */
 	if (provision_detect(co, r->ssh, &h, err) < 0)
 		return -1;
 	provision_host_finish(r->h);

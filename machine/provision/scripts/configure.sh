@@ -16,13 +16,13 @@ main() {
 	service_enable || fail "cannot enable the engine's service"
 	if [ "$force" = 1 ] || [ -e "$pending" ] || ! service_active || ! listening; then
 		: >"$pending"
-		started=$(date +%s)
+		since=$(date +%s)
 		if ! service_restart; then
-			service_log
+			service_log "$since"
 			fail "the engine did not start"
 		fi
 		if ! wait_for 60 listening; then
-			service_log
+			service_log "$since"
 			fail "the engine started, but does not listen on port $port"
 		fi
 		rm -f "$pending"

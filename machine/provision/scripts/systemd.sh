@@ -14,7 +14,7 @@ service_restart() {
 	timeout 180 systemctl restart docker.service
 }
 
-# What went wrong since $started, in seconds of the clock.
+# service_log SECONDS: what went wrong since then, by the clock.
 service_log() {
-	journalctl -u docker.service --since "@$started" -n 60 --no-pager -o cat | grep -v 'level=info\|level=debug' | tail -n 20
+	journalctl -u docker.service --since "@$1" -n 60 --no-pager -o cat | grep -v 'level=info\|level=debug' | tail -n 20
 }

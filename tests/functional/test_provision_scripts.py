@@ -1,0 +1,258 @@
+"""The scripts that provisioning runs on hosts: run here, on files of the test's own, by every shell that is there."""
+
+import functools
+import http.server
+import os
+import pathlib
+import shlex
+import shutil
+import socket
+import stat
+import subprocess
+import threading
+
+import pytest
+
+SCRIPTS = pathlib.Path(__file__).parents[2] / 'machine/provision/scripts'
+SHELLS = [shell for shell in (['dash'], ['bash', '--posix'], ['busybox', 'sh']) if shutil.which(shell[0])]
+NASTY = 'a \'b\' "c" $HOME $(touch pwned) `touch pwned` \\ %n ;é\n\n line\n'
+
+
+@pytest.fixture(params=SHELLS, ids=lambda shell: shell[0])
+def host(request, tmp_path):
+    return Host(request.param, tmp_path)
+
+
+class Host:
+    """A folder that stands for a host's file system, with commands of the test's own."""
+
+    def __init__(self, shell, path):
+        self.shell = shell
+        self.path = path
+        self.bin = path / 'bin'
+        self.log = path / 'log'
+        self.fakes = set()
+        for folder in 'bin', 'etc', 'run':
+            (path / folder).mkdir()
+
+    def fake(self, name, body):
+        command = self.bin / name
+        command.write_text(f'#!/bin/sh\necho {name} "$@" >>{self.log}\n{body}\n')
+        command.chmod(0o755)
+        self.fakes.add(name)
+
+    def calls(self):
+        text = self.log.read_text() if self.log.exists() else ''
+        self.log.write_text('')
+        return text.splitlines()
+
+    def run(self, *names, **variables):
+        script = ''.join((SCRIPTS / f'{name}.sh').read_text() for name in names)
+        if 'common' in names: # or this machine would be provisioned
+            assert 'PATH=/usr/local/sbin:' in script
+        script = script.replace('PATH=/usr/local/sbin:', f'PATH={self.bin}:/usr/local/sbin:')
+        script = script.replace('/etc/', f'{self.path}/etc/').replace('/run/', f'{self.path}/run/')
+        text = ''.join(f'{name}={shlex.quote(value)}\n' for name, value in variables.items())
+        # functions, because busybox has commands of its own that come before PATH
+        text += ''.join(f'{name}() {{ {self.bin}/{name} "$@"; }}\n' for name in self.fakes if '-' not in name)
+        guard = ['unshare', '--uts'] if os.geteuid() == 0 else []
+        result = subprocess.run([*guard, *self.shell, '-s'], input=text + script, capture_output=True, text=True,
+                                cwd=self.path, timeout=120)
+        assert not (self.path / 'pwned').exists()
+        return result
+
+
+@pytest.mark.parametrize('script', sorted(SCRIPTS.glob('*.sh')), ids=lambda path: path.stem)
+def test_script_is_clean(script):
+    for shell in SHELLS:
+        subprocess.run([*shell, '-n', script], check=True)
+    if shutil.which('shellcheck'):
+        # SC2154: the parameters are set in front of the script
+        subprocess.run(['shellcheck', '-s', 'dash', '-e', 'SC2154', script], check=True)
+
+
+def facts(output):
+    """As facts.c reads them."""
+    found, name, lines = {}, None, output.split('@@begin\n')[-1].split('\n')
+    for line in lines:
+        if line == '@@end':
+            return found
+        if line.startswith('@@'):
+            name = line[2:]
+            found[name] = []
+        else:
+            assert line == '' or line[0] == ' '
+            found[name].append(line[1:])
+    raise AssertionError('no @@end')
+
+
+def test_detect(host):
+    text = host.path / 'text'
+    text.write_text('one\n@@end\n\n two')
+    (host.path / 'etc/os-release').write_text('ID=debian\n')
+    result = host.run('detect', files=f'{text} {host.path}/missing')
+    found = facts(result.stdout)
+    assert found['os-release'] == ['ID=debian', '']
+    assert found[f'file {text}'] == ['one', '@@end', '', ' two']
+    assert f'file {host.path}/missing' not in found
+    assert found['uid'] == [str(os.getuid())]
+    assert found['hostname'] == [os.uname().nodename]
+    assert result.stderr == ''
+
+
+@pytest.mark.parametrize('before, after', [
+    ('127.0.0.1 localhost\n', '127.0.0.1 localhost\n127.0.1.1 web1\n'),
+    ('127.0.0.1 localhost\n127.0.1.1\told.example old\n::1 x\n', '127.0.0.1 localhost\n127.0.1.1 web1\n::1 x\n'),
+    ('10.0.0.1 web1\n127.0.1.1 old\n', '10.0.0.1 web1\n127.0.1.1 old\n'),
+    ('# about web1\n10.0.0.1 webx1\n', '# about web1\n10.0.0.1 webx1\n127.0.1.1 web1\n'),
+    ('127.0.0.1 localhost', '127.0.0.1 localhost\n127.0.1.1 web1\n'),
+    ('127.0.1.1 a\n127.0.1.1 b\n', '127.0.1.1 web1\n'),
+    ('', '127.0.1.1 web1\n'),
+    ('a\\tb $x\n', 'a\\tb $x\n127.0.1.1 web1\n'),
+])
+def test_hostname(host, before, after):
+    hosts = host.path / 'etc/hosts'
+    hosts.write_text(before)
+    host.fake('hostname', '')
+    host.fake('hostnamectl', '')
+    for _ in range(2):
+        result = host.run('common', 'hostname', name='web1')
+        assert (result.returncode, result.stdout, result.stderr) == (0, '', '')
+        assert hosts.read_text() == after
+        assert (host.path / 'etc/hostname').read_text() == 'web1\n'
+        assert host.calls() == ['hostname web1']
+    assert {path.name for path in hosts.parent.iterdir()} == {'hosts', 'hostname'}
+
+
+def test_hostname_survives_cloud_init(host):
+    config = host.path / 'etc/cloud/cloud.cfg.d'
+    config.mkdir(parents=True)
+    host.fake('hostname', '')
+    host.fake('hostnamectl', '')
+    assert host.run('common', 'hostname', name='web1').returncode == 0
+    assert (config / '99-machine-hostname.cfg').read_text() == 'preserve_hostname: true\n'
+
+
+@pytest.fixture
+def port():
+    """A port that something listens on."""
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        yield str(server.getsockname()[1])
+
+
+def configure(host, port, *, key='KEY\n', options=NASTY, force='0'):
+    folder = host.path / 'etc/docker'
+    return host.run('common', 'systemd', 'configure', port=port, force=force, dir=str(folder), ca='CA\n',
+                    cert='CERT\n', key=key, options_file=str(host.path / 'etc/s.d/m.conf'), options=options)
+
+
+def test_configure(host, port):
+    folder, pending = host.path / 'etc/docker', host.path / 'run/machine.restart'
+    host.fake('systemctl', '')
+    result = configure(host, port)
+    assert (result.returncode, result.stdout, result.stderr) == (0, '@@restarted\n', '')
+    assert (folder / 'server-key.pem').read_text() == 'KEY\n'
+    assert stat.S_IMODE((folder / 'server-key.pem').stat().st_mode) == 0o600
+    assert stat.S_IMODE((folder / 'ca.pem').stat().st_mode) == 0o644
+    assert (host.path / 'etc/s.d/m.conf').read_text() == NASTY
+    assert {path.name for path in folder.iterdir()} == {'ca.pem', 'server.pem', 'server-key.pem'}
+    assert 'systemctl daemon-reload' in host.calls()
+
+    (folder / 'server-key.pem').chmod(0o644)
+    result = configure(host, port)
+    assert (result.returncode, result.stdout) == (0, ''), 'nothing has changed'
+    assert not any('restart' in call for call in host.calls())
+    assert stat.S_IMODE((folder / 'server-key.pem').stat().st_mode) == 0o600
+
+    for change in {'key': 'NEW\n'}, {'options': 'x\n'}, {'force': '1'}:
+        assert configure(host, port).returncode == 0
+        assert configure(host, port, **change).stdout == '@@restarted\n', change
+        assert not pending.exists()
+
+    assert configure(host, port).returncode == 0
+    pending.touch() # an earlier run was killed before it restarted the engine
+    assert configure(host, port).stdout == '@@restarted\n'
+    assert not pending.exists()
+
+
+def test_configure_starts_a_stopped_engine(host, port):
+    host.fake('systemctl', '')
+    assert configure(host, port).returncode == 0
+    host.fake('systemctl', '[ "$1" != is-active ]')
+    assert configure(host, port).stdout == '@@restarted\n'
+
+
+def test_configure_tells_why_the_engine_does_not_start(host, port):
+    host.fake('systemctl', '[ "$1" != restart ]')
+    host.fake('journalctl', 'echo level=info chatter; echo no such flag')
+    result = configure(host, port)
+    assert result.returncode == 1
+    assert result.stdout == 'no such flag\n@@failed the engine did not start\n'
+    assert (host.path / 'run/machine.restart').exists()
+
+
+@pytest.fixture
+def web(tmp_path):
+    """Serves tmp_path/www."""
+    folder = tmp_path / 'www'
+    folder.mkdir()
+    handler = functools.partial(Quiet, directory=folder)
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield folder, f'http://127.0.0.1:{server.server_port}'
+        server.shutdown()
+        thread.join()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+def install(host, **variables):
+    (host.path / 'etc/ssl/certs').mkdir(parents=True, exist_ok=True)
+    (host.path / 'etc/ssl/certs/ca-certificates.crt').write_text('x')
+    return host.run('common', 'apt', 'install', **{'url': '', 'script': '', **variables})
+
+
+@pytest.mark.parametrize('content, status, text', [
+    ('echo "$DEBIAN_FRONTEND"; cat; grep -c Lock::Timeout "$APT_CONFIG"\n', 0, 'noninteractive\n1\n'),
+    ('echo trouble >&2; exit 7\n', 7, 'trouble\n'),
+    ('', 1, '@@failed the download of URL is empty\n'),
+    (None, 1, '@@failed cannot download URL\n'),
+])
+def test_install_from_url(host, web, content, status, text):
+    folder, address = web
+    url = f'{address}/$(touch%20pwned)'
+    if content is not None:
+        (folder / '$(touch pwned)').write_text(content)
+    result = install(host, url=url)
+    assert result.returncode == status
+    assert result.stdout.endswith(text.replace('URL', url))
+
+
+def test_install_from_file_waits_for_the_lock(host):
+    script = host.path / 'script'
+    script.write_text('echo x >>count; [ $(wc -l <count) -ge 3 ] || { echo "E: Could not get lock /x"; exit 100; }\n')
+    result = install(host, script=str(script))
+    assert result.returncode == 0
+    assert result.stdout.count('Waiting for another package manager') == 2
+    assert not script.exists()
+
+
+def test_upgrade(host):
+    host.fake('apt-get', f'case "$*" in *only-upgrade*) touch {host.path}/new;; esac')
+    host.fake('dpkg-query', f'''case "$*" in
+        *db:Status*docker.io) echo installed ;;
+        *db:Status*) exit 1 ;;
+        *) [ -e {host.path}/new ] && echo 2 || echo 1 ;;
+        esac''')
+    first = host.run('common', 'apt', 'upgrade', candidates='docker-ce docker.io')
+    assert (first.returncode, first.stdout.splitlines()[-1:]) == (0, ['@@upgraded'])
+    assert 'apt-get -q -y install --only-upgrade docker.io' in host.calls()
+    second = host.run('common', 'apt', 'upgrade', candidates='docker-ce docker.io')
+    assert (second.returncode, second.stdout) == (0, '')
+    none = host.run('common', 'apt', 'upgrade', candidates='docker-ce')
+    assert none.returncode == 1
+    assert 'not installed from packages' in none.stdout
