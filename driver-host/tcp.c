@@ -7,17 +7,26 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#define PORT_DIGITS 5u
+#define ADDRESS_MIN_MS 1000u /* of a name with several addresses, each gets at least this */
+
+static int parse_port(const char *s)
+{
+	size_t n = strspn(s, "0123456789");
+	long port = n >= 1 && n <= PORT_DIGITS && !s[n] ? strtol(s, NULL, 10) : 0;
+
+	return port >= 1 && port <= 65535 ? (int)port : 0;
+}
 
 int tcp_split(const char *address, char **ret_host, int *ret_port, struct err *err)
 {
 	const char *host = address, *colon = strrchr(address, ':');
 	size_t len = colon ? (size_t)(colon - address) : 0;
-	char *end = NULL;
-	long port = colon ? strtol(colon + 1, &end, 10) : 0;
+	int port = colon ? parse_port(colon + 1) : 0;
 
 	if (len >= 2 && *address == '[' && colon[-1] == ']') {
 		host++;
@@ -25,10 +34,10 @@ int tcp_split(const char *address, char **ret_host, int *ret_port, struct err *e
 	} else if (memchr(address, ':', len)) {
 		len = 0; /* an IPv6 literal needs brackets */
 	}
-	if (!len || !colon[1] || *end || port < 1 || port > 65535)
+	if (len == 0 || port == 0)
 		return err_set(err, ERR_USER, "\"%s\" is not HOST:PORT", address);
 	*ret_host = xstrndup(host, len);
-	*ret_port = (int)port;
+	*ret_port = port;
 	return 0;
 }
 
@@ -38,96 +47,164 @@ char *tcp_join(const char *host, int port)
 						 : xasprintf("%s:%d", host, port);
 }
 
+/* A resolver can hang for long, and cannot be stopped: the request is on the heap, so that a
+ * coroutine can leave it behind. */
 struct lookup {
-	char host[256];
-	char port[8];
+	uv_getaddrinfo_t req;
+	struct co *co; /* NULL: nobody waits any more */
+	bool done;
+	int status;
 	struct addrinfo *list;
-	int rc;
 };
 
-static void resolve(void *arg)
+static void lookup_free(struct lookup *l)
 {
-	struct lookup *l = arg;
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
-
-	l->rc = getaddrinfo(l->host, l->port, &hints, &l->list);
+	if (l->list)
+		uv_freeaddrinfo(l->list);
+	free(l);
 }
 
-/* Literals need no resolver and no thread. */
-static bool resolve_literal(struct lookup *l)
+static void on_looked_up(uv_getaddrinfo_t *req, int status, struct addrinfo *list)
 {
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};
+	struct lookup *l = req->data;
 
-	return getaddrinfo(l->host, l->port, &hints, &l->list) == 0;
+	l->done = true;
+	l->status = status;
+	l->list = list;
+	if (l->co)
+		co_wake(l->co);
+	else
+		lookup_free(l);
+}
+
+static int wait_until(struct co *co, uint64_t until)
+{
+	uint64_t now = loop_now(co_loop(co));
+
+	return co_wait_ms(co, until > now ? until - now : 0);
+}
+
+/* 0 or a negative errno, for which *ret_text may have better words. */
+static int look_up(struct co *co, const char *host, const char *port, uint64_t until,
+	struct lookup **ret, const char **ret_text)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
+	struct lookup *l = xcalloc(1, sizeof(*l));
+	int r;
+
+	l->co = co;
+	l->req.data = l;
+	r = uv_getaddrinfo(loop_uv(co_loop(co)), &l->req, on_looked_up, host, port, &hints);
+	if (r < 0) {
+		free(l);
+		*ret_text = uv_strerror(r);
+		return -EHOSTUNREACH;
+	}
+	while (r == 0 && !l->done)
+		r = wait_until(co, until);
+	if (!l->done) {
+		l->co = NULL;
+		uv_cancel((uv_req_t *)&l->req); /* if it has not begun */
+		return r;
+	}
+	if (l->status < 0) {
+		*ret_text = uv_strerror(l->status);
+		lookup_free(l);
+		return -EHOSTUNREACH;
+	}
+	*ret = l;
+	return 0;
 }
 
 static int connect_one(struct co *co, const struct addrinfo *a, uint64_t until, int *ret_fd)
 {
-	int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), one = 1,
-	    e = 0;
-	socklen_t size = sizeof(e);
+	_cleanup_close_ int fd =
+		socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	uint64_t now = loop_now(co_loop(co));
+	int one = 1, error = 0;
+	socklen_t size = sizeof(error);
+	int r = 0;
 
 	if (fd < 0)
 		return -errno;
+	if (now >= until)
+		return -ETIMEDOUT;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	int r = connect(fd, a->ai_addr, a->ai_addrlen) < 0 ? -errno : 0;
-	if (r == -EINPROGRESS) {
-		uint64_t now = loop_now(co_loop(co));
-		r = now < until ? co_fd(co, fd, UV_WRITABLE, until - now, NULL) : -ETIMEDOUT;
-		if (r == 0 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &size) == 0)
-			r = -e;
+	if (connect(fd, a->ai_addr, a->ai_addrlen) < 0) {
+		if (errno != EINPROGRESS)
+			return -errno;
+		r = co_fd(co, fd, UV_WRITABLE, until - now, NULL);
+		if (r == 0 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
+			error = errno;
 	}
-	if (r < 0) {
-		close(fd);
-		return r;
-	}
+	if (r < 0 || error)
+		return r < 0 ? r : -error;
 	*ret_fd = fd;
+	fd = -1;
 	return 0;
 }
 
-static int look_up(struct co *co, struct lookup *l, const char *host, int port, struct err *err)
+/* Each address in turn; one that is silent must leave time for the next. */
+static int connect_any(struct co *co, const struct addrinfo *list, uint64_t until, int *ret_fd)
 {
-	if (strlen(host) >= sizeof(l->host))
-		return err_set(err, ERR_USER, "\"%.60s…\" is too long for a host name", host);
-	snprintf(l->host, sizeof(l->host), "%s", host);
-	snprintf(l->port, sizeof(l->port), "%d", port);
-	if (resolve_literal(l))
-		return 0;
-	int r = co_work(co, resolve, l);
-	if (r < 0)
-		return co_err(r, err);
-	if (l->rc)
-		return err_set(err, ERR_UNAVAILABLE, "lookup %s: %s", host, gai_strerror(l->rc));
-	return 0;
+	size_t left = 0;
+	int r = -EHOSTUNREACH;
+
+	for (const struct addrinfo *a = list; a; a = a->ai_next)
+		left++;
+	for (const struct addrinfo *a = list; a; a = a->ai_next, left--) {
+		uint64_t now = loop_now(co_loop(co));
+		uint64_t share = until > now ? (until - now) / left : 0;
+
+		share = MAX(share, (uint64_t)ADDRESS_MIN_MS);
+		r = connect_one(co, a, MIN(until, now + share), ret_fd);
+		if (r == 0 || r == -ECANCELED)
+			break;
+	}
+	return r;
+}
+
+static bool is_literal(const char *host, const char *port, struct addrinfo **ret)
+{
+	struct addrinfo hints = {
+		.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+
+	return getaddrinfo(host, port, &hints, ret) == 0;
 }
 
 int tcp_connect(struct co *co, const char *host, int port, uint64_t timeout_ms, int *ret_fd,
 	struct err *err)
 {
-	uint64_t until = timeout_ms ? loop_now(co_loop(co)) + timeout_ms : UINT64_MAX / 2;
-	struct lookup l = {0};
-	int fd = -1, r = -EHOSTUNREACH;
+	_cleanup_free_ char *where = tcp_join(host, port), *service = xasprintf("%d", port);
+	uint64_t now = loop_now(co_loop(co));
+	uint64_t until = timeout_ms && timeout_ms < INT64_MAX ? now + timeout_ms : INT64_MAX;
+	struct lookup *lookup = NULL;
+	struct addrinfo *list = NULL;
+	const char *text = NULL;
+	int fd = -1, r;
 
-	int rc = look_up(co, &l, host, port, err);
-	if (rc == 0)
-		for (const struct addrinfo *a = l.list; a; a = a->ai_next)
-			if ((r = connect_one(co, a, until, &fd)) == 0 || r == -ECANCELED)
-				break;
-	if (l.list)
-		freeaddrinfo(l.list);
-	if (rc < 0)
-		return -1;
-	_cleanup_free_ char *where = tcp_join(host, port);
+	if (is_literal(host, service, &list)) {
+		r = connect_any(co, list, until, &fd);
+		freeaddrinfo(list);
+	} else {
+		r = look_up(co, host, service, until, &lookup, &text);
+		if (r == 0) {
+			r = connect_any(co, lookup->list, until, &fd);
+			lookup_free(lookup);
+		}
+	}
+	if (r == 0) {
+		if (ret_fd)
+			*ret_fd = fd;
+		else
+			close(fd);
+		return 0;
+	}
 	if (r == -ECANCELED)
 		return co_err(r, err);
 	if (r == -ETIMEDOUT)
-		return err_set(err, ERR_TIMEOUT, "dial tcp %s: i/o timeout", where);
-	if (r < 0)
-		return err_set(err, ERR_UNAVAILABLE, "dial tcp %s: connect: %s", where,
-			r == -ECONNREFUSED ? "connection refused" : strerror(-r));
-	if (ret_fd)
-		*ret_fd = fd;
-	else
-		close(fd);
-	return 0;
+		return err_set(err, ERR_TIMEOUT, "%s: timed out", where);
+	err_set(err, ERR_UNAVAILABLE, "%s: %s", where, text ? text : strerror(-r));
+	err->errnum = -r;
+	return -1;
 }
