@@ -20,7 +20,7 @@
 #define CRYPTED "b3BlbnNzaC1rZXktdjEAAAAACmFlczI1Ni1jdHIAAAAGYmNyeXB0AAAAGAAAABA="
 #define PEM(kind, head)                                                                    \
 	"-----BEGIN " kind "PRIVATE KEY-----\n" head "TUlJQg==\n-----END " kind "PRIVATE " \
-										"KEY-----\n"
+	"KEY-----\n"
 
 static void test_keys(void **state)
 {
