@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#define CONFIGURE_S 60u
+#define PRECHECK_S 300u
 #define RUNNING_S 180u
 #define SEC 1000ull
 
@@ -223,13 +225,32 @@ static char *go_quote(const char *s)
 	return buf_steal(&b);
 }
 
+static int configure(struct co *co, struct driver *d, const struct machine_ref *ref,
+	const struct json *flags, struct json **ret_state, struct err *err)
+{
+	struct co_deadline limit;
+
+	co_deadline_begin(co, &limit, CONFIGURE_S * SEC);
+	int rc = driver_configure(co, d, ref, flags, ret_state, err);
+	co_deadline_end(co, &limit);
+	if (rc == 0)
+		return 0;
+	host_blame(err, "configure", ref->name, driver_info(d)->name);
+	return err_wrap(err, "Error setting machine configuration from flags provided");
+}
+
 static int precheck(struct co *co, struct driver *d, const struct machine_ref *ref, struct err *err)
 {
 	_cleanup_err_ struct err e = ERR_INIT;
+	struct co_deadline limit;
 
 	log_info("Running pre-create checks...");
-	if (driver_pre_create_check(co, d, ref, NULL, &e) == 0)
+	co_deadline_begin(co, &limit, PRECHECK_S * SEC);
+	int rc = driver_pre_create_check(co, d, ref, NULL, &e);
+	co_deadline_end(co, &limit);
+	if (rc == 0)
 		return 0;
+	host_blame(&e, "check", ref->name, driver_info(d)->name);
 	if (e.code == ERR_CANCELED)
 		return err_move(err, &e);
 	_cleanup_free_ char *quoted = go_quote(err_msg(&e));
@@ -272,8 +293,8 @@ int create_machine(struct co *co, struct app *app, const char *name, const char 
 		return err_wrap(err, "Error getting new host");
 	if (store_exists(app->store, name))
 		return err_set(err, ERR_EXISTS, "Docker machine \"%s\" already exists", name);
-	if (driver_configure(co, d, &ref, flags, &state, err) < 0)
-		return err_wrap(err, "Error setting machine configuration from flags provided");
+	if (configure(co, d, &ref, flags, &state, err) < 0)
+		return -1;
 	struct record *rec = record_new(name, driver_name, state, take(options), id);
 	if (create_certs(co, app, json_path(rec->doc, "HostOptions", "AuthOptions", NULL), false,
 		    err) < 0) {

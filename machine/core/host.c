@@ -50,20 +50,40 @@ static unsigned poll_ms(unsigned wanted)
 	return wanted ? wanted : POLL_MS;
 }
 
-int host_report(struct co *co, struct host *h, struct machine_report *ret, struct err *err)
+int host_blame(struct err *err, const char *what, const char *machine, const char *driver)
+{
+	static const enum err_code plain[] = {
+		ERR_USER, ERR_NOT_SUPPORTED, ERR_NOT_RUNNING, ERR_CANCELED, ERR_EXISTS};
+
+	for (size_t i = 0; i < ARRAY_SIZE(plain); i++)
+		if (err->code == plain[i])
+			return -1;
+	if (!strstr(err_msg(err), driver))
+		err_wrap(err, "driver \"%s\"", driver);
+	return err_wrap(err, "%s %s", what, machine);
+}
+
+static int ask(struct co *co, struct host *h, struct machine_report *r, struct err *err)
 {
 	_cleanup_free_ char *dir = NULL;
 	struct machine_ref ref = record_ref(h->app->store, h->rec, &dir);
+	struct co_deadline d;
+
+	co_deadline_begin(co, &d, REPORT_MS);
+	int rc = driver_states(co, h->driver, &ref, 1, r, NULL, NULL, err);
+	co_deadline_end(co, &d);
+	if (rc == 0 && r->failed)
+		rc = err_move(err, &r->error);
+	return rc;
+}
+
+int host_report(struct co *co, struct host *h, struct machine_report *ret, struct err *err)
+{
 	struct machine_report r = {0};
 
-	if (driver_states(co, h->driver, &ref, 1, &r, NULL, NULL, err) < 0) {
+	if (ask(co, h, &r, err) < 0) {
 		machine_report_finish(&r);
-		return -1;
-	}
-	if (r.failed) {
-		err_move(err, &r.error);
-		machine_report_finish(&r);
-		return -1;
+		return host_blame(err, "state of", h->rec->name, record_driver_name(h->rec));
 	}
 	*ret = r;
 	return 0;
@@ -251,8 +271,11 @@ int host_run(struct co *co, struct host *h, enum driver_op op, struct err *err)
 		struct machine_ref ref = record_ref(h->app->store, h->rec, &dir);
 
 		if (driver_run(co, h->driver, op, &ref, &obs, &o, &e) < 0) {
-			if (!worth_another_try(op, &e, &crashes))
-				return err_move(err, &e);
+			if (!worth_another_try(op, &e, &crashes)) {
+				err_move(err, &e);
+				return host_blame(err, driver_op_name(op), h->rec->name,
+					record_driver_name(h->rec));
+			}
 			log_warn("(%s) %s; trying again", h->rec->name, err_msg(&e));
 			int rc = co_sleep(co, poll_ms(500) << (crashes - 1));
 			if (rc < 0)

@@ -26,6 +26,10 @@ int host_open(struct co *co, struct app *app, struct record *take_rec, struct ho
 	struct err *err);
 void host_close(struct co *co, struct host *h); /* NULL is fine */
 
+/* Puts what was being done, the machine and the driver in front of an error; what is the user's to
+ * mend stays plain. Returns -1. */
+int host_blame(struct err *err, const char *what, const char *machine, const char *driver);
+
 /* The driver's report about this one machine. A failed report is an error here. */
 int host_report(struct co *co, struct host *h, struct machine_report *ret, struct err *err);
 /* Its engine's URL; ERR_NOT_RUNNING `Host is not running` when there is none to offer. malloc'ed.
