@@ -69,7 +69,7 @@ static void ignore_signal(int number)
 
 static int open_private(struct sdk_conn *c, struct err *err)
 {
-	_cleanup_close_ int null = -1;
+	int null;
 
 	c->in = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
 	if (c->in < 0)
@@ -84,8 +84,8 @@ static int open_private(struct sdk_conn *c, struct err *err)
 		dup2(null, STDERR_FILENO);
 	if (dup2(null, STDIN_FILENO) < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
 		return err_errno(err, errno, "redirect the standard streams");
-	if (null <= STDERR_FILENO)
-		null = -1; /* it is one of them now */
+	if (null > STDERR_FILENO)
+		close(null);
 	return 0;
 }
 
