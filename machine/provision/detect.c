@@ -96,8 +96,7 @@ static int parse_report(const struct ssh_result *r, struct provision_host *ret, 
 		err->code = ERR_NOT_SUPPORTED; /* a menu, a restricted shell, no Unix at all */
 		if (*said)
 			err_set(err, ERR_NOT_SUPPORTED, "%s", said);
-		return err_wrap(
-			err, "cannot look at the host's system (exit status %d)", r->exit_status);
+		return err_wrap(err, "cannot look at the host (exit status %d)", r->exit_status);
 	}
 	int rc = provision_host_from_facts(&f, ret, err);
 	facts_finish(&f);

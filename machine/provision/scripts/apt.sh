@@ -1,3 +1,4 @@
+# shellcheck shell=dash disable=SC2154
 # Packages, Debian's way. Another package manager brings the same functions.
 pkg_lock_text='Could not get lock|Unable to acquire the dpkg frontend lock|Unable to lock (the administration )?directory'
 

@@ -1,3 +1,4 @@
+# shellcheck shell=dash disable=SC2154
 # In front of every script that changes a host. Those run as root; what they print is shown when they fail.
 # Their parameters are variables set in front of this.
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin

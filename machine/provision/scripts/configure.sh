@@ -1,3 +1,4 @@
+# shellcheck shell=dash disable=SC2154
 # Puts certificates ($ca, $cert, $key) and engine options ($options) in place and restarts the engine if that changed
 # anything, if it does not run as it should, or if $force is 1. Empty contents are left alone. $pending exists from the
 # first change to the end of the restart, so that an interrupted run is finished by the next; it lies in /run, as a

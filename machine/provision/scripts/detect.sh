@@ -1,3 +1,4 @@
+# shellcheck shell=dash disable=SC2154
 # Tells what there is to know about a host, in the form of facts.h. Runs as the login user; takes $files.
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin
 export PATH LC_ALL=C

@@ -1,3 +1,4 @@
+# shellcheck shell=dash disable=SC2154
 # Gives the host its name, for now and for later boots. Takes $name.
 
 # The name must resolve: a 127.0.1.1 line is replaced or added, unless a line ends in the name already.

@@ -1,3 +1,4 @@
+# shellcheck shell=dash disable=SC2154
 # Installs the engine with a script from $url, or with one that was sent to the file $script.
 fetch() {
 	pkg_prepare_fetch >"$tmp/prepare" 2>&1 || cat "$tmp/prepare"

@@ -1,3 +1,4 @@
+# shellcheck shell=dash disable=SC2154
 # The engine's service under systemd. Another init system brings the same functions.
 service_active() {
 	systemctl is-active -q docker.service

@@ -1,3 +1,4 @@
+# shellcheck shell=dash disable=SC2154
 # Upgrades those of the packages in $candidates that are installed; says whether that changed anything.
 main() {
 	tmp=$(mktemp -d) || fail "cannot make a temporary folder"
