@@ -14,7 +14,7 @@
 #include <sanitizer/common_interface_defs.h>
 #endif
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(CO_UCONTEXT)
 
 __asm__(".text\n"
 	".p2align 4\n"
@@ -66,7 +66,7 @@ enum {
 	SLOT_COUNT = 9
 }; /* the call finds rsp aligned */
 
-#elif defined(__aarch64__)
+#elif defined(__aarch64__) && !defined(CO_UCONTEXT)
 
 __asm__(".text\n"
 	".p2align 4\n"
@@ -123,7 +123,9 @@ enum { SLOT_ARG = 0, SLOT_ENTRY = 1, SLOT_PC = 11, SLOT_COUNT = 20 };
 #else
 #include <stdlib.h>
 #include <ucontext.h>
+#ifndef CO_UCONTEXT
 #define CO_UCONTEXT 1
+#endif
 #endif
 
 #ifdef CO_UCONTEXT
