@@ -246,6 +246,8 @@ static void on_ended(void *ud)
 	struct channel *ch = ud;
 
 	ch->ended = true;
+	if (!ch->call && !ch->ending && ch->fault.code == ERR_NONE)
+		log_debug("driver \"%s\"[%d] ended while idle", ch->name, proc_pid(ch->proc));
 	if (ch->call) {
 		ch->call->over = true;
 		co_wake(ch->call->co);

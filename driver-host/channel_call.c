@@ -185,6 +185,9 @@ int channel_call(struct co *co, struct channel *ch, const char *method, const st
 		r = err_move(err, &call.error);
 	else
 		r = no_answer(ch, &call, err);
+	/* Nobody knows how far it came. */
+	if (r < 0 && !call.answered && streq(method, "create"))
+		err->may_exist = true;
 	call_finish(&call);
 	return r;
 }

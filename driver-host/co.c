@@ -175,7 +175,8 @@ void co_unmask(struct co *co)
 	co->masked--;
 }
 
-/* So that a test of a driver that hangs need not wait as long as a user would. Never in a release. */
+/* So that a test of a driver that hangs need not wait as long as a user would. Never in a release.
+ */
 static uint64_t capped(uint64_t ms)
 {
 #ifdef MACHINE_FAULT_POINTS

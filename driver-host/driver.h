@@ -125,6 +125,7 @@ struct machine_report { /* S */
 	char *ip; /* strings are never NULL in a report that did not fail */
 	char *url;
 	bool url_always;
+	bool unprobed; /* driver_address: the state is left to whoever connects */
 	struct ssh_address ssh;
 	bool failed;
 	struct err error; /* set if failed */
@@ -141,6 +142,11 @@ void machine_report_finish(struct machine_report *r);
 int driver_states(struct co *co, struct driver *d, const struct machine_ref *refs, size_t n,
 	struct machine_report *reports, void (*on_report)(void *ud, size_t i), void *ud,
 	struct err *err);
+
+/* Where a machine is, without carrying out a probe (S4): for who is about to connect anyway. A
+ * report whose state hangs on a probe comes as STATE_NONE and unprobed. */
+int driver_address(struct co *co, struct driver *d, const struct machine_ref *ref,
+	struct machine_report *ret, struct err *err);
 
 enum upgrade_kind { UPGRADE_ENGINE, UPGRADE_IMAGE };
 int driver_upgrade_info(struct co *co, struct driver *d, const struct machine_ref *m,

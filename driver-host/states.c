@@ -41,6 +41,7 @@ struct question {
 	void *ud;
 	struct item *items;
 	size_t n;
+	bool no_probes;
 	struct batch *batches;
 	size_t n_batches;
 	size_t *probes; /* items whose probe has not begun: a queue */
@@ -174,10 +175,12 @@ static void take_answer(struct question *q, const struct batch *b, const struct 
 		struct item *item = &q->items[b->first + i];
 
 		report_read(json_at(list, i), &q->reports[item->index], &item->probe);
-		if (item->probe.host)
+		if (item->probe.host && !q->no_probes) {
 			add_probe(q, item);
-		else
-			settle(q, item);
+			continue;
+		}
+		q->reports[item->index].unprobed = item->probe.host != NULL;
+		settle(q, item);
 	}
 }
 
@@ -224,6 +227,21 @@ static int finish(struct question *q, int reason, struct err *err)
 	return r;
 }
 
+static int run(struct co *co, struct question *q, struct err *err)
+{
+	int r;
+
+	make_items(q);
+	make_batches(q);
+	q->probes = xcalloc(q->n, sizeof(*q->probes));
+	co_group_init(&q->probers, co);
+	r = co_each(co, q->n_batches, BATCHES_AT_ONCE, run_batch, q);
+	co_group_finish(&q->probers);
+	if (r == 0)
+		r = co_interrupted(co);
+	return finish(q, r, err);
+}
+
 int driver_states(struct co *co, struct driver *d, const struct machine_ref *refs, size_t n,
 	struct machine_report *reports, void (*on_report)(void *ud, size_t i), void *ud,
 	struct err *err)
@@ -236,17 +254,22 @@ int driver_states(struct co *co, struct driver *d, const struct machine_ref *ref
 		.ud = ud,
 		.n = n,
 	};
-	int r;
 
-	if (n == 0)
-		return 0;
-	make_items(&q);
-	make_batches(&q);
-	q.probes = xcalloc(n, sizeof(*q.probes));
-	co_group_init(&q.probers, co);
-	r = co_each(co, q.n_batches, BATCHES_AT_ONCE, run_batch, &q);
-	co_group_finish(&q.probers);
-	if (r == 0)
-		r = co_interrupted(co);
-	return finish(&q, r, err);
+	return n ? run(co, &q, err) : 0;
+}
+
+int driver_address(struct co *co, struct driver *d, const struct machine_ref *ref,
+	struct machine_report *ret, struct err *err)
+{
+	struct machine_report r = {0};
+	struct question q = {.driver = d, .refs = ref, .reports = &r, .n = 1, .no_probes = true};
+	int rc = run(co, &q, err);
+
+	if (rc == 0 && r.failed)
+		rc = err_move(err, &r.error);
+	if (rc == 0)
+		*ret = r;
+	else
+		machine_report_finish(&r);
+	return rc;
 }

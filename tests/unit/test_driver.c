@@ -182,6 +182,28 @@ static void test_bad_starts(void **state)
 	}
 }
 
+static void open_with_deadline(struct co *co, void *arg)
+{
+	struct co_deadline d;
+
+	co_deadline_begin(co, &d, 200);
+	flow(co, arg);
+	co_deadline_end(co, &d);
+}
+
+static void test_silent_start(void **state)
+{
+	struct run r = {.script = "#!/bin/sh\nexec sleep 20\n"};
+
+	co_spawn(loop, "flow", open_with_deadline, &r);
+	loop_run(loop);
+	assert_no_child();
+	assert_int_equal(r.err.code, ERR_TIMEOUT);
+	assert_non_null(strstr(err_msg(&r.err), "did not answer initialize in time"));
+	assert_in_range(r.took, 200, 10000);
+	finish(&r);
+}
+
 static void test_text_instead_of_a_driver(void **state)
 {
 	struct run r = {.script = "#!/bin/sh\necho Usage\nexec sleep 20\n"};
@@ -281,6 +303,7 @@ static void test_create_is_not_repeated(void **state)
 	text = read_text(log);
 	assert_string_equal(text, "x\n");
 	assert_int_equal(r.err.code, ERR_CRASHED);
+	assert_true(r.err.may_exist);
 	assert_string_equal(err_msg(&r.err), "driver \"fake\" exited with status 1 during create");
 	finish(&r);
 }
@@ -659,11 +682,11 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, fixture_setup, fixture_teardown)
 	static const struct CMUnitTest tests[] = {T(open), T(open_unknown), T(bad_starts),
-		T(text_instead_of_a_driver), T(environment), T(create), T(create_is_not_repeated),
-		T(configure_is_repeated_once), T(nonsense_answers), T(upgrade_info), T(many_flows),
-		T(every_second_crashes), T(many_flows_cancelled), T(states_one_batch),
-		T(states_batches), T(states_groups), T(states_crash), T(states_one_failed),
-		T(states_wrong_number), T(states_deadline), T(states_probes),
+		T(silent_start), T(text_instead_of_a_driver), T(environment), T(create),
+		T(create_is_not_repeated), T(configure_is_repeated_once), T(nonsense_answers),
+		T(upgrade_info), T(many_flows), T(every_second_crashes), T(many_flows_cancelled),
+		T(states_one_batch), T(states_batches), T(states_groups), T(states_crash),
+		T(states_one_failed), T(states_wrong_number), T(states_deadline), T(states_probes),
 		T(probe_past_deadline), T(trace)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

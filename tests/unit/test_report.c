@@ -1,0 +1,86 @@
+#include "report.h"
+
+#include "host_fixture.h"
+
+static void test_outcomes(void **state)
+{
+	static const struct {
+		const char *text;
+		int result;
+		uint32_t retry;
+	} cases[] = {
+		{"{\"status\":\"done\"}", 0, 3000},
+		{"{\"status\":\"wait\",\"waitFor\":\"Running\",\"retryAfterMs\":500}", 0, 500},
+		{"{\"status\":\"wait\",\"retryAfterMs\":-5}", 0, 100},
+		{"{\"status\":\"wait\",\"retryAfterMs\":99999999999}", 0, 60000},
+		{"{\"status\":\"run\",\"command\":\"reboot\",\"disconnects\":true}", 0, 3000},
+		{"{\"status\":\"run\"}", -1, 0},
+		{"{\"status\":\"wait\",\"waitFor\":\"Ready\"}", -1, 0},
+		{"{\"status\":\"done\",\"state\":[]}", -1, 0},
+		{"{\"status\":1}", -1, 0},
+		{"{}", -1, 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_json_ struct json *j = parse(cases[i].text);
+		_cleanup_err_ struct err err = ERR_INIT;
+		struct driver_outcome o = {0};
+
+		assert_int_equal(outcome_read(j, &o, &err), cases[i].result);
+		assert_int_equal(o.retry_after_ms, cases[i].retry);
+		if (cases[i].result < 0)
+			assert_int_equal(err.code, ERR_PROTOCOL);
+		driver_outcome_finish(&o);
+	}
+}
+
+static void test_report(void **state)
+{
+	_cleanup_json_ struct json *j =
+		parse("{\"state\":\"Paused\",\"ip\":\"::1\",\"url\":null,\"urlAlways\":true,"
+		      "\"ssh\":{\"host\":\"h\",\"port\":70000},\"probe\":{\"tcp\":\"[::1]:22\","
+		      "\"closed\":\"Saved\",\"timeoutMs\":999999999}}");
+	struct machine_report r = {0};
+	struct probe p = {0};
+
+	report_read(j, &r, &p);
+	assert_false(r.failed);
+	assert_int_equal(r.state, STATE_PAUSED);
+	assert_string_equal(r.ip, "::1");
+	assert_string_equal(r.url, "");
+	assert_true(r.url_always);
+	assert_int_equal(r.ssh.port, 0);
+	assert_string_equal(p.host, "::1");
+	assert_int_equal(p.port, 22);
+	assert_int_equal(p.open, STATE_RUNNING);
+	assert_int_equal(p.closed, STATE_SAVED);
+	assert_int_equal(p.timeout_ms, PROBE_TIMEOUT_MAX_MS);
+	free(p.host);
+	machine_report_finish(&r);
+}
+
+static void test_bad_reports(void **state)
+{
+	static const char *const bad[] = {"[]", "3", "{\"state\":\"Sleepy\"}", "{\"probe\":{}}",
+		"{\"probe\":{\"tcp\":\"nothing\"}}", "{\"error\":{}}",
+		"{\"probe\":{\"tcp\":\"h:1\",\"open\":\"Odd\"}}"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		_cleanup_json_ struct json *j = parse(bad[i]);
+		struct machine_report r = {0};
+		struct probe p = {0};
+
+		report_read(j, &r, &p);
+		assert_true(r.failed);
+		assert_null(p.host);
+		machine_report_finish(&r);
+	}
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {cmocka_unit_test(test_outcomes),
+		cmocka_unit_test(test_report), cmocka_unit_test(test_bad_reports)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
