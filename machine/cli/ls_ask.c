@@ -28,6 +28,7 @@ struct driver_rows { /* the rows of one driver */
 	const char *name;
 	size_t *rows;
 	size_t n;
+	struct machine_report *reports;
 };
 
 static void set_error(struct row *r, const char *text)
@@ -88,6 +89,7 @@ static void on_report(void *userdata, size_t i)
 	struct row *r = &d->a->rows->items[d->rows[i]];
 	const struct machine_report *p = &r->report;
 
+	r->report = d->reports[i];
 	r->reported = true;
 	if (p->failed) {
 		if (p->error.code == ERR_TIMEOUT)
@@ -130,22 +132,18 @@ static void ask_driver(struct co *co, size_t i, void *arg)
 	_cleanup_err_ struct err err = ERR_INIT;
 	struct machine_ref *refs = xcalloc(d->n, sizeof(*refs));
 	char **dirs = xcalloc(d->n, sizeof(*dirs));
-	struct machine_report *reports = xcalloc(d->n, sizeof(*reports));
 	uint64_t now = loop_now(app->loop);
 	struct driver *driver;
 	struct co_deadline limit;
 
+	d->reports = xcalloc(d->n, sizeof(*d->reports));
 	co_deadline_begin(co, &limit, d->a->ends > now ? d->a->ends - now : 1);
 	int rc = driver_set_get(co, app->drivers, d->name, &driver, &err);
 	if (rc == 0) {
 		for (size_t k = 0; k < d->n; k++)
 			refs[k] =
 				record_ref(app->store, d->a->rows->items[d->rows[k]].rec, &dirs[k]);
-		rc = driver_states(co, driver, refs, d->n, reports, NULL, NULL, &err);
-		for (size_t k = 0; k < d->n; k++) {
-			d->a->rows->items[d->rows[k]].report = reports[k];
-			on_report(d, k);
-		}
+		rc = driver_states(co, driver, refs, d->n, d->reports, on_report, d, &err);
 	}
 	co_deadline_end(co, &limit);
 	if (rc < 0)
@@ -154,7 +152,7 @@ static void ask_driver(struct co *co, size_t i, void *arg)
 		free(dirs[k]);
 	free(dirs);
 	free(refs);
-	free(reports);
+	free(d->reports);
 }
 
 /* Groups the loaded rows by driver. Few drivers: a linear search is enough. */
@@ -174,7 +172,7 @@ static size_t group(struct asking *a, struct driver_rows **ret)
 		if (k == n) {
 			list = xrealloc(list, n + 1, sizeof(*list));
 			list[n++] = (struct driver_rows){
-				a, name, xcalloc(a->rows->n, sizeof(size_t)), 0};
+				a, name, xcalloc(a->rows->n, sizeof(size_t)), 0, NULL};
 		}
 		list[k].rows[list[k].n++] = i;
 	}

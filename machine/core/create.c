@@ -24,6 +24,14 @@ static int step_create(struct co *co, struct host *h, struct err *err)
 
 static int step_running(struct co *co, struct host *h, struct err *err)
 {
+	struct machine_report r = {0};
+
+	if (host_address(co, h, &r, err) < 0)
+		return err_wrap(err, "Error waiting for machine to be running");
+	bool by_connecting = r.unprobed;
+	machine_report_finish(&r);
+	if (by_connecting) /* the next step does */
+		return 0;
 	if (host_wait_state(co, h, STATE_RUNNING, RUNNING_S * SEC, err) < 0)
 		return err_wrap(err, "Error waiting for machine to be running");
 	return 0;

@@ -89,9 +89,21 @@ int host_report(struct co *co, struct host *h, struct machine_report *ret, struc
 	return 0;
 }
 
+int host_address(struct co *co, struct host *h, struct machine_report *ret, struct err *err)
+{
+	_cleanup_free_ char *dir = NULL;
+	struct machine_ref ref = record_ref(h->app->store, h->rec, &dir);
+	struct co_deadline d;
+
+	co_deadline_begin(co, &d, REPORT_MS);
+	int rc = driver_address(co, h->driver, &ref, ret, err);
+	co_deadline_end(co, &d);
+	return rc < 0 ? host_blame(err, "address of", h->rec->name, record_driver_name(h->rec)) : 0;
+}
+
 int report_url(const struct machine_report *r, char **ret, struct err *err)
 {
-	if (!r->url_always && r->state != STATE_RUNNING)
+	if (!r->url_always && !r->unprobed && r->state != STATE_RUNNING)
 		return err_set(err, ERR_NOT_RUNNING, "Host is not running");
 	if (!r->url || !*r->url)
 		return err_set(err, ERR_NOT_RUNNING, "the driver knows no engine URL");

@@ -192,7 +192,7 @@ static int provision_with(
 	struct machine_report r = {0};
 
 	log_info("Copying certs to the local machine directory...");
-	if (host_report(co, h, &r, err) < 0)
+	if (host_address(co, h, &r, err) < 0)
 		return -1;
 	int rc = host_copy_client_certs(co, h, err);
 	if (rc == 0)
@@ -235,9 +235,14 @@ int host_wait_engine(struct co *co, struct host *h, uint64_t timeout_ms, struct 
 	_cleanup_err_ struct err last = ERR_INIT;
 	_cleanup_free_ char *url = NULL;
 	struct engine_tls tls = host_tls(h);
+	struct machine_report r = {0};
 	struct co_deadline d;
 
-	if (host_url(co, h, &url, err) < 0)
+	if (host_address(co, h, &r, err) < 0)
+		return -1;
+	int known = report_url(&r, &url, err);
+	machine_report_finish(&r);
+	if (known < 0)
 		return -1;
 	co_deadline_begin(co, &d, timeout_ms);
 	int rc = wait_engine(co, url, &tls, &last, err);

@@ -17,12 +17,11 @@ void ssh_place_finish(struct ssh_place *p)
 	*p = (struct ssh_place){0};
 }
 
-int host_ssh_place(struct co *co, struct host *h, struct ssh_place *ret, struct err *err)
+/* known_hosts and the rest, from the report in *ret. */
+static int complete_place(struct host *h, struct ssh_place *ret, struct err *err)
 {
-	struct ssh_place p = {0};
+	struct ssh_place p = *ret;
 
-	if (host_report(co, h, &p.report, err) < 0)
-		return -1;
 	if (!p.report.ssh.host || !*p.report.ssh.host) {
 		ssh_place_finish(&p);
 		return err_set(err, ERR_NOT_SUPPORTED,
@@ -43,6 +42,16 @@ int host_ssh_place(struct co *co, struct host *h, struct ssh_place *ret, struct 
 	return 0;
 }
 
+int host_ssh_place(struct co *co, struct host *h, struct ssh_place *ret, struct err *err)
+{
+	struct ssh_place p = {0};
+
+	if (host_report(co, h, &p.report, err) < 0 || complete_place(h, &p, err) < 0)
+		return -1;
+	*ret = p;
+	return 0;
+}
+
 void host_drop_ssh(struct co *co, struct host *h)
 {
 	ssh_close(co, take(h->ssh));
@@ -52,7 +61,7 @@ static int try_ssh(struct co *co, struct host *h, struct err *err)
 {
 	struct ssh_place p = {0};
 
-	if (host_ssh_place(co, h, &p, err) < 0)
+	if (host_address(co, h, &p.report, err) < 0 || complete_place(h, &p, err) < 0)
 		return -1;
 	int rc = ssh_open(co, &p.target, &h->ssh, err);
 	ssh_place_finish(&p);
