@@ -129,8 +129,7 @@ static int run_driver(struct co *co, struct cli *cli, struct err *err)
 		if (streq(args->items[0], subcommands[i].name))
 			return subcommands[i].run(co, cli, &rest, err);
 	return cli_usage(cli, err,
-		"Error: Expected one of: driver ls, driver describe NAME, "
-		");
+		"Error: Expected one of: driver ls, driver describe NAME");
 }
 
 const struct command cmd_driver = {

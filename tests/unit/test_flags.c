@@ -3,11 +3,12 @@
 
 #include "mem.h"
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 static const char *const list_default[] = {"x", "y", NULL};
 static const struct cli_flag flags[] = {

@@ -3,10 +3,11 @@
 
 #include "ls.h"
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 static void expect(const char *text, size_t min, size_t padding, char pad, const char *want)
 {
