@@ -42,7 +42,7 @@ void channel_fault(struct channel *ch, const char *fmt, ...)
 	err_set(&ch->fault, ERR_PROTOCOL, "%s", what);
 	if (ch->trace)
 		trace_note(ch->trace, proc_pid(ch->proc), what);
-	if (!ch->call && !ch->ending)
+	if ((!ch->call || ch->call->answered) && !ch->ending)
 		log_warn("driver \"%s\" broke the protocol after %s: %s", ch->name,
 			ch->method ? ch->method : "its start", what);
 	proc_ignore_output(ch->proc);
