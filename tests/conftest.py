@@ -22,6 +22,12 @@ def pytest_configure(config):
         signal.signal(number, terminate)
 
 
+def pytest_unconfigure():
+    """A run that was cut short leaves nothing running, either."""
+    for left in cli_module.reap(set(), grace=0):
+        print(f'ended: {left}', file=sys.stderr)
+
+
 @pytest.fixture
 def cli(tmp_path):
     return cli_module.Cli(tmp_path)

@@ -126,9 +126,9 @@ class Running:
         return result
 
 
-def reap(before):
-    """What still runs of the descendants that are not in `before`, after a short grace; killed."""
-    end = time.monotonic() + EXIT_GRACE
+def reap(before, grace=EXIT_GRACE):
+    """What still runs of the descendants that are not in `before`, after a grace; killed."""
+    end = time.monotonic() + grace
     while True:
         left = []
         for pid in descendants(os.getpid()):

@@ -53,11 +53,11 @@ def _free_subnet():
             return prefix
 
 
-def _processes_of(run_id):
-    """Processes in a cgroup of this run's hosts, and their nspawns."""
+def _processes_of(pattern):
+    """Processes in the cgroups of that name, the hosts' nspawns among them."""
     found = set()
     for root in cgroup_roots():
-        for procs in root.glob(f'{run_id}h*/**/cgroup.procs'):
+        for procs in root.glob(f'{pattern}/**/cgroup.procs'):
             try:
                 found.update(int(pid) for pid in procs.read_text().split())
             except OSError:
@@ -65,11 +65,11 @@ def _processes_of(run_id):
     return found
 
 
-def kill_all(run_id, deadline_s=20):
+def kill_all(pattern, deadline_s=20):
     end = time.monotonic() + deadline_s
-    while pids := _processes_of(run_id):
+    while pids := _processes_of(pattern):
         if time.monotonic() > end:
-            raise RuntimeError(f'processes of {run_id} survive SIGKILL: {sorted(pids)}')
+            raise RuntimeError(f'processes of {pattern} survive SIGKILL: {sorted(pids)}')
         for pid in pids:
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -107,7 +107,7 @@ def remove_links(run_id):
 def clean(path):
     """Takes away everything of the run whose folder is `path`."""
     run_id = path.name
-    kill_all(run_id)
+    kill_all(f'{run_id}h*')
     try:
         net = json.loads((path / 'net').read_text())
         for rule in rules(net['bridge'], net['subnet']):
