@@ -2,6 +2,7 @@
 #include "cert_priv.h"
 
 #include "mem.h"
+#include "putfile.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -9,11 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DAY_S 86400
-
 struct pair {
 	mbedtls_x509_crt cert;
-	mbedtls_pk_context key;
+	mbedtls_pk_context key; /* may be absent */
 };
 
 static void pair_init(struct pair *p)
@@ -28,25 +27,16 @@ static void pair_finish(struct pair *p)
 	mbedtls_pk_free(&p->key);
 }
 
-static int load_pair(const char *cert_path, const char *key_path, struct rng *rng, struct pair *p,
-	struct err *err)
+static bool has_key(const struct pair *p)
 {
-	if (load_cert(cert_path, &p->cert, err) < 0 || load_key(key_path, rng, &p->key, err) < 0)
-		return -1;
-	if (!key_fits(&p->cert, &p->key, rng))
-		return err_set(err, ERR_USER,
-			"the key %s does not belong to the certificate %s: restore the right one "
-			"of the two, "
-			"or move both away to have new ones made",
-			key_path, cert_path);
-	return 0;
+	return mbedtls_pk_get_type(&p->key) != MBEDTLS_PK_NONE;
 }
 
 static bool exists(const char *path)
 {
 	struct stat st;
 
-	return stat(path, &st) == 0;
+	return lstat(path, &st) == 0;
 }
 
 static bool expired(const mbedtls_x509_crt *cert)
@@ -54,72 +44,140 @@ static bool expired(const mbedtls_x509_crt *cert)
 	return cert_time(&cert->valid_to) <= time(NULL);
 }
 
-static int keep_copy(const char *path, struct err *err)
+/* The key of a certificate that is loaded already. */
+static int add_key(struct pair *p, const char *cert_path, const char *key_path, struct rng *rng,
+	struct err *err)
 {
-	_cleanup_free_ char *bak = xasprintf("%s.bak", path);
-
-	unlink(bak);
-	if (link(path, bak) < 0 && errno != ENOENT)
-		return err_errno(err, errno, "keep %s", bak);
+	if (tlsfile_key(key_path, rng, &p->key, err) < 0)
+		return -1;
+	if (!key_fits(&p->cert, &p->key, rng))
+		return err_set(err, ERR_USER,
+			"the key %s does not belong to the certificate %s: restore the right one "
+			"of the two, or move both away to have new ones made",
+			key_path, cert_path);
 	return 0;
 }
 
-static int ca_of(const struct cert_paths *p, const char *user, struct rng *rng, struct pair *ca,
+static int load_pair(const char *cert_path, const char *key_path, struct rng *rng, struct pair *p,
+	struct err *err)
+{
+	return tlsfile_cert(cert_path, &p->cert, err) < 0 ||
+			       add_key(p, cert_path, key_path, rng, err) < 0
+		       ? -1
+		       : 0;
+}
+
+static int keep_copy(const char *path, mode_t mode, struct err *err)
+{
+	_cleanup_free_ char *bak = xasprintf("%s.bak", path);
+	_cleanup_secret_ char *text = NULL;
+	size_t len;
+
+	if (!exists(path))
+		return 0;
+	if (tlsfile_read(path, &text, &len, err) < 0 || putfile(bak, text, len, mode, err) < 0)
+		return err_wrap(err, "keep a copy of %s", path);
+	return 0;
+}
+
+static int keep_pair(const char *cert_path, const char *key_path, struct err *err)
+{
+	return keep_copy(cert_path, 0644, err) < 0 || keep_copy(key_path, 0600, err) < 0 ? -1 : 0;
+}
+
+/* Did the CA replace one that had expired, which is kept as CA.bak? cert: and was it signed by that
+ * one? NULL: any. */
+static bool replaced(const char *ca_path, mbedtls_x509_crt *cert)
+{
+	_cleanup_free_ char *bak = xasprintf("%s.bak", ca_path);
+	_cleanup_err_ struct err ignored = ERR_INIT;
+	mbedtls_x509_crt old;
+
+	mbedtls_x509_crt_init(&old);
+	bool yes = tlsfile_cert(bak, &old, &ignored) == 0 && expired(&old) &&
+		   (!cert || signed_by(cert, &old));
+	mbedtls_x509_crt_free(&old);
+	return yes;
+}
+
+static int make_ca(const struct cert_paths *p, const char *user, struct rng *rng, struct pair *ca,
 	struct cert_report *report, struct err *err)
 {
 	struct cert_plan plan = {.kind = CERT_CA, .organization = user};
 
-	if (complete_pair(p->ca, p->ca_key, rng, err) < 0)
-		return -1;
-	if (exists(p->ca)) {
-		/* an old CA may have lost its key to a safe place: it still verifies, but cannot
-		 * sign */
-		if (load_cert(p->ca, &ca->cert, err) < 0)
-			return -1;
-		report->ca_expired = expired(&ca->cert);
-		mbedtls_x509_crt_free(&ca->cert);
-		mbedtls_x509_crt_init(&ca->cert);
-		if (!report->ca_expired)
-			return load_pair(p->ca, p->ca_key, rng, ca, err);
-		if (keep_copy(p->ca, err) < 0 || keep_copy(p->ca_key, err) < 0)
-			return -1;
-	} else if (exists(p->ca_key)) {
-		return err_set(err, ERR_USER,
-			"generating CA certificate failed: certificate authority key already "
-			"exists: %s without %s",
-			p->ca_key, p->ca);
-	}
 	if (make_pair(&plan, p->ca, p->ca_key, rng, err) < 0)
-		return err_wrap(err, "generating CA certificate failed");
+		return -1;
 	report->made_ca = true;
 	return load_pair(p->ca, p->ca_key, rng, ca, err);
 }
 
+/* Loads the CA. Its key may be kept elsewhere, as long as nothing needs to be signed. */
+static int ca_of(const struct cert_paths *p, const char *user, struct rng *rng, struct pair *ca,
+	struct cert_report *report, struct err *err)
+{
+	int completed = complete_pair(p->ca, p->ca_key, rng, err);
+
+	if (completed < 0)
+		return -1;
+	if (completed) {
+		report->made_ca = true;
+		report->ca_expired = replaced(p->ca, NULL);
+	}
+	if (!exists(p->ca)) {
+		if (exists(p->ca_key))
+			return err_set(err, ERR_USER,
+				"certificate authority key already exists: %s without %s: restore "
+				"the certificate, or move the key away to have a new CA made",
+				p->ca_key, p->ca);
+		return make_ca(p, user, rng, ca, report, err);
+	}
+	if (tlsfile_cert(p->ca, &ca->cert, err) < 0)
+		return -1;
+	if (!expired(&ca->cert))
+		return exists(p->ca_key) ? add_key(ca, p->ca, p->ca_key, rng, err) : 0;
+	if (keep_pair(p->ca, p->ca_key, err) < 0)
+		return -1;
+	pair_finish(ca);
+	pair_init(ca);
+	report->ca_expired = true;
+	return make_ca(p, user, rng, ca, report, err);
+}
+
 /* 1: usable; 0: to be made anew; -1: wrong in a way that somebody has to decide about. */
-static int client_state(
-	const struct cert_paths *p, struct rng *rng, struct pair *ca, bool new_ca, struct err *err)
+static int judge_client(const struct cert_paths *p, struct rng *rng, struct pair *ca,
+	const struct cert_report *report, struct pair *client, struct err *err)
+{
+	if (tlsfile_cert(p->client, &client->cert, err) < 0)
+		return -1;
+	if (expired(&client->cert))
+		return 0;
+	if (!signed_by(&client->cert, &ca->cert)) {
+		if (report->made_ca || replaced(p->ca, &client->cert))
+			return 0;
+		return err_set(err, ERR_USER,
+			"the client certificate %s was not signed by the CA %s: restore the right "
+			"one of the two, or run \"docker-machine regenerate-certs --client-certs\" "
+			"to have a new one made",
+			p->client, p->ca);
+	}
+	return add_key(client, p->client, p->client_key, rng, err) < 0 ? -1 : 1;
+}
+
+static int client_state(const struct cert_paths *p, struct rng *rng, struct pair *ca,
+	const struct cert_report *report, struct err *err)
 {
 	struct pair client;
 
 	if (!exists(p->client)) {
-		if (exists(p->client_key))
-			return err_set(err, ERR_USER, "client key already exists: %s without %s",
-				p->client_key, p->client);
-		return 0;
+		if (!exists(p->client_key))
+			return 0;
+		return err_set(err, ERR_USER,
+			"client key already exists: %s without %s: restore the certificate, or run "
+			"\"docker-machine regenerate-certs --client-certs\" to have both made anew",
+			p->client_key, p->client);
 	}
 	pair_init(&client);
-	int r = load_pair(p->client, p->client_key, rng, &client, err);
-	if (r == 0 && expired(&client.cert))
-		r = 0;
-	else if (r == 0 && !signed_by(&client.cert, &ca->cert))
-		r = new_ca ? 0
-			   : err_set(err, ERR_USER,
-				     "the client certificate %s was not signed by the CA %s: "
-				     "\"docker-machine regenerate-certs --client-certs\" makes a "
-				     "new one",
-				     p->client, p->ca);
-	else if (r == 0)
-		r = 1;
+	int r = judge_client(p, rng, ca, report, &client, err);
 	pair_finish(&client);
 	return r;
 }
@@ -130,15 +188,21 @@ static int client_of(const struct cert_paths *p, const char *user, bool force, s
 	_cleanup_free_ char *org = xasprintf("%s.<bootstrap>", user);
 	struct cert_plan plan = {
 		.kind = CERT_CLIENT, .organization = org, .ca = &ca->cert, .ca_key = &ca->key};
+	int completed = complete_pair(p->client, p->client_key, rng, err);
 
-	if (complete_pair(p->client, p->client_key, rng, err) < 0)
+	if (completed < 0)
 		return -1;
-	int state = force ? 0 : client_state(p, rng, ca, report->made_ca, err);
+	int state = force ? 0 : client_state(p, rng, ca, report, err);
+	if (state < 0)
+		return -1;
+	report->made_client = completed;
 	if (state == 1)
 		return 0;
-	if (state < 0 || keep_copy(p->client, err) < 0 || keep_copy(p->client_key, err) < 0 ||
+	if (!has_key(ca) && add_key(ca, p->ca, p->ca_key, rng, err) < 0)
+		return -1;
+	if (keep_pair(p->client, p->client_key, err) < 0 ||
 		make_pair(&plan, p->client, p->client_key, rng, err) < 0)
-		return err_wrap(err, "failure generating client certificate");
+		return -1;
 	report->made_client = true;
 	return 0;
 }
@@ -146,20 +210,21 @@ static int client_of(const struct cert_paths *p, const char *user, bool force, s
 int cert_bootstrap(const struct cert_paths *p, const char *user, bool force_client,
 	struct cert_report *ret, struct err *err)
 {
-	struct cert_report report = {0};
-	struct pair ca;
 	_cleanup_rng_ struct rng *rng = NULL;
+	struct pair ca;
 
+	*ret = (struct cert_report){0};
 	if (mkdir(p->dir, 0700) < 0 && errno != EEXIST)
 		return err_errno(err, errno, "make folder %s", p->dir);
 	if (!(rng = rng_new(err)))
 		return -1;
 	pair_init(&ca);
-	int rc = ca_of(p, user, rng, &ca, &report, err);
-	if (rc == 0)
-		rc = client_of(p, user, force_client, rng, &ca, &report, err);
+	int rc = ca_of(p, user, rng, &ca, ret, err);
+	if (rc < 0)
+		err_wrap(err, "generating CA certificate failed");
+	else if ((rc = client_of(p, user, force_client, rng, &ca, ret, err)) < 0)
+		err_wrap(err, "failure generating client certificate");
 	pair_finish(&ca);
-	*ret = report;
 	return rc;
 }
 
@@ -193,11 +258,10 @@ static bool same_names(const struct cert_server *s, const struct cert_info *i)
 	char text[INET6_ADDRSTRLEN];
 
 	for (size_t k = 0; k < s->n_hosts; k++) {
-		int family = strchr(s->hosts[k], ':') ? AF_INET6 : AF_INET;
-		if (inet_pton(family, s->hosts[k], raw) == 1 &&
-			inet_ntop(family, raw, text, sizeof(text)))
+		size_t n = host_address(s->hosts[k], raw);
+		if (n && inet_ntop(n == 4 ? AF_INET : AF_INET6, raw, text, sizeof(text)))
 			strv_addf(&want, "ip:%s", text);
-		else
+		else if (*s->hosts[k])
 			strv_addf(&want, "dns:%s", s->hosts[k]);
 	}
 	for (size_t k = 0; k < i->dns.n; k++)
@@ -206,8 +270,12 @@ static bool same_names(const struct cert_server *s, const struct cert_info *i)
 		strv_addf(&have, "ip:%s", i->ips.items[k]);
 	strv_sort(&want);
 	strv_sort(&have);
-	_cleanup_free_ char *a = strv_join(&want, " "), *b = strv_join(&have, " ");
-	return streq(a, b);
+	if (want.n != have.n)
+		return false;
+	for (size_t k = 0; k < want.n; k++)
+		if (!streq(want.items[k], have.items[k]))
+			return false;
+	return true;
 }
 
 static const char *why_not(const struct cert_server *s, const struct cert_info *info,
@@ -217,6 +285,8 @@ static const char *why_not(const struct cert_server *s, const struct cert_info *
 		return "its key does not fit";
 	if (!signed_by(&server->cert, ca))
 		return "another CA signed it";
+	if (info->not_before > time(NULL))
+		return "it is not valid yet";
 	if (info->not_after - time(NULL) < (time_t)CERT_WARN_DAYS * DAY_S)
 		return "it ends soon";
 	if (!same_names(s, info))
@@ -235,10 +305,10 @@ static int server_state(
 
 	mbedtls_x509_crt_init(&ca);
 	pair_init(&server);
-	int rc = load_cert(s->ca, &ca, err);
+	int rc = tlsfile_cert(s->ca, &ca, err);
 	if (rc == 0) {
-		if (load_cert(s->cert, &server.cert, &unusable) < 0 ||
-			load_key(s->key, rng, &server.key, &unusable) < 0 ||
+		if (tlsfile_cert(s->cert, &server.cert, &unusable) < 0 ||
+			tlsfile_key(s->key, rng, &server.key, &unusable) < 0 ||
 			cert_read(s->cert, &info, &unusable) < 0)
 			why = err_msg(&unusable);
 		else

@@ -7,18 +7,21 @@
 
 #include "buf.h"
 #include "mem.h"
+#include "putfile.h"
+#include "tlsfile.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <sodium.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#define KEY_FILE_MAX (64u << 10)
+#define MAGIC "openssh-key-v1" /* with its NUL */
+#define PEM_ENCRYPTED "Proc-Type: 4,ENCRYPTED"
+#define PKCS8_HEAD 32u
 #define LINE 70u
 #define BLOCK 8u
+#define PRIVATE_ROOM 512u
 
 static void add_u32(struct buf *b, uint32_t v)
 {
@@ -67,6 +70,11 @@ static char *private_file(const unsigned char *pk, const unsigned char *sk, cons
 	_cleanup_buf_ struct buf blob = BUF_INIT;
 	uint32_t check = randombytes_random();
 
+	/* room at once: what grows leaves copies of the secret behind */
+	buf_reserve(&secret, strlen(comment) + PRIVATE_ROOM);
+	buf_reserve(&all, strlen(comment) + 2 * PRIVATE_ROOM);
+	buf_reserve(&text, 2 * strlen(comment) + 4 * PRIVATE_ROOM);
+
 	add_u32(&secret, check);
 	add_u32(&secret, check);
 	public_blob(pk, &blob);
@@ -75,7 +83,7 @@ static char *private_file(const unsigned char *pk, const unsigned char *sk, cons
 	add_text(&secret, comment);
 	for (char pad = 1; secret.len % BLOCK; pad++)
 		buf_addc(&secret, pad);
-	buf_add(&all, "openssh-key-v1", 15); /* with its NUL */
+	buf_add(&all, MAGIC, sizeof(MAGIC));
 	add_text(&all, "none");
 	add_text(&all, "none");
 	add_text(&all, "");
@@ -97,31 +105,6 @@ static char *private_file(const unsigned char *pk, const unsigned char *sk, cons
 	buf_finish(&secret);
 	buf_finish(&all);
 	return buf_steal(&text);
-}
-
-static int write_key(const char *path, const char *text, mode_t mode, struct err *err)
-{
-	_cleanup_free_ char *temp = xasprintf("%s.new", path);
-	size_t len = strlen(text);
-
-	unlink(temp);
-	int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
-	int e = 0;
-	if (fd < 0)
-		return err_errno(err, errno, "write %s", path);
-	ssize_t n = write(fd, text, len);
-	if (n < 0 || (size_t)n < len)
-		e = n < 0 ? errno : ENOSPC;
-	if (!e && fsync(fd) < 0)
-		e = errno;
-	if (close(fd) < 0 && !e)
-		e = errno;
-	if (!e && rename(temp, path) < 0)
-		e = errno;
-	if (!e)
-		return 0;
-	unlink(temp);
-	return err_errno(err, e, "write %s", path);
 }
 
 static int link_old_name(const char *dir, const char *to, const char *name, struct err *err)
@@ -151,33 +134,13 @@ int sshkey_make_ed25519(const char *dir, const char *comment, struct err *err)
 		_cleanup_free_ char *line = xasprintf("ssh-ed25519 %s %s\n", encoded, comment);
 		/* the public half first: a private key without it would be kept, and stay without
 		 */
-		if (write_key(pub, line, 0644, err) < 0 || write_key(path, text, 0600, err) < 0)
+		if (putfile(pub, line, strlen(line), 0644, err) < 0 ||
+			putfile(path, text, strlen(text), 0600, err) < 0)
 			return -1;
 	}
 	if (link_old_name(dir, "id_ed25519", "id_rsa", err) < 0 ||
 		link_old_name(dir, "id_ed25519.pub", "id_rsa.pub", err) < 0)
 		return -1;
-	return 0;
-}
-
-static int read_key_file(const char *path, char **ret, size_t *ret_len, struct err *err)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_errno(err, errno, "open %s", path);
-	if (!S_ISREG(st.st_mode) || st.st_size > (off_t)KEY_FILE_MAX)
-		return err_set(err, ERR_USER, "%s is not a private key", path);
-	char *text = xcalloc(1, (size_t)st.st_size + 1);
-	ssize_t n = read(fd, text, (size_t)st.st_size);
-	if (n < 0) {
-		int e = errno;
-		free(text);
-		return err_errno(err, e, "read %s", path);
-	}
-	*ret = text;
-	*ret_len = (size_t)n;
 	return 0;
 }
 
@@ -212,91 +175,103 @@ static const unsigned char *next_field(
 	return field;
 }
 
-static bool inspect_openssh(const char *body, const char *end, struct sshkey_info *ret)
+static bool inspect_openssh(const unsigned char *d, size_t len, struct sshkey_info *ret)
 {
-	unsigned char *d = xmalloc((size_t)(end - body) + 1);
 	const unsigned char *cipher, *blob, *type;
-	size_t len, at = 15, n_cipher, n, n_type, inner = 0;
-	bool ok = false;
+	size_t at = sizeof(MAGIC), n_cipher, n, n_type, inner = 0;
 
-	if (sodium_base642bin(d, (size_t)(end - body), body, (size_t)(end - body), "\r\n \t", &len,
-		    NULL, sodium_base64_VARIANT_ORIGINAL) == 0 &&
-		len > 19 && memcmp(d, "openssh-key-v1", 15) == 0 &&
-		(cipher = next_field(d, len, &at, &n_cipher)) && next_field(d, len, &at, &n) &&
-		next_field(d, len, &at, &n) && len - at >= 4) {
-		at += 4; /* the number of keys */
-		if ((blob = next_field(d, len, &at, &n)) &&
-			(type = next_field(blob, n, &inner, &n_type))) {
-			ret->encrypted = n_cipher != 4 || memcmp(cipher, "none", 4) != 0;
-			ret->type = type_of_name((const char *)type, n_type);
-			ok = true;
-		}
-	}
-	sodium_memzero(d, (size_t)(end - body) + 1);
-	free(d);
-	return ok;
+	if (len < at || memcmp(d, MAGIC, sizeof(MAGIC)) != 0 ||
+		!(cipher = next_field(d, len, &at, &n_cipher)) || /* then KDF and its options */
+		!next_field(d, len, &at, &n) || !next_field(d, len, &at, &n) || len - at < 4)
+		return false;
+	at += 4; /* the number of keys */
+	if (!(blob = next_field(d, len, &at, &n)) || !(type = next_field(blob, n, &inner, &n_type)))
+		return false;
+	ret->encrypted = n_cipher != 4 || memcmp(cipher, "none", 4) != 0;
+	ret->type = type_of_name((const char *)type, n_type);
+	return true;
 }
 
-/* In a PKCS#8 file the algorithm's identifier tells the type. */
-static enum sshkey_type pkcs8_type(const char *body, const char *end)
+/* PKCS#8: a sequence of a version and the algorithm's identifier, which tells the type. */
+static bool inspect_pkcs8(const unsigned char *d, size_t len, struct sshkey_info *ret)
 {
 	static const struct {
-		const char *oid;
+		const char *oid; /* with tag and length */
 		size_t n;
 		enum sshkey_type type;
-	} oids[] = {{"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01", 9, SSHKEY_RSA},
-		{"\x2a\x86\x48\xce\x3d\x02\x01", 7, SSHKEY_ECDSA},
-		{"\x2b\x65\x70", 3, SSHKEY_ED25519}};
-	unsigned char head[48];
-	enum sshkey_type type = SSHKEY_UNKNOWN;
-	size_t len = 0, take_chars = MIN((size_t)(end - body), (size_t)60);
+	} oids[] = {{"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01", 11, SSHKEY_RSA},
+		{"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01", 9, SSHKEY_ECDSA},
+		{"\x06\x07\x2a\x86\x48\xce\x38\x04\x01", 9, SSHKEY_DSA},
+		{"\x06\x03\x2b\x65\x70", 5, SSHKEY_ED25519}};
 
-	sodium_base642bin(head, sizeof(head), body, take_chars - take_chars % 4, "\r\n \t", &len,
-		NULL, sodium_base64_VARIANT_ORIGINAL_NO_PADDING);
-	for (size_t i = 0; i < ARRAY_SIZE(oids); i++)
-		if (memmem(head, len, oids[i].oid, oids[i].n))
-			type = oids[i].type;
-	sodium_memzero(head, sizeof(head));
-	return type;
+	for (size_t i = 0; i < ARRAY_SIZE(oids) && ret->type == SSHKEY_UNKNOWN; i++)
+		if (memmem(d, MIN(len, (size_t)PKCS8_HEAD), oids[i].oid, oids[i].n))
+			ret->type = oids[i].type;
+	return len > 0 && d[0] == 0x30;
+}
+
+static bool inspect_any(const unsigned char *d, size_t len, struct sshkey_info *ret)
+{
+	return true;
+}
+
+static const struct {
+	const char *label;
+	enum sshkey_type type;
+	bool encrypted;
+	bool (*inspect)(const unsigned char *d, size_t len, struct sshkey_info *ret);
+} kinds[] = {
+	{"RSA PRIVATE KEY", SSHKEY_RSA, false, inspect_any},
+	{"EC PRIVATE KEY", SSHKEY_ECDSA, false, inspect_any},
+	{"DSA PRIVATE KEY", SSHKEY_DSA, false, inspect_any},
+	{"PRIVATE KEY", SSHKEY_UNKNOWN, false, inspect_pkcs8},
+	{"ENCRYPTED PRIVATE KEY", SSHKEY_UNKNOWN, true, inspect_any},
+	{"OPENSSH PRIVATE KEY", SSHKEY_UNKNOWN, false, inspect_openssh},
+};
+
+/* One PEM block, from behind its first line on. */
+static bool inspect_block(const char *body, size_t kind, struct sshkey_info *ret)
+{
+	struct sshkey_info info = {.type = kinds[kind].type, .encrypted = kinds[kind].encrypted};
+	const char *end = strstr(body, "-----END ");
+
+	if (!end)
+		return false;
+	if (memmem(body, (size_t)(end - body), PEM_ENCRYPTED, strlen(PEM_ENCRYPTED))) {
+		info.encrypted = true; /* header lines: not base64 */
+		*ret = info;
+		return true;
+	}
+	size_t max = (size_t)(end - body), len;
+	unsigned char *d = xmalloc(max + 1);
+	bool ok = sodium_base642bin(d, max, body, max, "\r\n \t", &len, NULL,
+			  sodium_base64_VARIANT_ORIGINAL) == 0 &&
+		  len > 0 && kinds[kind].inspect(d, len, &info);
+	sodium_memzero(d, max);
+	free(d);
+	if (ok)
+		*ret = info;
+	return ok;
 }
 
 int sshkey_inspect(const char *path, struct sshkey_info *ret, struct err *err)
 {
-	static const struct {
-		const char *label;
-		enum sshkey_type type;
-		bool encrypted;
-	} labels[] = {{"RSA PRIVATE KEY", SSHKEY_RSA, false},
-		{"EC PRIVATE KEY", SSHKEY_ECDSA, false}, {"DSA PRIVATE KEY", SSHKEY_DSA, false},
-		{"PRIVATE KEY", SSHKEY_UNKNOWN, false},
-		{"ENCRYPTED PRIVATE KEY", SSHKEY_UNKNOWN, true},
-		{"OPENSSH PRIVATE KEY", SSHKEY_UNKNOWN, false}};
 	_cleanup_secret_ char *text = NULL;
-	struct sshkey_info info = {0};
 	size_t len;
 
 	if (sodium_init() < 0)
 		return err_set(err, ERR_INTERNAL, "libsodium does not start");
-	if (read_key_file(path, &text, &len, err) < 0)
+	if (tlsfile_read(path, &text, &len, err) < 0)
 		return -1;
-	const char *begin = strstr(text, "-----BEGIN "), *body, *end;
-	for (size_t i = 0; begin && i < ARRAY_SIZE(labels); i++) {
-		_cleanup_free_ char *first = xasprintf("-----BEGIN %s-----", labels[i].label);
-		if (strncmp(begin, first, strlen(first)) != 0)
-			continue;
-		body = begin + strlen(first);
-		end = strstr(body, "-----END ");
-		if (!end)
-			break;
-		info.type = labels[i].type;
-		info.encrypted = labels[i].encrypted || strstr(body, "Proc-Type: 4,ENCRYPTED");
-		if (streq(labels[i].label, "OPENSSH PRIVATE KEY") &&
-			!inspect_openssh(body, end, &info))
-			break;
-		if (streq(labels[i].label, "PRIVATE KEY"))
-			info.type = pkcs8_type(body, end);
-		*ret = info;
-		return 0;
+	/* other blocks may come first: OpenSSL writes the curve's parameters */
+	for (const char *p = text; (p = strstr(p, "-----BEGIN "));) {
+		p += strlen("-----BEGIN ");
+		for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+			size_t n = strlen(kinds[i].label);
+			if (strncmp(p, kinds[i].label, n) == 0 && strncmp(p + n, "-----", 5) == 0 &&
+				inspect_block(p + n + 5, i, ret))
+				return 0;
+		}
 	}
 	return err_set(err, ERR_USER, "%s is not a private key", path);
 }

@@ -1,0 +1,109 @@
+#include "tlsfile.h"
+
+#include "mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <mbedtls/error.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int tls_err(int code, struct err *err, const char *what)
+{
+	char text[160];
+
+	mbedtls_strerror(code, text, sizeof(text));
+	return err_set(err, ERR_INTERNAL, "%s: %s", what, text);
+}
+
+struct rng *rng_new(struct err *err)
+{
+	struct rng *r = xcalloc(1, sizeof(*r));
+
+	mbedtls_entropy_init(&r->entropy);
+	mbedtls_ctr_drbg_init(&r->drbg);
+	int rc = mbedtls_ctr_drbg_seed(&r->drbg, mbedtls_entropy_func, &r->entropy, NULL, 0);
+	if (rc == 0)
+		return r;
+	rng_free(r);
+	tls_err(rc, err, "random numbers");
+	return NULL;
+}
+
+void rng_free(struct rng *r)
+{
+	if (!r)
+		return;
+	mbedtls_ctr_drbg_free(&r->drbg);
+	mbedtls_entropy_free(&r->entropy);
+	free(r);
+}
+
+int tlsfile_read(const char *path, char **ret, size_t *ret_len, struct err *err)
+{
+	/* O_NONBLOCK: a fifo in the place of a file must not hang */
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+	size_t have = 0;
+
+	if (fd < 0 && errno == ENOENT)
+		return err_set(err, ERR_NOT_FOUND, "open %s: no such file or directory", path);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_errno(err, errno, "open %s", path);
+	if (!S_ISREG(st.st_mode) || st.st_size > (off_t)TLSFILE_MAX)
+		return err_set(
+			err, ERR_USER, "%s is not a file of at most %u bytes", path, TLSFILE_MAX);
+	_cleanup_secret_ char *text = xcalloc(1, (size_t)st.st_size + 1);
+	while (have < (size_t)st.st_size) {
+		ssize_t n = read(fd, text + have, (size_t)st.st_size - have);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_errno(err, errno, "read %s", path);
+		if (n == 0)
+			break;
+		have += (size_t)n;
+	}
+	*ret = take(text);
+	*ret_len = have;
+	return 0;
+}
+
+int tlsfile_cert(const char *path, mbedtls_x509_crt *ret, struct err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+
+	if (tlsfile_read(path, &text, &len, err) < 0)
+		return -1;
+	/* more than 0: that many certificates of a bundle are of kinds that mbedTLS does not know
+	 */
+	if (mbedtls_x509_crt_parse(ret, (const unsigned char *)text, len + 1) < 0 || !ret->raw.len)
+		return err_set(err, ERR_USER,
+			"There was an error reading certificate %s: Failed to decode PEM data",
+			path);
+	return 0;
+}
+
+int tlsfile_key(const char *path, struct rng *rng, mbedtls_pk_context *ret, struct err *err)
+{
+	_cleanup_secret_ char *text = NULL;
+	size_t len;
+
+	if (tlsfile_read(path, &text, &len, err) < 0)
+		return -1;
+#if MBEDTLS_VERSION_MAJOR >= 3
+	int r = mbedtls_pk_parse_key(ret, (const unsigned char *)text, len + 1, NULL, 0,
+		mbedtls_ctr_drbg_random, &rng->drbg);
+#else
+	(void)rng;
+	int r = mbedtls_pk_parse_key(ret, (const unsigned char *)text, len + 1, NULL, 0);
+#endif
+	if (r == MBEDTLS_ERR_PK_PASSWORD_REQUIRED)
+		return err_set(err, ERR_USER,
+			"the key %s is protected by a passphrase, which is not supported", path);
+	if (r != 0)
+		return err_set(err, ERR_USER,
+			"There was an error reading the key %s: Failed to decode PEM data", path);
+	return 0;
+}
