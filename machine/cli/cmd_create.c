@@ -97,10 +97,12 @@ static int check_clash(const struct driver_info *info, struct err *err)
 
 /* The driver's flags are not known, so what is a name and what a flag's value cannot be told; by
  * custom the name comes last. */
-static int blame_start(const struct strv *rest, struct err *err)
+static int blame_start(const struct strv *rest, const char *driver, struct err *err)
 {
 	const char *last = rest->n ? rest->items[rest->n - 1] : "";
 
+	if (!strstr(err_msg(err), driver))
+		err_wrap(err, "driver \"%s\"", driver);
 	return machine_name_valid(last) ? err_wrap(err, "Error getting new host %s", last)
 					: err_wrap(err, "Error getting new host");
 }
@@ -114,7 +116,7 @@ static int prepare_create(struct co *co, struct cli *cli, const struct strv *res
 	if (!wants_resume(rest)) {
 		const char *name = driver_of(&cli->argv, &from_argv);
 		if (driver_set_get(co, cli->app.drivers, name, &d, err) < 0)
-			return err->code == ERR_NOT_FOUND ? -1 : blame_start(rest, err);
+			return err->code == ERR_NOT_FOUND ? -1 : blame_start(rest, name, err);
 		if (check_clash(driver_info(d), err) < 0)
 			return -1;
 		extra = driver_info(d)->flags.n;

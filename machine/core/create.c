@@ -310,6 +310,7 @@ int create_machine(struct co *co, struct app *app, const char *name, const char 
 		return -1;
 	}
 	ref.state = record_driver_state(rec);
+	store_sweep(app->store);
 	if (precheck(co, d, &ref, err) < 0) {
 		record_free(rec);
 		return -1;

@@ -28,6 +28,7 @@ int remove_machine(struct co *co, struct app *app, const char *name, bool force,
 {
 	struct store_lock *lock;
 
+	store_sweep(app->store);
 	if (!store_exists(app->store, name))
 		return store_not_found(name, err);
 	if (store_lock(co, app->store, name, 0, &lock, err) < 0)

@@ -58,6 +58,10 @@ def test_clear_error(made, method, behaviour):
 @pytest.mark.parametrize('method', METHODS)
 def test_harmless(made, method, behaviour):
     cli, results = made(method)
+    if (method, behaviour) == ('initialize', 'twice'):
+        # the second answer meets the next request, of this worker and of its replacement
+        check_error(results[behaviour].err, behaviour, machine_name(behaviour), 'configure', 'R7')
+        return
     assert results[behaviour].status == 0, results[behaviour]
     assert machine_name(behaviour) in cli.names()
 
