@@ -89,7 +89,7 @@ int host_report(struct co *co, struct host *h, struct machine_report *ret, struc
 	return 0;
 }
 
-int host_address(struct co *co, struct host *h, struct machine_report *ret, struct err *err)
+int host_location(struct co *co, struct host *h, struct machine_report *ret, struct err *err)
 {
 	_cleanup_free_ char *dir = NULL;
 	struct machine_ref ref = record_ref(h->app->store, h->rec, &dir);

@@ -61,7 +61,7 @@ static int try_ssh(struct co *co, struct host *h, struct err *err)
 {
 	struct ssh_place p = {0};
 
-	if (host_address(co, h, &p.report, err) < 0 || complete_place(h, &p, err) < 0)
+	if (host_location(co, h, &p.report, err) < 0 || complete_place(h, &p, err) < 0)
 		return -1;
 	int rc = ssh_open(co, &p.target, &h->ssh, err);
 	ssh_place_finish(&p);
