@@ -18,12 +18,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define READY "machine-ssh-ready"
+#define DIR_PREFIX "machine-ssh."
+#define STALE_S 60
 #define MAX_DIR 64u            /* ssh adds a suffix of 17 while binding, and sun_path holds 108 */
 #define MAX_DIAGNOSTICS 65536u /* of ssh's own messages */
 #define EXIT_SSH 255           /* ssh's own failure, or the command's status */
@@ -31,6 +35,7 @@
 struct external {
 	struct ssh base;
 	struct ssh_child *master;
+	bool ready;
 	char *dir; /* private: control socket, known_hosts, log */
 	char *host;
 };
@@ -50,6 +55,22 @@ static bool fit_for_socket(const char *dir)
 	       stat(dir, &st) == 0 && S_ISDIR(st.st_mode) && access(dir, W_OK | X_OK) == 0;
 }
 
+/* What a killed process left: its master is gone, and so is everything in the directory. */
+static void sweep(const char *base)
+{
+	_cleanup_free_ char *pattern = xasprintf("%s/" DIR_PREFIX "*", base);
+	glob_t found;
+	struct stat st;
+
+	if (glob(pattern, GLOB_NOSORT, NULL, &found) != 0)
+		return;
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		if (lstat(found.gl_pathv[i], &st) == 0 && st.st_uid == geteuid() &&
+			st.st_mtime + STALE_S < time(NULL))
+			rmdir(found.gl_pathv[i]); /* one in use is not empty */
+	globfree(&found);
+}
+
 static int make_dir(struct external *x, struct err *err)
 {
 	const char *candidates[] = {getenv("XDG_RUNTIME_DIR"), getenv("TMPDIR"), "/tmp"};
@@ -58,7 +79,8 @@ static int make_dir(struct external *x, struct err *err)
 	for (size_t i = 0; i < ARRAY_SIZE(candidates); i++) {
 		if (!fit_for_socket(candidates[i]))
 			continue;
-		x->dir = xasprintf("%s/machine-ssh.XXXXXX", candidates[i]);
+		sweep(candidates[i]);
+		x->dir = xasprintf("%s/" DIR_PREFIX "XXXXXX", candidates[i]);
 		if (mkdtemp(x->dir)) /* 0700 */
 			return 0;
 		saved = errno;
@@ -351,7 +373,8 @@ static void external_close(struct co *co, struct ssh *s)
 {
 	struct external *x = (struct external *)s;
 
-	ssh_child_end(co, x->master, SSH_CLOSE_MS);
+	/* One that has logged in ends by itself: its `cat` reads the end of file. */
+	ssh_child_end(co, x->master, x->ready && !s->dead ? SSH_CLOSE_MS : 0);
 	remove_dir(x);
 	free(x->host);
 	free(x);
@@ -359,20 +382,19 @@ static void external_close(struct co *co, struct ssh *s)
 
 static const struct ssh_ops external_ops = {"ssh", external_exec, external_close};
 
-/* A key learned on first contact is in the private file only. */
+/* A key learned on first contact is in the private file only; that has done its duty then. */
 static void learn_key(struct external *x, const struct ssh_place_info *p)
 {
 	_cleanup_err_ struct err e = ERR_INIT;
 	_cleanup_hostkeys_ struct hostkeys now = {0};
 	_cleanup_free_ char *file = in_dir(x, "known_hosts");
 
-	if (!p->t->known_hosts || hostkeys_usable(&p->known) > 0)
-		return;
-	if (hostkeys_load(file, &now, &e) < 0)
-		return;
-	for (size_t i = 0; i < now.n; i++)
-		if (!now.items[i].revoked)
-			ssh_remember_key(p, now.items[i].blob, now.items[i].len);
+	if (p->t->known_hosts && hostkeys_usable(&p->known) == 0 &&
+		hostkeys_load(file, &now, &e) == 0)
+		for (size_t i = 0; i < now.n; i++)
+			if (!now.items[i].revoked)
+				ssh_remember_key(p, now.items[i].blob, now.items[i].len);
+	unlink(file);
 }
 
 static int start_master(
@@ -389,6 +411,7 @@ static int start_master(
 	master_args(x, p, &argv);
 	if (ssh_child_start(co, &argv, &x->master, err) < 0 || await_ready(co, x, p, err) < 0)
 		return -1;
+	x->ready = true;
 	learn_key(x, p);
 	return 0;
 }

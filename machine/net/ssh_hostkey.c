@@ -24,31 +24,48 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The type that a public key blob says it has; false when the blob is none. */
-static bool blob_type(const unsigned char *blob, size_t len, const char **ret, size_t *ret_len)
+/* The field of a public key blob at *at; false when there is none, or not all of it. */
+static bool next_field(
+	const unsigned char *blob, size_t len, size_t *at, const char **ret, size_t *ret_len)
 {
-	if (len < 4)
+	const unsigned char *p = blob + *at;
+
+	if (len - *at < 4)
 		return false;
-	size_t n = (size_t)blob[0] << 24 | (size_t)blob[1] << 16 | (size_t)blob[2] << 8 | blob[3];
-	if (n == 0 || n > len - 4)
+	size_t n = (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
+	if (n == 0 || n > len - *at - 4)
 		return false;
-	*ret = (const char *)blob + 4;
+	*ret = (const char *)p + 4;
 	*ret_len = n;
+	*at += 4 + n;
 	return true;
+}
+
+/* A type and at least one number, and nothing torn: every kind of key is a row of fields. */
+static bool is_key(const unsigned char *blob, size_t len, const char *type)
+{
+	const char *field;
+	size_t at = 0, n, fields = 0;
+
+	if (!next_field(blob, len, &at, &field, &n) || n != strlen(type) ||
+		memcmp(field, type, n) != 0)
+		return false;
+	while (next_field(blob, len, &at, &field, &n))
+		fields++;
+	return fields > 0 && at == len;
 }
 
 static bool decode(const char *text, struct hostkey *k)
 {
-	size_t max = strlen(text) / 4 * 3 + 3, n;
-	const char *type, *end;
+	size_t max = strlen(text) / 4 * 3 + 3;
+	const char *end;
 
 	k->blob = xmalloc(max);
 	if (sodium_base642bin(k->blob, max, text, strlen(text), NULL, &k->len, &end,
 		    sodium_base64_VARIANT_ORIGINAL) < 0 ||
 		*end)
 		return false;
-	return blob_type(k->blob, k->len, &type, &n) && strlen(k->type) == n &&
-	       memcmp(type, k->type, n) == 0;
+	return is_key(k->blob, k->len, k->type);
 }
 
 static void hostkey_finish(struct hostkey *k)
@@ -224,11 +241,11 @@ char *hostkey_alias(const char *machine)
 
 static void add_line(struct buf *b, const char *alias, const void *blob, size_t len)
 {
-	size_t max = sodium_base64_ENCODED_LEN(len, sodium_base64_VARIANT_ORIGINAL), n = 0;
+	size_t max = sodium_base64_ENCODED_LEN(len, sodium_base64_VARIANT_ORIGINAL), n = 0, at = 0;
 	_cleanup_free_ char *text = xmalloc(max);
 	const char *type = "";
 
-	blob_type(blob, len, &type, &n);
+	next_field(blob, len, &at, &type, &n);
 	sodium_bin2base64(text, max, blob, len, sodium_base64_VARIANT_ORIGINAL);
 	if (b->len && b->data[b->len - 1] != '\n')
 		buf_addc(b, '\n');

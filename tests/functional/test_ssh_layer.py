@@ -1,14 +1,16 @@
 """The SSH layer against a real sshd, with both backends."""
 
 import os
+import pathlib
 import pty
 import re
 import shlex
+import shutil
 import signal
 import socket
 import stat
 import subprocess
-import termios
+import tempfile
 import time
 
 import pytest
@@ -19,6 +21,7 @@ from sshd import USER, Sshd, free_port, keygen, wait_for
 PROBE = cli_module.build_dir() / 'tests' / 'functional' / 'ssh_probe'
 BACKENDS = ['libssh2', 'ssh']
 MAX_OUTPUT = 4 << 20
+ENDLESS = 'while echo .; do sleep 0.1; done 2>/dev/null' # until nobody listens
 MARK = b'\n[output cut after 4194304 bytes]\n'
 
 
@@ -57,8 +60,7 @@ class Probe:
 
     def __init__(self, folder, keys):
         self.keys = keys
-        self.run_dir = folder / 'run'
-        self.run_dir.mkdir()
+        self.run_dir = pathlib.Path(tempfile.mkdtemp(prefix='probe.', dir='/tmp')) # short enough
         self.known_hosts = folder / 'store' / 'known_hosts'
         self.known_hosts.parent.mkdir()
         self.env = {**os.environ, 'XDG_RUNTIME_DIR': str(self.run_dir), 'PROBE_DEBUG': '1',
@@ -104,7 +106,9 @@ class Probe:
 
 @pytest.fixture
 def probe(tmp_path, keys):
-    return Probe(tmp_path, keys)
+    p = Probe(tmp_path, keys)
+    yield p
+    shutil.rmtree(p.run_dir)
 
 
 def unhex(text):
@@ -389,10 +393,10 @@ def test_host_key_that_cannot_be_recorded(probe, sshd, backend, tmp_path):
 
 @pytest.mark.parametrize('backend', BACKENDS)
 def test_server_dies_during_a_command(probe, sshd, backend):
-    process = probe.start(sshd.port, backend, 'echo $$; sleep 60', 'echo after')
-    wait_for(lambda: 'Starting session: command' in sshd.log() and
-             'sleep 60' in ' '.join(cli_module.command_line(p) for p in
-                                    cli_module.descendants(sshd.process.pid)), 'the command')
+    process = probe.start(sshd.port, backend, ENDLESS, 'echo after')
+    wait_for(lambda: 'sleep 0.1' in ' '.join(cli_module.command_line(p) for p in
+                                             cli_module.descendants(sshd.process.pid)),
+             'the command')
     began = time.monotonic()
     sshd.signal_children(signal.SIGKILL)
     lines = probe.finish(process)
@@ -405,19 +409,24 @@ def test_server_dies_during_a_command(probe, sshd, backend):
 @pytest.mark.parametrize('option,code', [('--cancel', 'CANCELED'), ('--deadline', 'TIMEOUT')])
 def test_interruption(probe, sshd, backend, option, code):
     began = time.monotonic()
-    lines = probe.run(sshd.port, backend, 'sleep 60', options=[option, '800'])
+    lines = probe.run(sshd.port, backend, ENDLESS, options=[option, '800'])
     assert error(lines)[0] == code
     assert time.monotonic() - began < 5
     wait_for(lambda: not sshd.children(), 'the connection to end')
 
 
 def test_no_master_is_left_when_killed(probe, sshd):
-    process = probe.start(sshd.port, 'ssh', 'echo here; sleep 1', 'sleep 60')
+    process = probe.start(sshd.port, 'ssh', 'echo here; sleep 1', ENDLESS)
     wait_for(lambda: probe.left() and 'session: command' in sshd.log(), 'the master')
     process.kill()
     process.communicate()
     wait_for(lambda: not probe.left(), 'the master to end')
     wait_for(lambda: not sshd.children(), 'the connection to end')
+    (left,) = probe.run_dir.iterdir()
+    for path in left.iterdir():
+        path.unlink() # the client's log, if it was killed before reading it
+    os.utime(left, (0, 0))
+    probe.run(sshd.port, 'ssh', 'true') # sweeps
 
 
 def test_without_a_client(probe, sshd):

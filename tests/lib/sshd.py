@@ -55,7 +55,8 @@ class Sshd:
         config.write_text('\n'.join([
             f'Port {self.port}', 'ListenAddress 127.0.0.1', 'PidFile none', 'UsePAM no',
             'StrictModes no', 'PermitRootLogin yes', 'PasswordAuthentication no',
-            'LogLevel VERBOSE', f'AuthorizedKeysFile {self.authorized}',
+            'LogLevel VERBOSE', 'SetEnv SHLVL=2', # bash then skips ~/.bashrc, which may be slow
+            f'AuthorizedKeysFile {self.authorized}',
             *(f'HostKey {k}' for k in self.host_keys), self.extra, '']))
         self.log_path.write_text('')
         with self.log_path.open('a') as log:
