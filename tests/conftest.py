@@ -28,15 +28,38 @@ def pytest_unconfigure():
         print(f'ended: {left}', file=sys.stderr)
 
 
+@pytest.fixture(scope='session')
+def certs(tmp_path_factory):
+    """A CA and client pair that the program made."""
+    first = cli_module.Cli(tmp_path_factory.mktemp('certs'))
+    first.create_none('any')
+    return first.store / 'certs'
+
+
 @pytest.fixture
-def cli(tmp_path):
+def empty_cli(tmp_path):
+    """The program without a store."""
     return cli_module.Cli(tmp_path)
 
 
 @pytest.fixture
-def fault_cli(tmp_path):
+def cli(tmp_path, certs):
+    return cli_module.Cli(tmp_path).take_certs(certs)
+
+
+@pytest.fixture
+def fault_cli(tmp_path, certs):
     """The program with fault points compiled in."""
-    return cli_module.Cli(tmp_path, cli_module.build_dir(fault=True))
+    return cli_module.Cli(tmp_path, cli_module.build_dir(fault=True)).take_certs(certs)
+
+
+@pytest.fixture(scope='session')
+def new_cli(tmp_path_factory, certs):
+    """Makes programs with a store each."""
+    def make(fault=False):
+        folder = tmp_path_factory.mktemp('store')
+        return cli_module.Cli(folder, cli_module.build_dir(fault)).take_certs(certs)
+    return make
 
 
 @pytest.fixture(scope='session')

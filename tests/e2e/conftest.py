@@ -6,9 +6,9 @@ from real import generic
 
 @pytest.fixture
 def new_cli(tmp_path_factory):
-    """Makes programs with a store each; the URL of an engine script is never the internet's."""
-    def make(build=None):
-        cli = cli_module.Cli(tmp_path_factory.mktemp('store'), build)
+    """Makes programs with an empty store each; the default engine script is never the internet's."""
+    def make(fault=False):
+        cli = cli_module.Cli(tmp_path_factory.mktemp('store'), cli_module.build_dir(fault))
         cli.env['MACHINE_DOCKER_INSTALL_URL'] = 'http://127.0.0.1:1/no-such-script'
         return cli
     return make

@@ -4,7 +4,6 @@ import re
 
 import pytest
 
-import cli as cli_module
 from real import check_engine, generic
 
 STEPS = ['create', 'running', 'detect', 'provision', 'check']
@@ -13,7 +12,7 @@ STEPS = ['create', 'running', 'detect', 'provision', 'check']
 @pytest.mark.parametrize('point', [f'create.{s}{e}' for s in STEPS for e in ('.begin', '')]
                          + ['create.complete'])
 def test_killed_create_goes_on(new_cli, lab, point, request):
-    cli = new_cli(cli_module.build_dir(fault=True))
+    cli = new_cli(fault=True)
     host = lab.boot(docker=True)
     request.addfinalizer(lambda: lab.remove(host))
     killed = cli.run(*generic(host, 'web1'), env={'MACHINE_TEST_FAULT': point}, timeout=120)

@@ -8,7 +8,8 @@ from cli import flaky_create
 CREATES = 100
 
 
-def test_creates_on_an_empty_store(cli):
+def test_creates_on_an_empty_store(empty_cli):
+    cli = empty_cli
     names = [f'm{i:03}' for i in range(CREATES)]
     running = [cli.start('create', '-d', 'none', '--url', 'tcp://127.0.0.1:1', name)
                for name in names]

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from cli import Cli, build_dir, flaky_create
+from cli import flaky_create
 from faults import EMPTY, FATAL, HARMLESS, QUICK, check_error, machine_name
 
 ACTIONS = {'start': 'Stopped', 'stop': 'Running', 'restart': 'Running', 'kill': 'Running'}
@@ -33,13 +33,13 @@ def errors_of(text, name):
 
 
 @pytest.fixture(scope='module')
-def acted(tmp_path_factory):
+def acted(new_cli):
     """One command per action over machines that each fail in their own way."""
     done = {}
 
     def run(action):
         if action not in done:
-            cli = Cli(tmp_path_factory.mktemp(action), build_dir(fault=True))
+            cli = new_cli(fault=True)
             method = 'remove' if action == 'rm' else action
             populate(cli, method, [*FATAL, *EMPTY, *HARMLESS])
             if action in ACTIONS:
@@ -120,15 +120,17 @@ def test_actions_are_not_repeated(cli):
 
 
 @pytest.fixture(scope='module')
-def listed(tmp_path_factory):
+def listed(new_cli):
     """For each behaviour of `states` a store with one such machine; all listed at once."""
-    runs = {}
+    stores = {}
     for behaviour in [*FATAL, *EMPTY, *HARMLESS]:
-        cli = Cli(tmp_path_factory.mktemp('ls'), build_dir(fault=True))
+        cli = new_cli(fault=True)
         cli.create_none('plain')
         cli.create_flaky('odd')
         cli.set_script('odd', {'states': behaviour})
-        runs[behaviour] = cli, cli.start('ls', '-t', '2'), cli.start('status', 'odd', env=QUICK)
+        stores[behaviour] = cli
+    runs = {b: (cli, cli.start('ls', '-t', '2'), cli.start('status', 'odd', env=QUICK))
+            for b, cli in stores.items()}
     for _, ls, status in runs.values():
         ls.process.wait(60)
         status.process.wait(60)

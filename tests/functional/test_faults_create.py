@@ -2,7 +2,7 @@
 
 import pytest
 
-from cli import Cli, build_dir, flaky_create
+from cli import flaky_create
 from faults import EMPTY, FATAL, HARMLESS, QUICK, check_error, machine_name
 
 METHODS = {
@@ -15,13 +15,13 @@ KEPT = {'create'} # from here on, what failed stays for rm and --resume
 
 
 @pytest.fixture(scope='module')
-def made(tmp_path_factory):
+def made(new_cli):
     """All creates of a method, each failing in its own way, at once in one store."""
     done = {}
 
     def run(method):
         if method not in done:
-            cli = Cli(tmp_path_factory.mktemp(method), build_dir(fault=True))
+            cli = new_cli(fault=True)
             cli.create_none('bystander')
             behaviours = [*FATAL, *EMPTY, *HARMLESS]
             runs = {}
