@@ -20,7 +20,7 @@
 #define SERIAL_BYTES 16u
 #define KEY_ID_BYTES 20u
 #define HASH_BYTES 32u
-#define SPKI_MAX 1024u
+#define SPKI_MAX 600u /* of keys that we make */
 #define ORGANIZATION_MAX 200u
 #define HOST_MAX 253u
 #define LAST_UTCTIME_YEAR 2049
@@ -320,39 +320,46 @@ static int put_body(struct buf *out, const struct cert_plan *p, mbedtls_pk_conte
 	return put_extensions(out, p, key, err);
 }
 
-static int sign(const struct buf *body, mbedtls_pk_context *key, struct rng *rng,
-	unsigned char ret[MBEDTLS_PK_SIGNATURE_MAX_SIZE], size_t *ret_len)
+/* Adds body's signature to out. */
+static int put_signature(
+	struct buf *out, const struct buf *body, mbedtls_pk_context *key, struct rng *rng)
 {
+	_cleanup_buf_ struct buf bits = BUF_INIT;
 	unsigned char hash[HASH_BYTES];
+	size_t n = 0;
+
+	buf_addc(&bits, 0); /* no unused bits */
+	unsigned char *signature =
+		(unsigned char *)buf_reserve(&bits, MBEDTLS_PK_SIGNATURE_MAX_SIZE);
 	int r = mbedtls_md(mbedtls_md_info_from_type(MBEDTLS_MD_SHA256),
 		(const unsigned char *)body->data, body->len, hash);
-
-	if (r != 0)
-		return r;
-	return mbedtls_pk_sign(key, MBEDTLS_MD_SHA256, hash, sizeof(hash), ret,
+	if (r == 0)
+		r = mbedtls_pk_sign(key, MBEDTLS_MD_SHA256, hash, sizeof(hash), signature,
 #if MBEDTLS_VERSION_MAJOR >= 3
-		MBEDTLS_PK_SIGNATURE_MAX_SIZE,
+			MBEDTLS_PK_SIGNATURE_MAX_SIZE,
 #endif
-		ret_len, mbedtls_ctr_drbg_random, &rng->drbg);
+			&n, mbedtls_ctr_drbg_random, &rng->drbg);
+	bits.len += n;
+	if (r == 0)
+		put(out, MBEDTLS_ASN1_BIT_STRING, bits.data, bits.len);
+	return r;
 }
 
 int cert_encode(const struct cert_plan *plan, mbedtls_pk_context *key, struct rng *rng,
 	struct buf *ret, struct err *err)
 {
 	mbedtls_pk_context *signer = plan->ca ? plan->ca_key : key;
-	unsigned char bits[1 + MBEDTLS_PK_SIGNATURE_MAX_SIZE] = {0}; /* no unused bits */
-	_cleanup_buf_ struct buf body = BUF_INIT;
-	size_t n;
+	_cleanup_buf_ struct buf body = BUF_INIT, all = BUF_INIT;
 
 	if (put_body(&body, plan, key, rng, err) < 0)
 		return -1;
 	wrap(&body, SEQUENCE);
-	int r = sign(&body, signer, rng, bits + 1, &n);
+	buf_add(&all, body.data, body.len);
+	if (put_algorithm(&all, signer, err) < 0)
+		return -1;
+	int r = put_signature(&all, &body, signer, rng);
 	if (r != 0)
 		return tls_err(r, err, "sign a certificate");
-	if (put_algorithm(&body, signer, err) < 0)
-		return -1;
-	put(&body, MBEDTLS_ASN1_BIT_STRING, bits, n + 1);
-	put(ret, SEQUENCE, body.data, body.len);
+	put(ret, SEQUENCE, all.data, all.len);
 	return 0;
 }
