@@ -128,8 +128,7 @@ static int run_driver(struct co *co, struct cli *cli, struct err *err)
 	for (size_t i = 0; args->n && i < ARRAY_SIZE(subcommands); i++)
 		if (streq(args->items[0], subcommands[i].name))
 			return subcommands[i].run(co, cli, &rest, err);
-	return cli_usage(cli, err,
-		"Error: Expected one of: driver ls, driver describe NAME");
+	return cli_usage(cli, err, "Error: Expected one of: driver ls, driver describe NAME");
 }
 
 const struct command cmd_driver = {

@@ -195,9 +195,3 @@ def test_restart_is_not_supported(driver):
     with pytest.raises(DriverError) as caught:
         driver.call('restart', machine=reference())
     assert caught.value.kind == 'notSupported'
-
-
-def test_conformance(cli, name, tmp_path):
-    result = cli.run('driver', 'test', DRIVERS[name], f'--{name}-root', tmp_path)
-    assert result.status == 0, result
-    assert not [p for p in tmp_path.iterdir() if p.name.startswith('web')]
