@@ -1,18 +1,22 @@
 /*
- * Version 0 is flat; version 1 has HostOptions and names the CA's key PrivateKeyPath; version 2
- * differs from 3 by the missing Driver.StorePath. All become: the defaults of today, overlaid with
- * what the old file says, with the store's own paths as they are now.
+ * Version 0 is flat; version 1 has HostOptions, and names the CA's key PrivateKeyPath; version 2
+ * differs from 3 by the missing Driver.StorePath. The result lists every member in version 3's
+ * order. What refers to the store itself is taken from where the file was found, not from the file.
  */
 #include "migrate.h"
 
+#include "host_options.h"
 #include "mem.h"
 #include "record.h"
 
+#include <errno.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
+/* Version 0's members and where they went. */
 static const struct {
-	const char *from, *section, *to;
+	const char *from, *group, *to;
 } flat[] = {
 	{"CaCertPath", "AuthOptions", "CaCertPath"},
 	{"PrivateKeyPath", "AuthOptions", "CaPrivateKeyPath"},
@@ -25,73 +29,159 @@ static const struct {
 	{"SwarmDiscovery", "SwarmOptions", "Discovery"},
 };
 
-static void from_flat(const struct json *old, struct json *options)
+static const char *const top_keys[] = {"ConfigVersion", "Driver", "DriverName", "HostOptions",
+	"Name", "StorePath", "RawDriver", NULL};
+static const char *const old_options[] = {"PrivateKeyPath", "TlsCaCert", "TlsCert", "TlsKey", NULL};
+
+static struct json *options_v0(const struct json *old)
 {
+	_cleanup_json_ struct json *nested = json_object();
+
+	json_set(nested, "EngineOptions", json_object());
+	json_set(nested, "SwarmOptions", json_object());
+	json_set(nested, "AuthOptions", json_object());
+	json_set(json_get(nested, "EngineOptions"), "TlsVerify", json_bool(true));
+	json_set_str(json_get(nested, "EngineOptions"), "InstallURL", "https://get.docker.com");
 	for (size_t i = 0; i < ARRAY_SIZE(flat); i++) {
 		const struct json *v = json_get_fold(old, flat[i].from);
-		if (v && v->type != JSON_NULL)
-			json_set(json_get(options, flat[i].section), flat[i].to, json_copy(v));
+		if (v)
+			json_set(json_get(nested, flat[i].group), flat[i].to, json_copy(v));
 	}
+	return host_options_adopt(nested, NULL);
 }
 
-static void overlay(struct json *onto, const struct json *old)
+static struct json *options_v1(const struct json *old)
 {
-	json_foreach (m, old) {
-		const char *key = streq(m->key, "PrivateKeyPath") ? "CaPrivateKeyPath" : m->key;
-		struct json *have = json_get(onto, key);
-		if (json_is(have, JSON_OBJECT) && json_is(m->value, JSON_OBJECT))
-			overlay(have, m->value);
-		else if (m->value->type != JSON_NULL || !have)
-			json_set(onto, key, json_copy(m->value));
-	}
+	const struct json *from = json_get_fold(old, "HostOptions");
+	const struct json *key = json_path(from, "AuthOptions", "PrivateKeyPath", NULL);
+	struct json *options = host_options_adopt(from, old_options);
+	struct json *auth = json_get(options, "AuthOptions");
+
+	if (key && json_is(auth, JSON_OBJECT) && !*json_str(json_get(auth, "CaPrivateKeyPath"), ""))
+		json_set(auth, "CaPrivateKeyPath", json_copy(key));
+	return options;
 }
 
-void migrate_config(const struct store *s, const char *name, struct json **doc, int version)
+static struct json *migrate_options(
+	const struct json *old, int64_t version, const struct store *s, const char *name)
 {
-	const struct json *old = *doc, *driver = json_get_fold(old, "Driver");
-	struct json *options = record_default_host_options(s, name), *auth;
+	const struct json *from = json_get_fold(old, "HostOptions");
+
+	if (version > 0 && !field_accepts(FIELD_OBJECT, from))
+		return json_copy(from); /* the check of types names it */
+	struct json *options = version == 0 ? options_v0(old) : options_v1(old);
+	struct json *auth = json_get(options, "AuthOptions");
+	if (!json_is(auth, JSON_OBJECT))
+		return options;
+	_cleanup_free_ char *dir = store_machine_dir(s, name);
+	json_set_str(auth, "StorePath", dir);
+	if (version < 2 || !*json_str(json_get(auth, "CertDir"), "x"))
+		json_set_str(auth, "CertDir", store_certs_dir(s));
+	return options;
+}
+
+static bool is_old_member(const char *key, int64_t version)
+{
+	for (const char *const *k = top_keys; *k; k++)
+		if (strcasecmp(*k, key) == 0)
+			return true;
+	for (size_t i = 0; version == 0 && i < ARRAY_SIZE(flat); i++)
+		if (strcasecmp(flat[i].from, key) == 0)
+			return true;
+	return false;
+}
+
+struct json *migrate_config(
+	const struct json *old, int64_t version, const struct store *s, const char *name)
+{
+	const struct json *driver = json_get_fold(old, "Driver");
+	const struct json *driver_name = json_get_fold(old, "DriverName");
 	struct json *d = json_object();
 
-	if (version == 0)
-		from_flat(old, options);
-	else
-		overlay(options, json_get_fold(old, "HostOptions"));
-	auth = json_get(options, "AuthOptions");
-	_cleanup_free_ char *dir = store_machine_dir(s, name);
-	json_set_str(auth, "CertDir", store_certs_dir(s));
-	json_set_str(auth, "StorePath", dir);
 	json_set(d, "ConfigVersion", json_int(CONFIG_VERSION));
-	json_set(d, "Driver", driver ? json_copy(driver) : json_object());
-	if (json_is(json_get(d, "Driver"), JSON_OBJECT))
-		json_set_str(json_get(d, "Driver"), "StorePath", store_path(s));
-	json_set_str(d, "DriverName", json_str(json_get_fold(old, "DriverName"), ""));
-	json_set(d, "HostOptions", options);
+	json_set(d, "Driver", json_is(driver, JSON_OBJECT) ? json_copy(driver) : json_object());
+	json_set_str(json_get(d, "Driver"), "StorePath", store_path(s));
+	json_set(d, "DriverName", driver_name ? json_copy(driver_name) : json_string(""));
+	json_set(d, "HostOptions", migrate_options(old, version, s, name));
 	json_set_str(d, "Name", name);
-	json_free(*doc);
-	*doc = d;
+	json_foreach (m, old)
+		if (!is_old_member(m->key, version))
+			json_set(d, m->key, json_copy(m->value));
+	return d;
 }
 
-static void replace_prefix(struct json *o, const char *from, const char *to)
+/* path without suffix; NULL if it does not end so. */
+static char *without(const char *path, const char *suffix)
 {
-	size_t n = strlen(from);
+	size_t len = strlen(path), tail = strlen(suffix);
 
-	for (size_t i = 0; json_is(o, JSON_OBJECT) && i < o->n; i++) {
-		const char *v = json_str(o->members[i].value, NULL);
-		if (!v || strncmp(v, from, n) != 0 || (v[n] != '\0' && v[n] != '/'))
-			continue;
-		_cleanup_free_ char *moved = xasprintf("%s%s", to, v + n);
-		json_set_str(o, o->members[i].key, moved);
+	if (len <= tail || !streq(path + len - tail, suffix))
+		return NULL;
+	return xstrndup(path, len - tail);
+}
+
+char *recorded_store(const struct json *doc, const char *name)
+{
+	_cleanup_free_ char *machine = xasprintf("/machines/%s", name);
+	const struct json *const told[] = {
+		json_path(doc, "Driver", "StorePath", NULL),
+		json_path(doc, "HostOptions", "AuthOptions", "StorePath", NULL),
+		json_get_fold(doc, "StorePath"),
+	};
+
+	/* the store or the machine's folder, depending on the version */
+	for (size_t i = 0; i < ARRAY_SIZE(told); i++) {
+		const char *path = json_str(told[i], "");
+		if (*path && !streq(path, ".")) {
+			char *root = without(path, machine);
+			return root ? root : xstrdup(path);
+		}
 	}
+	return without(json_str(json_path(doc, "HostOptions", "AuthOptions", "CertDir", NULL), ""),
+		"/certs");
 }
 
-void relocate_config(const struct store *s, struct json *doc)
+static void replace_root(struct json *o, const char *key, const char *from, const char *to)
 {
-	struct json *driver = json_get_fold(doc, "Driver");
-	_cleanup_free_ char *root = xstrdup(json_str(json_get_fold(driver, "StorePath"), ""));
+	const char *path = json_str(json_get(o, key), "");
+	size_t len = strlen(from);
+
+	if (strncmp(path, from, len) != 0 || (path[len] != '/' && path[len] != '\0'))
+		return;
+	_cleanup_free_ char *moved = xasprintf("%s%s", to, path + len);
+	json_set_str(o, key, moved);
+}
+
+static void replace_value(struct json *o, const char *key, const char *from, const char *to)
+{
+	if (streq(json_str(json_get(o, key), ""), from))
+		json_set_str(o, key, to);
+}
+
+static bool is_gone(const char *path)
+{
 	struct stat st;
 
-	if (root[0] != '/' || streq(root, store_path(s)) || lstat(root, &st) == 0)
+	return stat(path, &st) < 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
+void relocate_config(
+	struct json *doc, const char *recorded, const struct store *s, const char *name)
+{
+	static const char *const driver_keys[] = {"StorePath", "SSHKeyPath"};
+	_cleanup_free_ char *dir = store_machine_dir(s, name);
+	struct json *driver = json_path(doc, "Driver", NULL);
+	struct json *auth = json_path(doc, "HostOptions", "AuthOptions", NULL);
+
+	replace_value(driver, "StorePath", ".", store_path(s));
+	replace_value(auth, "StorePath", ".", dir);
+	replace_value(auth, "CertDir", "certs", store_certs_dir(s));
+	if (!recorded || streq(recorded, store_path(s)) || !is_gone(recorded) ||
+		is_gone(store_path(s)))
 		return;
-	replace_prefix(driver, root, store_path(s));
-	replace_prefix(json_path(doc, "HostOptions", "AuthOptions", NULL), root, store_path(s));
+	for (size_t i = 0; i < ARRAY_SIZE(driver_keys); i++)
+		replace_root(driver, driver_keys[i], recorded, store_path(s));
+	json_foreach (m, auth)
+		if (json_is(m->value, JSON_STRING))
+			replace_root(auth, m->key, recorded, store_path(s));
 }

@@ -11,12 +11,18 @@
 #include "store.h"
 
 #define CONFIG_VERSION 3
+#define PROGRESS_FILE ".create.json"
+#define PROGRESS_MAX (64u << 10)
 
 struct record {
 	char *name;            /* the folder's name */
 	struct json *doc;      /* config.json, version 3 */
 	struct json *progress; /* .create.json, or NULL when the machine is complete */
 	char *saved;           /* config.json's text as read or last written; NULL: never */
+	/* record_save's own: */
+	char *unchanged;      /* what doc was written as, or would have been when it was read */
+	char *progress_saved; /* .create.json's text; NULL: there is none */
+	bool migrated;        /* saved is of an older version */
 };
 
 void record_free(struct record *r);
@@ -27,9 +33,13 @@ static inline void record_freep(struct record **r)
 #define _cleanup_record_ __attribute__((cleanup(record_freep)))
 
 /* Reads, checks types of what the program itself uses, migrates older versions in memory
- * (record_save writes the result, keeping the old bytes as config.json.bak). ERR_NOT_FOUND for an
- * unknown machine (store_not_found). */
+ * (record_save writes the result, keeping the old bytes as config.json.bak), and adapts paths when
+ * the store was moved. ERR_NOT_FOUND for an unknown machine (store_not_found) only; ERR_IO when its
+ * config.json is missing. */
 int record_load(struct store *s, const char *name, struct record **ret, struct err *err);
+/* The same from config.json's bytes, without .create.json. */
+int record_parse(struct store *s, const char *name, const char *text, size_t len,
+	struct record **ret, struct err *err);
 
 /* HostOptions with every member, in the original's order, at its default; the caller edits it. */
 struct json *record_default_host_options(const struct store *s, const char *name);
@@ -39,14 +49,17 @@ struct record *record_new(const char *name, const char *driver_name, struct json
 	struct json *take_host_options, const char *id);
 /* Claims the folder with config.json and .create.json in it. */
 int record_claim(struct store *s, struct record *r, struct err *err);
-/* Writes config.json if it differs from `saved`, and .create.json (or removes it). The caller holds
- * the lock. */
+/* Writes config.json and .create.json (or removes that), each only if it has changed. The caller
+ * holds the lock. */
 int record_save(struct store *s, struct record *r, struct err *err);
 
 const char *record_driver_name(const struct record *r);
 struct json *record_driver_state(const struct record *r); /* an object, never NULL */
 void record_set_driver_state(struct record *r, struct json *take_state);
 const char *record_id(const struct record *r); /* "" when unknown */
+
+/* json_set, but with the spelling under which a member of that name is there (Go ignores case). */
+void record_set_member(struct json *obj, const char *key, struct json *take_value);
 
 /* "HostOptions", "AuthOptions", key and so on; "" / NULL when absent. */
 const char *record_auth(const struct record *r, const char *key);

@@ -1,42 +1,53 @@
-/* Where things are, what counts as a machine, claiming and removing a machine's folder. */
-#include "store.h"
-
-#include "fault.h"
-#include "log.h"
-#include "mem.h"
+/* Paths, names and listing. Nothing here needs a lock. */
 #include "store_internal.h"
+
+#include "buf.h"
+#include "mem.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define NAME_BYTES_MAX 255u
-#define TREE_DEPTH_MAX 64u
-#define CLAIM_MARK ".claim-"
-#define GONE_MARK ".gone-"
+
+/* Drops "//", "/./" and a slash at the end. ".." stays: behind a symlink it means something. */
+static char *tidy_path(const char *path)
+{
+	struct buf b = BUF_INIT;
+
+	while (*path) {
+		size_t len = strcspn(path, "/");
+		if (len && !(len == 1 && *path == '.')) {
+			buf_addc(&b, '/');
+			buf_add(&b, path, len);
+		}
+		path += len + (path[len] == '/');
+	}
+	if (!b.len)
+		buf_addc(&b, '/');
+	return buf_steal(&b);
+}
 
 int store_open(const char *path, struct store **ret, struct err *err)
 {
 	_cleanup_free_ char *cwd = NULL;
-	struct store *s;
+	_cleanup_free_ char *full = NULL;
 
-	if (!*path)
+	if (!path || !*path)
 		return err_set(err, ERR_USER, "the storage path is empty");
-	if (*path != '/' && !(cwd = getcwd(NULL, 0)))
+	if (path[0] != '/' && !(cwd = getcwd(NULL, 0)))
 		return err_errno(err, errno, "find the working directory");
-	s = xcalloc(1, sizeof(*s));
-	s->path = cwd ? xasprintf("%s/%s", cwd, path) : xstrdup(path);
-	for (size_t n = strlen(s->path); n > 1 && s->path[n - 1] == '/'; n--)
-		s->path[n - 1] = '\0';
-	s->certs = xasprintf("%s/certs", s->path);
-	s->machines = xasprintf("%s/machines", s->path);
-	s->locks = xasprintf("%s/locks", s->path);
+	full = xasprintf("%s/%s", cwd ? cwd : "", path);
+
+	struct store *s = xcalloc(1, sizeof(*s));
+	s->path = tidy_path(full);
+	const char *root = streq(s->path, "/") ? "" : s->path;
+	s->certs = xasprintf("%s/certs", root);
+	s->machines = xasprintf("%s/machines", root);
+	s->locks = xasprintf("%s/locks", root);
 	*ret = s;
 	return 0;
 }
@@ -50,6 +61,29 @@ void store_free(struct store *s)
 	free(s->machines);
 	free(s->locks);
 	free(s);
+}
+
+static int mkdir_parents(const char *path, struct err *err)
+{
+	_cleanup_free_ char *part = xstrdup(path);
+	struct stat st;
+
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return 0;
+	for (char *p = strchr(part + 1, '/'); p; p = strchr(p + 1, '/')) {
+		*p = '\0';
+		if (store_mkdir(part, err) < 0)
+			return -1;
+		*p = '/';
+	}
+	return store_mkdir(part, err);
+}
+
+int store_ensure(struct store *s, struct err *err)
+{
+	if (mkdir_parents(s->path, err) < 0 || store_mkdir(s->certs, err) < 0)
+		return -1;
+	return store_mkdir(s->machines, err);
 }
 
 const char *store_path(const struct store *s)
@@ -72,245 +106,117 @@ char *store_machine_file(const struct store *s, const char *name, const char *fi
 	return xasprintf("%s/%s/%s", s->machines, name, file);
 }
 
-int store_mkdirs(const char *path, struct err *err)
+static bool is_alnum(char c)
 {
-	_cleanup_free_ char *p = xstrdup(path);
-
-	for (char *s = p + 1;; s++) {
-		if (*s != '/' && *s != '\0')
-			continue;
-		char end = *s;
-		*s = '\0';
-		if (mkdir(p, 0700) < 0 && errno != EEXIST)
-			return err_errno(err, errno, "make folder %s", p);
-		if (!end)
-			return 0;
-		*s = end;
-	}
-}
-
-int store_ensure(struct store *s, struct err *err)
-{
-	if (store_mkdirs(s->certs, err) < 0 || store_mkdirs(s->machines, err) < 0 ||
-		store_mkdirs(s->locks, err) < 0)
-		return -1;
-	return 0;
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
 bool machine_name_valid(const char *name)
 {
-	static const char first[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-	static const char all[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
-
-	return *name && strchr(first, *name) && !name[strspn(name, all)] &&
-	       strlen(name) <= NAME_BYTES_MAX;
+	if (!machine_name_possible(name) || !is_alnum(*name))
+		return false;
+	for (const char *p = name; *p; p++)
+		if (!is_alnum(*p) && *p != '.' && *p != '-')
+			return false;
+	return true;
 }
 
 bool machine_name_possible(const char *name)
 {
-	return *name && *name != '.' && !strchr(name, '/') && strlen(name) <= NAME_BYTES_MAX;
+	return name && *name && *name != '.' && !strchr(name, '/') &&
+	       strlen(name) <= NAME_BYTES_MAX;
 }
 
-int store_not_found(const char *name, struct err *err)
-{
-	return err_set(err, ERR_NOT_FOUND,
-		"Docker machine \"%s\" does not exist. Use \"docker-machine ls\" to list machines. "
-		"Use \"docker-machine create\" to add a new one.",
-		name);
-}
-
-static bool is_dir(int dirfd, const struct dirent *e)
+/* A link to a folder is no machine: other programs that read the store do not count it either. */
+static bool is_folder(int dir, const struct dirent *e)
 {
 	struct stat st;
 
-	if (e->d_type != DT_UNKNOWN && e->d_type != DT_LNK)
+	if (e->d_type != DT_UNKNOWN)
 		return e->d_type == DT_DIR;
-	return fstatat(dirfd, e->d_name, &st, 0) == 0 && S_ISDIR(st.st_mode);
+	return fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
 }
 
 int store_list(const struct store *s, struct strv *ret, struct err *err)
 {
+	struct strv names = STRV_INIT;
 	DIR *d = opendir(s->machines);
-	struct dirent *e;
+	const struct dirent *e;
 
-	if (!d)
-		return errno == ENOENT ? 0 : err_errno(err, errno, "read folder %s", s->machines);
-	while ((e = readdir(d)))
-		if (e->d_name[0] != '.' && is_dir(dirfd(d), e))
-			strv_add(ret, e->d_name);
-	closedir(d);
-	strv_sort(ret);
+	if (!d && errno != ENOENT)
+		return err_errno(err, errno, "open %s", s->machines);
+	while (d && (errno = 0, e = readdir(d)))
+		if (machine_name_possible(e->d_name) && is_folder(dirfd(d), e))
+			strv_add(&names, e->d_name);
+	int failed = d ? errno : 0;
+	if (d)
+		closedir(d);
+	if (failed) {
+		strv_finish(&names);
+		return err_errno(err, failed, "read %s", s->machines);
+	}
+	strv_sort(&names);
+	*ret = names;
 	return 0;
 }
 
 bool store_exists(const struct store *s, const char *name)
 {
-	_cleanup_free_ char *dir = NULL;
 	struct stat st;
 
 	if (!machine_name_possible(name))
 		return false;
-	dir = store_machine_dir(s, name);
+	_cleanup_free_ char *dir = store_machine_dir(s, name);
 	return lstat(dir, &st) == 0;
 }
 
-/* ".NAME.claim-PID-RANDOM": readable enough for store_sweep to know whose it is. */
-static char *temp_dir_name(const struct store *s, const char *name, const char *mark)
+/* Length of the UTF-8 character at s; 0 if it is none. C1 controls count as none. */
+static size_t utf8_len(const unsigned char *s)
 {
-	unsigned r = 0;
+	size_t n = 0;
 
-	if (getrandom(&r, sizeof(r), 0) != (ssize_t)sizeof(r))
-		r = (unsigned)time(NULL);
-	return xasprintf("%s/.%.180s%s%ld-%08x", s->machines, name, mark, (long)getpid(), r);
+	if (s[0] >= 0xc2 && s[0] < 0xe0)
+		n = 2;
+	else if (s[0] >= 0xe0 && s[0] < 0xf0)
+		n = 3;
+	else if (s[0] >= 0xf0 && s[0] < 0xf5)
+		n = 4;
+	for (size_t i = 1; i < n; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	return s[0] == 0xc2 && s[1] < 0xa0 ? 0 : n;
 }
 
-static int fill_claim(const char *dir, const struct store_file *files, size_t n, struct err *err)
+char *store_quote(const char *name)
 {
-	for (size_t i = 0; i < n; i++) {
-		_cleanup_free_ char *path = xasprintf("%s/%s", dir, files[i].name);
-		if (store_write_file(path, files[i].data, files[i].len, 0600, err) < 0)
-			return -1;
-		fault_point("store.claim.file");
+	static const char plain[] = "\a\b\f\n\r\t\v\\\"", letter[] = "abfnrtv\\\"";
+	struct buf b = BUF_INIT;
+
+	buf_addc(&b, '"');
+	for (const char *p = name; *p; p++) {
+		const char *special = strchr(plain, *p);
+		size_t n;
+		if (special) {
+			buf_addf(&b, "\\%c", letter[special - plain]);
+		} else if (*p >= ' ' && *p < 0x7f) {
+			buf_addc(&b, *p);
+		} else if ((n = utf8_len((const unsigned char *)p))) {
+			buf_add(&b, p, n);
+			p += n - 1;
+		} else {
+			buf_addf(&b, "\\x%02x", (unsigned char)*p);
+		}
 	}
-	return 0;
+	buf_addc(&b, '"');
+	return buf_steal(&b);
 }
 
-int store_claim(struct store *s, const char *name, const struct store_file *files, size_t n,
-	struct err *err)
+int store_not_found(const char *name, struct err *err)
 {
-	_cleanup_free_ char *dir = store_machine_dir(s, name);
-	_cleanup_free_ char *temp = temp_dir_name(s, name, CLAIM_MARK);
-	_cleanup_err_ struct err ignored = ERR_INIT;
+	_cleanup_free_ char *quoted = store_quote(name ? name : "");
 
-	if (!machine_name_valid(name))
-		return err_set(err, ERR_USER, "\"%s\" is no name for a machine", name);
-	if (mkdir(temp, 0700) < 0)
-		return err_errno(err, errno, "make folder %s", temp);
-	fault_point("store.claim.folder");
-	if (fill_claim(temp, files, n, err) < 0) {
-		store_remove_tree(temp, &ignored);
-		return -1;
-	}
-	fault_point("store.claim.before-rename");
-	if (renameat2(AT_FDCWD, temp, AT_FDCWD, dir, RENAME_NOREPLACE) < 0) {
-		int e = errno;
-		store_remove_tree(temp, &ignored);
-		if (e == EEXIST || e == ENOTEMPTY)
-			return err_set(
-				err, ERR_EXISTS, "Docker machine \"%s\" already exists", name);
-		return err_errno(err, e, "make folder %s", dir);
-	}
-	fault_point("store.claim.after-rename");
-	return store_sync_dir(s->machines, err);
-}
-
-static int remove_entries(int fd, unsigned depth, const char *where, struct err *err);
-
-static int remove_entry(
-	int fd, const char *name, unsigned depth, const char *where, struct err *err)
-{
-	if (unlinkat(fd, name, 0) == 0)
-		return 0;
-	if (errno != EISDIR && errno != EPERM)
-		return err_errno(err, errno, "delete %s/%s", where, name);
-	_cleanup_close_ int sub = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (sub < 0)
-		return err_errno(err, errno, "open %s/%s", where, name);
-	if (remove_entries(sub, depth + 1, where, err) < 0)
-		return -1;
-	if (unlinkat(fd, name, AT_REMOVEDIR) < 0)
-		return err_errno(err, errno, "delete %s/%s", where, name);
-	return 0;
-}
-
-static int remove_entries(int fd, unsigned depth, const char *where, struct err *err)
-{
-	struct dirent *e;
-	int rc = 0;
-
-	if (depth > TREE_DEPTH_MAX)
-		return err_set(err, ERR_IO, "%s is nested too deep to delete", where);
-	DIR *d = fdopendir(dup(fd));
-	if (!d)
-		return err_errno(err, errno, "read folder %s", where);
-	while (rc == 0 && (e = readdir(d)))
-		if (!streq(e->d_name, ".") && !streq(e->d_name, ".."))
-			rc = remove_entry(fd, e->d_name, depth, where, err);
-	closedir(d);
-	return rc;
-}
-
-int store_remove_tree(const char *path, struct err *err)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd < 0) {
-		if (errno != ENOTDIR && errno != ELOOP)
-			return err_errno(err, errno, "open %s", path);
-		if (unlink(path) < 0)
-			return err_errno(err, errno, "delete %s", path);
-		return 0;
-	}
-	if (remove_entries(fd, 0, path, err) < 0)
-		return -1;
-	if (rmdir(path) < 0)
-		return err_errno(err, errno, "delete %s", path);
-	return 0;
-}
-
-int store_remove(struct store *s, const char *name, struct err *err)
-{
-	_cleanup_free_ char *dir = store_machine_dir(s, name);
-	_cleanup_free_ char *gone = temp_dir_name(s, name, GONE_MARK);
-	_cleanup_free_ char *lock = xasprintf("%s/%s.lock", s->locks, name);
-
-	if (!store_exists(s, name))
-		return err_set(err, ERR_NOT_FOUND, "Can't remove \"%s\"", name);
-	fault_point("store.remove.before-rename");
-	if (rename(dir, gone) < 0)
-		return err_errno(err, errno, "delete %s", dir);
-	fault_point("store.remove.after-rename");
-	if (store_remove_tree(gone, err) < 0)
-		return err_wrap(err, "machine \"%s\" is removed, but its files are not", name);
-	unlink(lock);
-	return store_sync_dir(s->machines, err);
-}
-
-/* The process id in a leftover's name, 0 if it is none of ours. */
-static long owner_of(const char *name)
-{
-	static const char *const marks[] = {CLAIM_MARK, GONE_MARK};
-
-	for (size_t i = 0; i < ARRAY_SIZE(marks); i++) {
-		const char *last = NULL;
-		for (const char *p = name; (p = strstr(p, marks[i])); p++)
-			last = p;
-		if (!last)
-			continue;
-		char *end;
-		long pid = strtol(last + strlen(marks[i]), &end, 10);
-		if (pid > 0 && *end == '-')
-			return pid;
-	}
-	return 0;
-}
-
-void store_sweep(struct store *s)
-{
-	_cleanup_err_ struct err ignored = ERR_INIT;
-	DIR *d = opendir(s->machines);
-	struct dirent *e;
-
-	while (d && (e = readdir(d))) {
-		long pid = e->d_name[0] == '.' ? owner_of(e->d_name) : 0;
-		if (pid <= 0 || pid == getpid() || kill((pid_t)pid, 0) == 0 || errno != ESRCH)
-			continue;
-		_cleanup_free_ char *path = xasprintf("%s/%s", s->machines, e->d_name);
-		log_debug("deleting %s, left by a process that is gone", path);
-		store_remove_tree(path, &ignored);
-	}
-	if (d)
-		closedir(d);
+	return err_set(err, ERR_NOT_FOUND,
+		"Docker machine %s does not exist. Use \"docker-machine ls\" to list machines. "
+		"Use \"docker-machine create\" to add a new one.",
+		quoted);
 }

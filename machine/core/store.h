@@ -3,7 +3,7 @@
  *
  *   STORE/certs/            CA and client pair
  *   STORE/machines/NAME/    one machine; config.json is replaced by rename, never absent
- *   STORE/locks/            NAME.lock per machine, certs.lock: flock(2), content is the holder's
+ *   STORE/locks/            NAME.lock per machine, .certs.lock: flock(2), content is the holder's
  * pid STORE/machines/.…       half-made or half-removed machines; no program takes dot names for
  * machines
  *
@@ -50,9 +50,9 @@ bool store_exists(const struct store *s, const char *name);
 int store_not_found(const char *name, struct err *err);
 
 /* Reads a file of at most max bytes (ERR_USER with the path when it is larger or not a regular
- * file). */
+ * file). A NUL follows. */
 int store_read_file(const char *path, size_t max, char **ret, size_t *ret_len, struct err *err);
-/* Atomic, durable replacement of a file. */
+/* Atomic, durable replacement of a file. Beyond 0600, the umask limits mode. */
 int store_write_file(const char *path, const void *data, size_t len, mode_t mode, struct err *err);
 
 /*
@@ -67,10 +67,13 @@ struct store_file {
 int store_claim(struct store *s, const char *name, const struct store_file *files, size_t n,
 	struct err *err);
 /* Renames to a dot name, then deletes. Never follows links out of the folder. Also removes the lock
- * file. Missing: `Can't remove "NAME"` (ERR_NOT_FOUND). */
+ * file, which the caller holds. A folder that cannot be emptied is given its name back, with its
+ * config.json, so that the removal can be tried again. Missing: `Can't remove "NAME"`
+ * (ERR_NOT_FOUND). */
 int store_remove(struct store *s, const char *name, struct err *err);
-/* Deletes leftovers that a killed process left: dot folders of claims and removals whose process is
- * dead, temporary files. Best effort. */
+/* Deletes what killed processes left: dot folders of claims and removals, temporary files, lock
+ * files of machines that are gone. Best effort. Claims and removals sweep the dot folders and
+ * record_save its own folder anyway. */
 void store_sweep(struct store *s);
 
 /*

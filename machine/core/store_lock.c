@@ -1,118 +1,208 @@
 /*
- * Locks: flock on a file of STORE/locks, so that the kernel releases what a killed process held.
- * Waiting polls without blocking the loop: flock has no other way, and a thread per waiter would
- * fill libuv's pool.
+ * A lock is flock(2) on a small file: the kernel drops it with its process, however that ends.
+ *
+ * The file of a removed machine is deleted by the holder, while others may have it open and wait.
+ * So whoever gets a lock looks whether the path still names the file it has locked, and if not,
+ * starts again with the new one. Waiting is polling with random short pauses: nothing blocks the
+ * loop, no thread is held, and among a hundred waiters none is systematically the last.
+ *
+ * The certificates' lock has a dot name, which no machine can have.
  */
-#include "store.h"
-
-#include "log.h"
-#include "mem.h"
 #include "store_internal.h"
 
+#include "fault.h"
+#include "log.h"
+#include "mem.h"
+
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
+#include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
-#define POLL_FIRST_MS 5u
-#define POLL_MAX_MS 100u
+#define POLL_MIN_MS 4u
+#define POLL_MAX_MS 40u
 #define TELL_AFTER_MS 2000u
+#define TRIES_MAX 1000u     /* lock files deleted under us, in a row */
+#define PLAIN_NAME_MAX 240u /* longer names are cut, with a hash in place of the rest */
+#define PLAIN_NAME_PREFIX 200u
+
+static const char suffix[] = ".lock", certs_name[] = ".certs";
 
 struct store_lock {
 	int fd;
 };
 
-/* A remover deletes the lock file while others may wait for it: only the file that is still at its
- * place counts. */
+static char *lock_path(const struct store *s, const char *name)
+{
+	unsigned long long hash = 14695981039346656037ull; /* FNV-1a */
+
+	if (!name)
+		name = certs_name;
+	if (strlen(name) <= PLAIN_NAME_MAX)
+		return xasprintf("%s/%s%s", s->locks, name, suffix);
+	for (const char *p = name; *p; p++)
+		hash = (hash ^ (unsigned char)*p) * 1099511628211ull;
+	return xasprintf("%s/%.*s~%016llx%s", s->locks, (int)PLAIN_NAME_PREFIX, name, hash, suffix);
+}
+
 static bool still_there(int fd, const char *path)
 {
-	struct stat a, b;
+	struct stat mine, now;
 
-	return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_ino == b.st_ino &&
-	       a.st_dev == b.st_dev;
+	return fstat(fd, &mine) == 0 && stat(path, &now) == 0 && mine.st_dev == now.st_dev &&
+	       mine.st_ino == now.st_ino;
 }
 
-static long holder(const char *path)
+static int open_lock(const char *path, bool create)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char text[32] = "";
+	int fd = open(
+		path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | (create ? O_CREAT : 0), STORE_FILE_MODE);
 
-	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
-		return 0;
-	return strtol(text, NULL, 10);
+	return fd < 0 ? -errno : fd;
 }
 
-/* 1: locked; 0: somebody else has it */
-static int try_lock(const char *path, int *ret_fd, struct err *err)
+/* A locked descriptor, or a negative errno: -EWOULDBLOCK when somebody else holds it. */
+static int try_lock(const char *path, bool create)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	char pid[32];
-
-	if (fd < 0)
-		return err_errno(err, errno, "open lock %s", path);
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		int e = errno;
+	for (unsigned i = 0; i < TRIES_MAX; i++) {
+		int fd = open_lock(path, create);
+		if (fd < 0)
+			return fd;
+		if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+			int failed = errno;
+			close(fd);
+			if (failed == EINTR)
+				continue;
+			return -failed;
+		}
+		if (still_there(fd, path))
+			return fd;
 		close(fd);
-		return e == EWOULDBLOCK ? 0 : err_errno(err, e, "lock %s", path);
 	}
-	if (!still_there(fd, path)) {
-		close(fd);
-		return 0;
-	}
-	int n = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
-	/* only a hint for people: a full disk must not stop a lock */
-	if (ftruncate(fd, 0) < 0 || write(fd, pid, (size_t)n) < 0)
-		log_debug("note the holder in %s: %s", path, strerror(errno));
-	*ret_fd = fd;
-	return 1;
+	return -EWOULDBLOCK;
 }
 
-static int wait_lock(struct co *co, const char *path, const char *what, uint64_t timeout_ms,
+/* The pid in the file; 0: none. */
+static long holder_of(const char *path)
+{
+	char text[24] = "";
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+
+	text[n > 0 ? n : 0] = '\0';
+	long pid = strtol(text, NULL, 10);
+	return pid > 0 ? pid : 0;
+}
+
+/* For the texts of those who wait; a full disk does not matter here. */
+static void write_holder(int fd)
+{
+	char text[24];
+	int len = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+
+	if (pwrite(fd, text, (size_t)len, 0) != len || ftruncate(fd, len) < 0)
+		log_debug("cannot note the holder of a lock: %s", strerror(errno));
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static unsigned pause_ms(void)
+{
+	unsigned r = 0;
+
+	if (getrandom(&r, sizeof(r), GRND_NONBLOCK) < 0)
+		r = (unsigned)now_ms();
+	return POLL_MIN_MS + r % (POLL_MAX_MS - POLL_MIN_MS + 1);
+}
+
+static char *describe(const char *name)
+{
+	if (!name)
+		return xstrdup("the certificates");
+	_cleanup_free_ char *quoted = store_quote(name);
+	return xasprintf("machine %s", quoted);
+}
+
+static char *describe_holder(const char *path)
+{
+	long pid = holder_of(path);
+
+	return pid ? xasprintf("process %ld", pid) : xstrdup("another process");
+}
+
+static int timed_out(const char *path, const char *name, uint64_t waited, struct err *err)
+{
+	_cleanup_free_ char *what = describe(name);
+	_cleanup_free_ char *who = describe_holder(path);
+
+	return err_set(err, ERR_TIMEOUT, "%s is locked by %s (waited %.1f s)", what, who,
+		(double)waited / 1000);
+}
+
+static void tell(const char *path, const char *name)
+{
+	_cleanup_free_ char *what = describe(name);
+	_cleanup_free_ char *who = describe_holder(path);
+
+	log_info("Waiting for %s: %s is working on it...", what, who);
+}
+
+static int wait_lock(struct co *co, const char *path, const char *name, uint64_t timeout_ms,
 	int *ret_fd, struct err *err)
 {
-	uint64_t start = loop_now(co_loop(co)), pause = POLL_FIRST_MS;
+	uint64_t began = now_ms();
 	bool told = false;
 
 	for (;;) {
-		int r = try_lock(path, ret_fd, err);
-		if (r != 0)
-			return r < 0 ? -1 : 0;
-		uint64_t waited = loop_now(co_loop(co)) - start;
+		int fd = try_lock(path, true);
+		if (fd >= 0) {
+			*ret_fd = fd;
+			return 0;
+		}
+		if (fd != -EWOULDBLOCK)
+			return err_errno(err, -fd, "lock %s", path);
+		uint64_t waited = now_ms() - began;
 		if (timeout_ms && waited >= timeout_ms)
-			return err_set(err, ERR_TIMEOUT, "%s is locked by process %ld", what,
-				holder(path));
+			return timed_out(path, name, waited, err);
 		if (!told && waited >= TELL_AFTER_MS) {
-			log_warn("Waiting for process %ld, which is working on %s...", holder(path),
-				what);
+			tell(path, name);
 			told = true;
 		}
-		if ((r = co_sleep(co, pause)) < 0)
+		int r = co_sleep(co, pause_ms());
+		if (r == -ETIMEDOUT)
+			return timed_out(path, name, waited, err);
+		if (r < 0)
 			return co_err(r, err);
-		pause = MIN(pause * 2, (uint64_t)POLL_MAX_MS);
 	}
 }
 
 int store_lock(struct co *co, struct store *s, const char *name, uint64_t timeout_ms,
 	struct store_lock **ret, struct err *err)
 {
-	_cleanup_free_ char *path = NULL, *what = NULL;
-	int fd;
+	int fd = -1;
 
 	if (name && !machine_name_possible(name))
 		return store_not_found(name, err);
-	if (mkdir(s->locks, 0700) < 0 && errno != EEXIST)
-		return err_errno(err, errno, "make folder %s", s->locks);
-	path = name ? xasprintf("%s/%s.lock", s->locks, name)
-		    : xasprintf("%s/certs.lock", s->locks);
-	what = name ? xasprintf("machine \"%s\"", name) : xstrdup("the certificates");
-	if (wait_lock(co, path, what, timeout_ms, &fd, err) < 0)
+	if (store_mkdir(s->locks, err) < 0)
 		return -1;
-	struct store_lock *l = xcalloc(1, sizeof(*l));
-	l->fd = fd;
-	*ret = l;
+	_cleanup_free_ char *path = lock_path(s, name);
+	if (wait_lock(co, path, name, timeout_ms, &fd, err) < 0)
+		return -1;
+	write_holder(fd);
+	*ret = xcalloc(1, sizeof(**ret));
+	(*ret)->fd = fd;
+	fault_point("store.lock.held");
 	return 0;
 }
 
@@ -122,4 +212,41 @@ void store_unlock(struct store_lock *l)
 		return;
 	close(l->fd);
 	free(l);
+}
+
+void store_lock_forget(const struct store *s, const char *name)
+{
+	_cleanup_free_ char *path = lock_path(s, name);
+
+	if (unlink(path) < 0 && errno != ENOENT)
+		log_debug("remove %s: %s", path, strerror(errno));
+}
+
+/* A lock file without its machine was left by a kill, or by a question about a machine that never
+ * was. */
+static void sweep_lock(struct store *s, const char *file)
+{
+	size_t len = strlen(file), tail = strlen(suffix);
+
+	if (len <= tail || !streq(file + len - tail, suffix))
+		return;
+	_cleanup_free_ char *name = xstrndup(file, len - tail);
+	if (!machine_name_possible(name) || strchr(name, '~') || store_exists(s, name))
+		return;
+	_cleanup_free_ char *path = lock_path(s, name);
+	_cleanup_close_ int fd = try_lock(path, false);
+	if (fd >= 0 && !store_exists(s, name))
+		unlink(path);
+}
+
+void store_sweep_locks(struct store *s)
+{
+	DIR *d = opendir(s->locks);
+	const struct dirent *e;
+
+	if (!d)
+		return;
+	while ((e = readdir(d)))
+		sweep_lock(s, e->d_name);
+	closedir(d);
 }

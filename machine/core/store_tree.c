@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define TREE_MAX_DEPTH 64u
+#define PASSES_MAX 100u /* over one folder, while somebody keeps adding to it */
 
 struct tree {
 	dev_t dev;
@@ -105,8 +106,11 @@ static int remove_entries(struct tree *t, int take_fd, const char *keep, struct 
 		return err_errno(err, errno, "open %s", t->path.data);
 	}
 	/* again until nothing is met: some file systems leave out entries while others go */
-	while ((rc = remove_pass(t, d, keep, &seen, err)) == 0 && seen)
+	for (unsigned i = 0; (rc = remove_pass(t, d, keep, &seen, err)) == 0 && seen; i++) {
+		if (i == PASSES_MAX)
+			break; /* rmdir will tell */
 		rewinddir(d);
+	}
 	closedir(d);
 	return rc;
 }
