@@ -1,0 +1,330 @@
+/* The rules of a machine's ordinary life. */
+#include "kit.h"
+
+#include "mem.h"
+#include "rpc.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static enum verdict compare_store(struct kit *k, const char *except, const struct strv *before)
+{
+	_cleanup_strv_ struct strv after = STRV_INIT;
+
+	store_list(k, except, &after);
+	for (size_t i = 0; i < MAX(before->n, after.n); i++)
+		if (i >= before->n || i >= after.n || !streq(before->items[i], after.items[i]))
+			return fail(
+				k, "changed: %s", i < after.n ? after.items[i] : before->items[i]);
+	return VERDICT_OK;
+}
+
+/* Every flag, and what the host's own `create` flags look like (unknown ones are ignored). */
+static struct json *configure_params(struct kit *k, const struct subject *s, const char *without)
+{
+	const struct flagspec *f =
+		without ? flagspec_find(k->specs.items, k->specs.n, without) : NULL;
+	struct json *params = machine_params(k, s), *flags = json_copy(k->flags);
+
+	json_set_str(flags, "driver", json_str(json_path(k->hello, "driver", "name", NULL), ""));
+	json_set(flags, "swarm-master", json_bool(false));
+	json_set_str(flags, "swarm-host", "tcp://0.0.0.0:3376");
+	json_set(flags, "engine-label", json_array());
+	if (f)
+		json_set(flags, without, f->type == FLAG_LIST ? json_array() : json_string(""));
+	json_set(params, "flags", flags);
+	return params;
+}
+
+static void set_obstacle(struct kit *k, const char *what, const char *why)
+{
+	free(k->obstacle);
+	k->obstacle = xasprintf("%s: %s", what, why);
+}
+
+enum verdict configure(struct kit *k, struct subject *s)
+{
+	_cleanup_answer_ struct answer a = {0};
+	struct peer *p = ready_peer(k);
+	const struct json *state;
+
+	if (!p)
+		return VERDICT_FAIL;
+	call(k, p, "configure", configure_params(k, s, NULL), ANSWER_MS, &a);
+	if (a.what == GOT_ERROR && streq(a.kind, "user"))
+		return skip(k, "with these flags: %s", a.why);
+	if (a.what != GOT_RESULT)
+		return fail(k, "%s", a.why);
+	state = json_get(a.body, "state");
+	if (!json_is(state, JSON_OBJECT))
+		return fail(k, "the result has no state");
+	check_state(k, state);
+	s->configured = json_copy(state);
+	take_state(k, s, state);
+	return VERDICT_OK;
+}
+
+static enum verdict check_D1(struct kit *k)
+{
+	_cleanup_strv_ struct strv before = STRV_INIT;
+	enum verdict v;
+
+	store_list(k, NULL, &before);
+	v = configure(k, &k->first);
+	if (v == VERDICT_OK)
+		v = configure(k, &k->second);
+	set_obstacle(k, "configure", buf_str(&k->reason));
+	if (v != VERDICT_OK)
+		return v;
+	k->reached = NEED_CONFIGURE;
+	return compare_store(k, NULL, &before);
+}
+
+static enum verdict check_D1_required(struct kit *k)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < k->specs.n; i++) {
+		const struct flagspec *f = &k->specs.items[i];
+		_cleanup_answer_ struct answer a = {0};
+		struct peer *p;
+
+		if (!f->required || (f->type != FLAG_STRING && f->type != FLAG_LIST))
+			continue;
+		p = ready_peer(k);
+		if (!p)
+			return VERDICT_FAIL;
+		n++;
+		call(k, p, "configure", configure_params(k, &k->first, f->name), ANSWER_MS, &a);
+		if (a.what == GOT_RESULT)
+			return fail(k, "--%s is required, and accepted without a value", f->name);
+		if (a.what != GOT_ERROR || !streq(a.kind, "user"))
+			return fail(k, "without --%s: %s", f->name, a.why);
+	}
+	return n ? VERDICT_OK : skip(k, "no flag is required");
+}
+
+static enum verdict check_D2(struct kit *k)
+{
+	_cleanup_strv_ struct strv before = STRV_INIT;
+	_cleanup_answer_ struct answer a = {0};
+	struct peer *p = ready_peer(k);
+
+	if (!p)
+		return VERDICT_FAIL;
+	store_list(k, NULL, &before);
+	call(k, p, "preCreateCheck", machine_params(k, &k->first), CHECK_MS, &a);
+	if (a.what != GOT_RESULT)
+		return fail(k, "%s", a.why);
+	return compare_store(k, NULL, &before);
+}
+
+static enum verdict remove_it(struct kit *k, struct subject *s, const char *which)
+{
+	_cleanup_answer_ struct answer a = {0};
+
+	return finish(k, s, "remove", WORK_MS, &a) == 0 ? VERDICT_OK
+							: fail(k, "%s: %s", which, a.why);
+}
+
+enum verdict remove_twice(struct kit *k, struct subject *s)
+{
+	enum verdict v = remove_it(k, s, "the first time");
+
+	return v == VERDICT_OK ? remove_it(k, s, "the second time") : v;
+}
+
+void make_dir(const struct subject *s)
+{
+	if (mkdir(s->dir, 0700) < 0 && errno != EEXIST)
+		abort(); /* in our own folder */
+}
+
+static enum verdict check_D4_never(struct kit *k)
+{
+	struct subject s = {0};
+	enum verdict v;
+
+	subject_init(k, &s, "conform-c");
+	take_state(k, &s, k->first.configured);
+	json_set_str(s.state, "MachineName", s.name);
+	make_dir(&s);
+	v = remove_twice(k, &s);
+	store_remove_dir(s.dir);
+	subject_finish(&s);
+	return v;
+}
+
+static enum verdict check_D3(struct kit *k)
+{
+	_cleanup_answer_ struct answer a = {0};
+
+	store_list(k, k->first.dir, &k->before);
+	make_dir(&k->first);
+	if (finish(k, &k->first, "create", WORK_MS, &a) < 0) {
+		set_obstacle(k, "create failed", a.why);
+		return fail(k, "%s", a.why);
+	}
+	k->reached = NEED_CREATE;
+	return VERDICT_OK;
+}
+
+static enum verdict check_M3(struct kit *k)
+{
+	_cleanup_free_ char *problem = store_check_dir(k->first.dir);
+
+	return problem ? fail(k, "%s", problem) : VERDICT_OK;
+}
+
+static enum verdict check_P4(struct kit *k)
+{
+	return compare_store(k, k->first.dir, &k->before);
+}
+
+static bool ask_states(
+	struct kit *k, const struct subject *a, const struct subject *b, struct json **ret)
+{
+	struct json *params = json_object(), *list = json_array();
+	_cleanup_answer_ struct answer got = {0};
+	struct peer *p = ready_peer(k);
+	struct json *reports;
+
+	json_add(list, reference(k, a));
+	json_add(list, reference(k, b));
+	json_set(params, "machines", list);
+	if (!p) {
+		json_free(params);
+		return false;
+	}
+	call(k, p, "states", params, CHECK_MS, &got);
+	reports = json_get(got.body, "machines");
+	if (got.what != GOT_RESULT)
+		fail(k, "%s", got.why);
+	else if (!json_is(reports, JSON_ARRAY) || reports->n != 2)
+		fail(k, "not one report for each of the two machines");
+	else {
+		*ret = json_copy(reports);
+		return true;
+	}
+	return false;
+}
+
+/* What tells reports apart that were made at different times. */
+static const char *gist(const struct json *report)
+{
+	if (json_get(report, "error"))
+		return "error";
+	if (json_get(report, "probe"))
+		return "probe";
+	return json_str(json_get(report, "state"), "");
+}
+
+/* The second machine was never created, and its state is empty: nobody's but its own problem. */
+static enum verdict check_S1(struct kit *k)
+{
+	_cleanup_json_ struct json *there = NULL, *back = NULL;
+	struct subject ghost = {0};
+	enum verdict v = VERDICT_FAIL;
+
+	subject_init(k, &ghost, "conform-ghost");
+	if (ask_states(k, &k->first, &ghost, &there) && ask_states(k, &ghost, &k->first, &back)) {
+		v = VERDICT_OK;
+		for (size_t i = 0; i < 2; i++) {
+			check_report(k, json_at(there, i));
+			if (json_get(json_at(there, i), "error"))
+				check_error(k, json_get(json_at(there, i), "error"));
+		}
+		if (json_get(json_at(there, 0), "error"))
+			v = fail(k, "the report of a good machine is an error");
+		else if (!streq(gist(json_at(there, 0)), gist(json_at(back, 1))) ||
+			 !streq(gist(json_at(there, 1)), gist(json_at(back, 0))))
+			v = fail(k, "the reports are not in the order asked");
+	}
+	subject_finish(&ghost);
+	return v;
+}
+
+static enum verdict check_S6(struct kit *k)
+{
+	_cleanup_json_ struct json *reports = NULL;
+	_cleanup_strv_ struct strv before = STRV_INIT;
+
+	store_list(k, NULL, &before);
+	if (!ask_states(k, &k->first, &k->first, &reports))
+		return VERDICT_FAIL;
+	return compare_store(k, NULL, &before);
+}
+
+static enum verdict check_D3_again(struct kit *k)
+{
+	_cleanup_answer_ struct answer a = {0};
+	const char *status;
+	struct peer *p = ready_peer(k);
+
+	if (!p)
+		return VERDICT_FAIL;
+	call(k, p, "create", machine_params(k, &k->first), AT_ONCE_MS, &a);
+	if (a.what != GOT_RESULT)
+		return fail(k, "%s", a.why);
+	status = take_outcome(k, &k->first, a.body);
+	return status && streq(status, "wait") ? fail(k, "it waits") : VERDICT_OK;
+}
+
+static enum verdict check_D6(struct kit *k)
+{
+	_cleanup_answer_ struct answer a = {0};
+	struct peer *p = ready_peer(k);
+	const char *kind;
+
+	if (!p)
+		return VERDICT_FAIL;
+	call(k, p, "upgradeInfo", machine_params(k, &k->first), CHECK_MS, &a);
+	if (a.what == GOT_ERROR && a.error_code == RPC_METHOD_NOT_FOUND)
+		return VERDICT_OK;
+	if (a.what != GOT_RESULT)
+		return fail(k, "%s", a.why);
+	kind = json_str(json_get(a.body, "kind"), "");
+	return streq(kind, "engine") || streq(kind, "image") ? VERDICT_OK
+							     : fail(k, "the kind \"%s\"", kind);
+}
+
+static enum verdict check_D5(struct kit *k)
+{
+	static const char *const methods[] = {
+		"start", "stop", "stop", "kill", "start", "start", "restart", "kill", "kill"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
+		_cleanup_answer_ struct answer a = {0};
+
+		if (finish(k, &k->first, methods[i], WORK_MS, &a) == 0)
+			continue;
+		if (a.what != GOT_ERROR || !streq(a.kind, "notSupported"))
+			return fail(k, "%s (action %zu): %s", methods[i], i + 1, a.why);
+	}
+	return VERDICT_OK;
+}
+
+static enum verdict check_D4(struct kit *k)
+{
+	return remove_twice(k, &k->first);
+}
+
+const struct rule life_rules[] = {
+	{"D1", "configure turns flags into a state and changes nothing", check_D1, NEED_INITIALIZE},
+	{"D1", "a required flag without a value is an error of kind user", check_D1_required,
+		NEED_INITIALIZE},
+	{"D2", "preCreateCheck leaves nothing behind", check_D2, NEED_CONFIGURE},
+	{"D4", "remove of a machine that was never created", check_D4_never, NEED_CONFIGURE},
+	{"D3", "create makes a machine", check_D3, NEED_CONFIGURE},
+	{"M3", "the machine's folder: only own files, keys with mode 0600", check_M3, NEED_CREATE},
+	{"P4", "nothing else in the store is touched", check_P4, NEED_CREATE},
+	{"S1", "a report for each machine, in the order asked", check_S1, NEED_CREATE},
+	{"S6", "states changes nothing", check_S6, NEED_CREATE},
+	{"D3", "create of a finished machine is done at once", check_D3_again, NEED_CREATE},
+	{"D6", "upgradeInfo", check_D6, NEED_CREATE},
+	{"D5", "start, stop, restart and kill, also when there is nothing to do", check_D5,
+		NEED_CREATE},
+	{"D4", "remove, and remove again", check_D4, NEED_CONFIGURE},
+};
+const size_t n_life_rules = ARRAY_SIZE(life_rules);
