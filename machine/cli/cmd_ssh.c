@@ -29,6 +29,8 @@ static int run_client(const struct ssh_target *t, const struct strv *words, stru
 	_cleanup_strv_ struct strv argv = STRV_INIT;
 	int status;
 
+	if (ssh_client_check(t, err) < 0)
+		return -1;
 	ssh_client_args(t, &argv);
 	strv_extend(&argv, words);
 	fflush(NULL);
