@@ -1,7 +1,8 @@
-/* driver ls | describe NAME: for those who write and install drivers. */
+/* driver ls | describe NAME | test EXECUTABLE: for those who write and install drivers. */
 #include "cli.h"
 
 #include "buf.h"
+#include "conform.h"
 #include "log.h"
 #include "mem.h"
 #include "registry.h"
@@ -110,12 +111,30 @@ static int driver_describe(struct co *co, struct cli *cli, const struct strv *ar
 	return 0;
 }
 
+static int driver_test(struct co *co, struct cli *cli, const struct strv *args, struct err *err)
+{
+	struct conform_result r = {0};
+	_cleanup_strv_ struct strv flags = STRV_INIT;
+
+	(void)co;
+	(void)cli;
+	if (!args->n)
+		return err_set(err, ERR_USER, "Error: Expected an executable as an argument");
+	for (size_t i = 1; i < args->n; i++)
+		strv_add(&flags, args->items[i]);
+	if (conform_run(args->items[0], &flags, stdout, &r, err) < 0)
+		return -1;
+	cli->status = r.failed ? 1 : 0;
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(struct co *co, struct cli *cli, const struct strv *args, struct err *err);
 } subcommands[] = {
 	{"ls", driver_ls},
 	{"describe", driver_describe},
+	{"test", driver_test},
 };
 
 static int run_driver(struct co *co, struct cli *cli, struct err *err)
@@ -128,15 +147,19 @@ static int run_driver(struct co *co, struct cli *cli, struct err *err)
 	for (size_t i = 0; args->n && i < ARRAY_SIZE(subcommands); i++)
 		if (streq(args->items[0], subcommands[i].name))
 			return subcommands[i].run(co, cli, &rest, err);
-	return cli_usage(cli, err, "Error: Expected one of: driver ls, driver describe NAME");
+	return cli_usage(cli, err,
+		"Error: Expected one of: driver ls, driver describe NAME, "
+		"driver test EXECUTABLE [flags]");
 }
 
 const struct command cmd_driver = {
 	.name = "driver",
-	.args = "ls | describe NAME",
-	.summary = "List and describe machine drivers",
+	.args = "ls | describe NAME | test EXECUTABLE [flags]",
+	.summary = "List, describe and test machine drivers",
 	.description = "ls: every machine-driver-NAME that is found, with version and origin.\n"
-		       "   describe NAME: its flags and capabilities.",
+		       "   describe NAME: its flags and capabilities.\n"
+		       "   test EXECUTABLE [flags]: runs it through the driver protocol; one line "
+		       "per rule.",
 	.talk = TALK_STDERR,
 	.raw = true,
 	.run = run_driver,

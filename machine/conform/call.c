@@ -114,7 +114,7 @@ static enum message_kind classify(struct kit *k, const struct json *j, int64_t i
 	}
 	if (result && !json_is(result, JSON_OBJECT))
 		broke(k, "R4", "a result that is not an object");
-	if (error)
+	if (error && !result)
 		check_error(k, error);
 	return result ? MSG_RESULT : MSG_ERROR;
 }

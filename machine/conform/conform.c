@@ -150,7 +150,7 @@ static void clean_up(struct kit *k)
 
 static void kit_finish(struct kit *k)
 {
-	store_remove(k);
+	kit_store_remove(k);
 	subject_finish(&k->first);
 	subject_finish(&k->second);
 	for (struct watched *w = k->watched; w->id; w++)
@@ -187,7 +187,7 @@ static int run_all(struct kit *k, struct err *err)
 
 	if (access(k->executable, X_OK) < 0)
 		return err_errno(err, errno, "%s", k->executable);
-	if (read_cap(&k->cap_ms, err) < 0 || store_make(k, err) < 0)
+	if (read_cap(&k->cap_ms, err) < 0 || kit_store_make(k, err) < 0)
 		return -1;
 	build_environment(k);
 	if (peer_new(k->executable, k->environment.items, &p, err) < 0)

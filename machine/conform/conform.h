@@ -18,6 +18,8 @@ struct conform_result {
 };
 
 /* flags: the driver's create flags as typed ("--url", "tcp://…"). create and remove are run for
- * real with them. -1 only when the executable cannot be started at all. */
+ * real with them. -1 when the executable cannot be started at all, or the flags are not the
+ * driver's. Every request has a deadline; MACHINE_CONFORM_SECONDS caps those of the slow ones
+ * (create: 15 min). Ctrl-C ends the checks and removes the machines; a second one ends at once. */
 int conform_run(const char *executable, const struct strv *flags, FILE *out,
 	struct conform_result *ret, struct err *err);

@@ -138,7 +138,7 @@ static enum verdict check_D4_half(struct kit *k)
 	enum verdict v = remove_twice(k, &k->second);
 
 	/* What follows starts anew, under another name. */
-	store_remove_dir(k->second.dir);
+	kit_store_remove_dir(k->second.dir);
 	subject_finish(&k->second);
 	subject_init(k, &k->second, "conform-d");
 	return v;

@@ -9,12 +9,17 @@
 
 static enum verdict check_R8(struct kit *k)
 {
+	_cleanup_message_ struct message m = {0};
 	struct peer *p = start_peer(k);
 	enum verdict v = VERDICT_OK;
+	const char *why;
 
 	if (!p)
 		return VERDICT_FAIL;
-	stays_silent(k, p, QUIET_MS, &v, "before initialize");
+	if (receive(k, p, now_ms() + QUIET_MS, &m, &why))
+		v = fail(k, "it sent a message");
+	else if (p->broken || p->exited)
+		v = fail(k, "it %s", peer_end(p));
 	end_peer(k, p);
 	return v;
 }

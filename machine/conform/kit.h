@@ -92,13 +92,13 @@ bool interrupted(void);
 int64_t deadline_in(const struct kit *k, int64_t ms);
 
 /* store.c: the folder that serves as machine store */
-int store_make(struct kit *k, struct err *err);
-void store_remove(struct kit *k);
-void store_remove_dir(const char *path);
+int kit_store_make(struct kit *k, struct err *err);
+void kit_store_remove(struct kit *k);
+void kit_store_remove_dir(const char *path);
 /* Every file below the store but those in the folder `except` (may be NULL), with size and time. */
-void store_list(struct kit *k, const char *except, struct strv *ret);
+void kit_store_list(struct kit *k, const char *except, struct strv *ret);
 /* Files in dir that are not M3's: returns what is wrong with one, or NULL. malloc'ed */
-char *store_check_dir(const char *dir);
+char *kit_store_check_dir(const char *dir);
 
 /* call.c: messages, answers, checkpoints */
 enum message_kind { MSG_REQUEST, MSG_NOTIFICATION, MSG_RESULT, MSG_ERROR, MSG_ODD };

@@ -12,7 +12,7 @@ static enum verdict compare_store(struct kit *k, const char *except, const struc
 {
 	_cleanup_strv_ struct strv after = STRV_INIT;
 
-	store_list(k, except, &after);
+	kit_store_list(k, except, &after);
 	for (size_t i = 0; i < MAX(before->n, after.n); i++)
 		if (i >= before->n || i >= after.n || !streq(before->items[i], after.items[i]))
 			return fail(
@@ -70,7 +70,7 @@ static enum verdict check_D1(struct kit *k)
 	_cleanup_strv_ struct strv before = STRV_INIT;
 	enum verdict v;
 
-	store_list(k, NULL, &before);
+	kit_store_list(k, NULL, &before);
 	v = configure(k, &k->first);
 	if (v == VERDICT_OK)
 		v = configure(k, &k->second);
@@ -113,7 +113,7 @@ static enum verdict check_D2(struct kit *k)
 
 	if (!p)
 		return VERDICT_FAIL;
-	store_list(k, NULL, &before);
+	kit_store_list(k, NULL, &before);
 	call(k, p, "preCreateCheck", machine_params(k, &k->first), CHECK_MS, &a);
 	if (a.what != GOT_RESULT)
 		return fail(k, "%s", a.why);
@@ -151,7 +151,7 @@ static enum verdict check_D4_never(struct kit *k)
 	json_set_str(s.state, "MachineName", s.name);
 	make_dir(&s);
 	v = remove_twice(k, &s);
-	store_remove_dir(s.dir);
+	kit_store_remove_dir(s.dir);
 	subject_finish(&s);
 	return v;
 }
@@ -160,7 +160,7 @@ static enum verdict check_D3(struct kit *k)
 {
 	_cleanup_answer_ struct answer a = {0};
 
-	store_list(k, k->first.dir, &k->before);
+	kit_store_list(k, k->first.dir, &k->before);
 	make_dir(&k->first);
 	if (finish(k, &k->first, "create", WORK_MS, &a) < 0) {
 		set_obstacle(k, "create failed", a.why);
@@ -172,7 +172,7 @@ static enum verdict check_D3(struct kit *k)
 
 static enum verdict check_M3(struct kit *k)
 {
-	_cleanup_free_ char *problem = store_check_dir(k->first.dir);
+	_cleanup_free_ char *problem = kit_store_check_dir(k->first.dir);
 
 	return problem ? fail(k, "%s", problem) : VERDICT_OK;
 }
@@ -250,7 +250,7 @@ static enum verdict check_S6(struct kit *k)
 	_cleanup_json_ struct json *reports = NULL;
 	_cleanup_strv_ struct strv before = STRV_INIT;
 
-	store_list(k, NULL, &before);
+	kit_store_list(k, NULL, &before);
 	if (!ask_states(k, &k->first, &k->first, &reports))
 		return VERDICT_FAIL;
 	return compare_store(k, NULL, &before);

@@ -13,7 +13,7 @@
 #define MAX_FOLDER_DEPTH 32
 #define MAX_LISTED 10000
 
-int store_make(struct kit *k, struct err *err)
+int kit_store_make(struct kit *k, struct err *err)
 {
 	const char *tmp = getenv("TMPDIR");
 	_cleanup_free_ char *machines = NULL;
@@ -46,12 +46,12 @@ static void remove_tree(int at, const char *name, unsigned depth)
 	unlinkat(at, name, AT_REMOVEDIR);
 }
 
-void store_remove_dir(const char *path)
+void kit_store_remove_dir(const char *path)
 {
 	remove_tree(AT_FDCWD, path, 0);
 }
 
-void store_remove(struct kit *k)
+void kit_store_remove(struct kit *k)
 {
 	if (k->store)
 		remove_tree(AT_FDCWD, k->store, 0);
@@ -82,7 +82,7 @@ static void list_tree(const char *path, const char *except, unsigned depth, stru
 		closedir(dir);
 }
 
-void store_list(struct kit *k, const char *except, struct strv *ret)
+void kit_store_list(struct kit *k, const char *except, struct strv *ret)
 {
 	list_tree(k->store, except, 0, ret);
 	strv_sort(ret);
@@ -108,7 +108,7 @@ static bool holds_a_key(int dir, const char *name)
 	       strncmp(head, "-----BEGIN ", 11) == 0 && strstr(head, "PRIVATE KEY-----");
 }
 
-char *store_check_dir(const char *path)
+char *kit_store_check_dir(const char *path)
 {
 	DIR *dir = opendir(path);
 	char *problem = NULL;
