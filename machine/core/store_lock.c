@@ -155,7 +155,7 @@ static void tell(const char *path, const char *name)
 	_cleanup_free_ char *what = describe(name);
 	_cleanup_free_ char *who = describe_holder(path);
 
-	log_info("Waiting for %s: %s is working on it...", what, who);
+	log_info("Waiting for %s, in use by %s...", what, who);
 }
 
 static int wait_lock(struct co *co, const char *path, const char *name, uint64_t timeout_ms,
