@@ -41,7 +41,7 @@ static bool exists(const char *path)
 
 static bool expired(const mbedtls_x509_crt *cert)
 {
-	return cert_time(&cert->valid_to) <= time(NULL);
+	return tls_time(&cert->valid_to) <= time(NULL);
 }
 
 /* The key of a certificate that is loaded already. */

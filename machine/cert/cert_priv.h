@@ -9,7 +9,6 @@
 
 bool key_fits(const mbedtls_x509_crt *cert, const mbedtls_pk_context *key, struct rng *rng);
 bool signed_by(mbedtls_x509_crt *cert, mbedtls_x509_crt *ca);
-time_t cert_time(const mbedtls_x509_time *t);
 
 enum cert_kind { CERT_CA, CERT_CLIENT, CERT_SERVER };
 struct cert_plan {

@@ -27,18 +27,6 @@ bool signed_by(mbedtls_x509_crt *cert, mbedtls_x509_crt *ca)
 	return !(flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED);
 }
 
-time_t cert_time(const mbedtls_x509_time *t)
-{
-	struct tm tm = {.tm_year = t->year - 1900,
-		.tm_mon = t->mon - 1,
-		.tm_mday = t->day,
-		.tm_hour = t->hour,
-		.tm_min = t->min,
-		.tm_sec = t->sec};
-
-	return timegm(&tm);
-}
-
 static char *name_of(const mbedtls_x509_name *name)
 {
 	char *text = xcalloc(1, NAME_MAX_BYTES);
@@ -71,8 +59,8 @@ int cert_read(const char *path, struct cert_info *ret, struct err *err)
 	mbedtls_x509_crt_init(&cert);
 	int rc = tlsfile_cert(path, &cert, err);
 	if (rc == 0) {
-		i.not_before = cert_time(&cert.valid_from);
-		i.not_after = cert_time(&cert.valid_to);
+		i.not_before = tls_time(&cert.valid_from);
+		i.not_after = tls_time(&cert.valid_to);
 		i.subject = name_of(&cert.subject);
 		i.issuer = name_of(&cert.issuer);
 		read_names(&cert, &i);

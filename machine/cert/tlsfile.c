@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <mbedtls/error.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 int tls_err(int code, struct err *err, const char *what)
@@ -37,6 +38,18 @@ void rng_free(struct rng *r)
 	mbedtls_ctr_drbg_free(&r->drbg);
 	mbedtls_entropy_free(&r->entropy);
 	free(r);
+}
+
+time_t tls_time(const mbedtls_x509_time *t)
+{
+	struct tm tm = {.tm_year = t->year - 1900,
+		.tm_mon = t->mon - 1,
+		.tm_mday = t->day,
+		.tm_hour = t->hour,
+		.tm_min = t->min,
+		.tm_sec = t->sec};
+
+	return timegm(&tm);
 }
 
 int tlsfile_read(const char *path, char **ret, size_t *ret_len, struct err *err)

@@ -8,7 +8,7 @@
 #include <mbedtls/pk.h>
 #include <mbedtls/version.h>
 #include <mbedtls/x509_crt.h>
-#include <stdbool.h>
+#include <time.h>
 
 #define TLSFILE_MAX (256u << 10)
 
@@ -26,6 +26,7 @@ static inline void rng_freep(struct rng **r)
 
 /* "WHAT: mbedTLS's text". Returns -1. */
 int tls_err(int code, struct err *err, const char *what);
+time_t tls_time(const mbedtls_x509_time *t);
 
 /* The whole file, at most TLSFILE_MAX bytes, with a NUL behind it. ERR_NOT_FOUND "open PATH: no
  * such file or directory", as Go words it and people search for it. */

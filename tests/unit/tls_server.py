@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""tls_server.py CERT KEY CLIENT_CA MODE
+
+An engine that answers as MODE says, on a free port of 127.0.0.1, which it prints first.
+"""
+
+import socket
+import ssl
+import sys
+import threading
+import warnings
+
+BODY = b'{"Version":"24.0.7","ApiVersion":"1.43"}'
+OK = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n'
+
+
+def with_length(status, body):
+    return b'HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s' % (status, len(body), body)
+
+
+def chunks(body, size):
+    parts = [body[i:i + size] for i in range(0, len(body), size)] + [b'']
+    return b''.join(b'%x;ext=1\r\n%s\r\n' % (len(p), p) for p in parts)
+
+
+ANSWERS = {
+    'length': with_length(b'200 OK', BODY),
+    'chunked': OK + b'Transfer-Encoding: chunked\r\n\r\n' + chunks(BODY, 7),
+    'until-end': OK + b'\r\n' + BODY,
+    'keep': with_length(b'200 OK', BODY),
+    'keep-chunked': OK + b'Transfer-Encoding: chunked\r\n\r\n' + chunks(BODY, 1),
+    'short': OK + b'Content-Length: 400\r\n\r\n' + BODY,
+    'half': OK + b'Content-Length: 400\r\n\r\n' + BODY,
+    'error': with_length(b'500 Oops', b'{"message":"no\\u001b[31m room"}'),
+    'not-json': with_length(b'200 OK', b'hello'),
+    'not-http': b'\x00\x01\x02 what?\r\n\r\n',
+    'nothing': b'',
+    'huge': OK + b'\r\n' + b'x' * (2 << 20),
+}
+BEFORE_TLS = {
+    'plain-http': b'HTTP/1.1 400 Bad Request\r\n\r\n',
+    'garbage': bytes(range(256)) * 4,
+    'end': b'',
+}
+KEEP_OPEN = {'keep', 'keep-chunked', 'half'}
+
+
+def until_end(sock):
+    """Waits until the client goes."""
+    try:
+        while sock.recv(4096):
+            pass
+    except OSError:
+        pass
+
+
+def serve(sock, context, mode):
+    with sock:
+        if mode == 'silent':
+            return until_end(sock)
+        if mode in BEFORE_TLS:
+            sock.recv(4096)
+            sock.sendall(BEFORE_TLS[mode])
+            return None
+        try:
+            with context.wrap_socket(sock, server_side=True) as tls:
+                request = b''
+                while b'\r\n\r\n' not in request:
+                    data = tls.recv(4096)
+                    if not data:
+                        return None
+                    request += data
+                good = request.startswith(b'GET /version HTTP/1.1\r\nHost: 127.0.0.1:')
+                tls.sendall(ANSWERS[mode] if good else with_length(b'400 Bad', b'{}'))
+                if mode in KEEP_OPEN:
+                    until_end(tls)
+        except OSError:
+            pass
+        return None
+
+
+def main():
+    cert, key, client_ca, mode = sys.argv[1:]
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    context.load_verify_locations(client_ca)
+    context.verify_mode = ssl.CERT_REQUIRED
+    if mode == 'old-tls':
+        context.set_ciphers('ALL:@SECLEVEL=0')
+        warnings.simplefilter('ignore', DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    listener = socket.create_server(('127.0.0.1', 0), backlog=64)
+    print(listener.getsockname()[1], flush=True)
+    while True:
+        sock, _ = listener.accept()
+        threading.Thread(target=serve, args=(sock, context, mode), daemon=True).start()
+
+
+main()
