@@ -105,16 +105,16 @@ static int delete_machine(
 	const struct store *s, const char *dir, const char *target, struct err *err)
 {
 	fault_point("store.remove.renamed");
-	if (store_sync_dir(s->machines, err) == 0 &&
-		store_empty_tree(dir, "config.json", err) == 0) {
-		fault_point("store.remove.emptied");
-		if (store_delete_tree(dir, err) == 0) {
-			fault_point("store.remove.deleted");
-			return store_sync_dir(s->machines, err);
-		}
+	if (store_sync_dir(s->machines, err) < 0 || store_empty_tree(dir, "config.json", err) < 0 ||
+		store_empty_tree(dir, NULL, err) < 0) {
+		rename_new(dir, target);
+		return -1;
 	}
-	rename_new(dir, target);
-	return -1;
+	fault_point("store.remove.emptied");
+	if (rmdir(dir) < 0)
+		log_warn("%s stays: %s", dir, strerror(errno));
+	fault_point("store.remove.deleted");
+	return store_sync_dir(s->machines, err);
 }
 
 static int remove_entry(const struct store *s, const char *name, struct err *err)
