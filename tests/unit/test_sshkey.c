@@ -45,7 +45,7 @@ static void test_padding(void **state)
 		_cleanup_free_ char *sub = xasprintf("%s/%d", dir, i), *key = NULL;
 
 		assert_int_equal(mkdir(sub, 0700), 0);
-		assert_int_equal(sshkey_make_ed25519(sub, "123456789" + i, &err), 0);
+		assert_int_equal(sshkey_make_ed25519(sub, &"123456789"[i], &err), 0);
 		key = xasprintf("%s/id_ed25519", sub);
 		assert_int_equal(run("ssh-keygen", "-y", "-P", "", "-f", key, NULL), 0);
 	}
@@ -54,7 +54,7 @@ static void test_padding(void **state)
 static void test_interrupted(void **state)
 {
 	_cleanup_err_ struct err err = ERR_INIT;
-	_cleanup_free_ char *key = in_dir("id_ed25519"), *pub = in_dir("id_ed25519.pub");
+	_cleanup_free_ char *pub = in_dir("id_ed25519.pub");
 
 	/* the public half of a pair that was never finished */
 	write_text(pub, "ssh-ed25519 AAAA old\n");
