@@ -139,8 +139,7 @@ static int connect_one(struct co *co, const struct addrinfo *a, uint64_t until, 
 	}
 	if (r < 0 || error)
 		return r < 0 ? r : -error;
-	*ret_fd = fd;
-	fd = -1;
+	*ret_fd = take_fd(fd);
 	return 0;
 }
 

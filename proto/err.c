@@ -5,6 +5,11 @@
 #include <errno.h>
 #include <string.h>
 
+#undef err_set
+#undef err_errno
+#undef err_wrap
+#undef err_move
+
 static const char *const kind_names[ERR_CODE_COUNT] = {
 	[ERR_INTERNAL] = "internal",
 	[ERR_USER] = "user",

@@ -50,11 +50,22 @@ int err_errno(struct err *err, int errnum, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* Puts "CONTEXT: " in front of the message; keeps code and marks. */
 int err_wrap(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Moves src to dst (which is finished first); src is empty afterwards. */
+int err_move(struct err *dst, struct err *src);
+
+/* Says where compilers and analyzers see it that these return nothing but -1. */
+static inline int err_failed(int always)
+{
+	(void)always;
+	return -1;
+}
+#define err_set(...) err_failed(err_set(__VA_ARGS__))
+#define err_errno(...) err_failed(err_errno(__VA_ARGS__))
+#define err_wrap(...) err_failed(err_wrap(__VA_ARGS__))
+#define err_move(dst, src) err_failed(err_move(dst, src))
 
 /* Message of a set error; "unknown error" for one that is not set. Owned by err. */
 const char *err_msg(const struct err *err);
-/* Moves src to dst (which is finished first); src is empty afterwards. Returns -1. */
-int err_move(struct err *dst, struct err *src);
 void err_finish(struct err *err);
 
 /* Names of the kinds on the wire ("notFound"); "internal" for codes that have none there. */

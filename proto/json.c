@@ -279,6 +279,7 @@ struct json *json_path(const struct json *obj, ...)
 	va_list ap;
 
 	va_start(ap, obj);
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): clang 14 misses the va_start */
 	while (j && (key = va_arg(ap, const char *)))
 		j = json_get_fold(j, key);
 	va_end(ap);

@@ -41,6 +41,14 @@ void close_fdp(int *fd);
 		take_;                     \
 	})
 
+/* The same for a file descriptor. */
+#define take_fd(fd)           \
+	({                    \
+		int fd_ = fd; \
+		(fd) = -1;    \
+		fd_;          \
+	})
+
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #undef MIN
 #undef MAX

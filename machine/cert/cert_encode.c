@@ -220,9 +220,9 @@ static bool ca_key_id(const mbedtls_x509_crt *ca, struct buf *ret)
 		if (n != strlen(OID_KEY_ID_SUBJECT) || memcmp(p, OID_KEY_ID_SUBJECT, n) != 0)
 			continue;
 		p += n;
-		if (mbedtls_asn1_get_tag(&p, next, &n, MBEDTLS_ASN1_OCTET_STRING) != 0 ||
-			mbedtls_asn1_get_tag(&p, next, &n, MBEDTLS_ASN1_OCTET_STRING) != 0)
-			return false;
+		for (int level = 0; level < 2; level++) /* the extension's, then its value's */
+			if (mbedtls_asn1_get_tag(&p, next, &n, MBEDTLS_ASN1_OCTET_STRING) != 0)
+				return false;
 		buf_add(ret, p, n);
 		return n > 0;
 	}

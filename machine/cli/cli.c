@@ -98,7 +98,8 @@ static int open_store(struct cli *cli, struct err *err)
 			return err_set(err, ERR_USER,
 				"HOME is not set: name the store with --storage-path or "
 				"MACHINE_STORAGE_PATH");
-		path = dflt = xasprintf("%s/.docker/machine", home);
+		dflt = xasprintf("%s/.docker/machine", home);
+		path = dflt;
 	}
 	return store_open(path, &cli->app.store, err);
 }

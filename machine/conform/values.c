@@ -91,7 +91,8 @@ static int set_flag(struct kit *k, const struct flagspec *f, const char *text, s
 	}
 	if (!again) {
 		strv_add(seen, f->name);
-		if (!f->env || !getenv(f->env) || !*getenv(f->env))
+		const char *env = f->env ? getenv(f->env) : NULL;
+		if (!env || !*env)
 			json_set(k->flags, f->name, json_array());
 	}
 	json_add(json_get(k->flags, f->name), value);

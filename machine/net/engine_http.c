@@ -55,9 +55,12 @@ static int read_header(struct answer *a, const char *line, const char *end)
 static int read_head(const char *data, size_t len, struct answer *a)
 {
 	static const char version[] = "HTTP/1.";
-	const char *end = data ? memmem(data, len, "\r\n\r\n", 4) : NULL, *line = data;
+	const char *end, *line = data;
 
 	*a = (struct answer){.length = -1};
+	if (!data || !len)
+		return 0;
+	end = memmem(data, len, "\r\n\r\n", 4);
 	if (memcmp(data, version, MIN(len, sizeof(version) - 1)) != 0)
 		return -1;
 	if (!end)
