@@ -10,7 +10,7 @@ PACKAGES_BUILD=(gcc libc6-dev pkg-config meson ninja-build
 # tests, lint, fuzzing, benchmarks; $1: the version of clang
 packages_tests() {
 	local clang=$1
-	PACKAGES_TESTS=(python3 python3-pytest openssh-server openssl curl sudo util-linux procps
+	PACKAGES_TESTS=(python3 python3-pytest python3-pytest-xdist openssh-server openssl curl sudo util-linux procps
 		mmdebstrap systemd-container dbus iproute2 iptables debian-archive-keyring
 		docker.io busybox-static
 		"clang-$clang" "libclang-rt-$clang-dev" "clang-format-$clang" "clang-tidy-$clang"
