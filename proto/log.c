@@ -37,7 +37,7 @@ static void write_stderr(const char *line)
 }
 
 /* What a terminal would obey rather than show: C0, DEL, and C1 in UTF-8. Line ends are blanks. */
-static void neutralise(char *s)
+void log_neutralise(char *s)
 {
 	size_t len = strlen(s);
 
@@ -80,7 +80,7 @@ void log_line(enum log_level level, const char *fmt, ...)
 	va_start(ap, fmt);
 	line = xvasprintf(fmt, ap);
 	va_end(ap);
-	neutralise(line);
+	log_neutralise(line);
 	if (sink)
 		sink(sink_userdata, level, line);
 	else

@@ -56,8 +56,10 @@ static void command_sink(void *userdata, enum log_level level, const char *line)
 			    ? stderr
 			    : stdout;
 
+	status_hide(cli->display);
 	fprintf(out, "%s\n", line);
 	fflush(out);
+	status_show(cli->display);
 }
 
 /* The words of ssh belong to somebody else. */
@@ -161,7 +163,7 @@ static void on_interrupt(uv_signal_t *sig, int signum)
 	if (in->again)
 		_exit(128 + signum);
 	in->again = true;
-	fputs("Interrupted: ending what is under way (again to quit at once)\n", stderr);
+	log_error("Interrupted: ending what is under way (again to quit at once)");
 	loop_cancel_all(in->loop);
 }
 
@@ -178,6 +180,23 @@ static void watch_signals(struct loop *loop, struct interrupt in[2])
 	}
 }
 
+static void show_status(void *userdata, const char *machine, const char *text)
+{
+	const struct cli *cli = userdata;
+
+	status_set(cli->display, machine, text);
+}
+
+/* For the commands that take their time; results are never mixed with it. */
+static void open_display(struct cli *cli)
+{
+	if (cli->cmd->talk != TALK_STDOUT)
+		return;
+	cli->display = status_new(cli->app.loop, stdout);
+	cli->app.status = cli->display ? show_status : NULL;
+	cli->app.status_userdata = cli;
+}
+
 static int run_on_loop(struct cli *cli, struct job *j, struct err *err)
 {
 	struct interrupt in[2] = {0};
@@ -185,8 +204,10 @@ static int run_on_loop(struct cli *cli, struct job *j, struct err *err)
 	if (loop_new(&cli->app.loop, err) < 0)
 		return -1;
 	watch_signals(cli->app.loop, in);
+	open_display(cli);
 	co_spawn(cli->app.loop, cli->cmd->name, run_command, j);
 	loop_run(cli->app.loop);
+	status_free(take(cli->display));
 	for (size_t i = 0; i < 2; i++)
 		uv_close((uv_handle_t *)&in[i].sig, NULL);
 	loop_free(cli->app.loop);

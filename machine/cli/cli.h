@@ -8,6 +8,7 @@
 #include "app.h"
 #include "create.h"
 #include "flags.h"
+#include "status.h"
 
 #include <stdio.h>
 
@@ -18,8 +19,9 @@ struct cli {
 	struct parsed globals;
 	struct app app;
 	const struct command *cmd;
-	struct parsed args; /* of the command */
-	int status;         /* exit status if run succeeds */
+	struct parsed args;     /* of the command */
+	int status;             /* exit status if run succeeds */
+	struct status *display; /* NULL: no terminal to show what machines are at */
 };
 
 /* How a command treats the streams: see cmd.c, command_sink. */

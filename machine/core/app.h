@@ -15,7 +15,14 @@ struct app {
 	struct store *store;
 	struct driver_set *drivers;
 	bool native_ssh;
+	/* Who shows what machines are at; NULL: nobody. text NULL: at nothing any more. */
+	void (*status)(void *userdata, const char *machine, const char *text);
+	void *status_userdata;
 };
+
+/* Tells what a machine is at: half a line for a display, not for logs. fmt NULL: nothing more. */
+void app_status(const struct app *app, const char *machine, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* Opened drivers by name: each is opened once, also when many flows ask at the same time. */
 struct driver_set;

@@ -88,6 +88,7 @@ static int run_step(struct co *co, struct host *h, const struct step *s, struct 
 
 	if (s->line)
 		log_info("%s", s->line);
+	app_status(h->app, h->rec->name, "%s", s->name);
 	snprintf(point, sizeof(point), "create.%s.begin", s->name);
 	fault_point(point);
 	co_deadline_begin(co, &d, s->seconds * SEC);
@@ -247,15 +248,18 @@ static int configure(struct co *co, struct driver *d, const struct machine_ref *
 	return err_wrap(err, "Error setting machine configuration from flags provided");
 }
 
-static int precheck(struct co *co, struct driver *d, const struct machine_ref *ref, struct err *err)
+static int precheck(struct co *co, struct app *app, struct driver *d, const struct machine_ref *ref,
+	struct err *err)
 {
 	_cleanup_err_ struct err e = ERR_INIT;
 	struct co_deadline limit;
 
 	log_info("Running pre-create checks...");
+	app_status(app, ref->name, "pre-create check");
 	co_deadline_begin(co, &limit, PRECHECK_S * SEC);
 	int rc = driver_pre_create_check(co, d, ref, NULL, &e);
 	co_deadline_end(co, &limit);
+	app_status(app, ref->name, NULL);
 	if (rc == 0)
 		return 0;
 	host_blame(&e, "check", ref->name, driver_info(d)->name);
@@ -311,7 +315,7 @@ int create_machine(struct co *co, struct app *app, const char *name, const char 
 	}
 	ref.state = record_driver_state(rec);
 	store_sweep(app->store);
-	if (precheck(co, d, &ref, err) < 0) {
+	if (precheck(co, app, d, &ref, err) < 0) {
 		record_free(rec);
 		return -1;
 	}

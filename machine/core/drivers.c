@@ -100,6 +100,21 @@ void driver_set_close(struct co *co, struct driver_set *set)
 	free(set);
 }
 
+void app_status(const struct app *app, const char *machine, const char *fmt, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	va_list ap;
+
+	if (!app->status)
+		return;
+	if (fmt) {
+		va_start(ap, fmt);
+		text = xvasprintf(fmt, ap);
+		va_end(ap);
+	}
+	app->status(app->status_userdata, machine, text);
+}
+
 const char *app_user(void)
 {
 	const char *u = getenv("USER");

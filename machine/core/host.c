@@ -30,6 +30,7 @@ void host_close(struct co *co, struct host *h)
 {
 	if (!h)
 		return;
+	app_status(h->app, h->rec->name, NULL);
 	host_drop_ssh(co, h);
 	if (h->detected)
 		provision_host_finish(&h->system);
@@ -166,6 +167,8 @@ static int wait_state_every(
 					why ? why : "");
 			log_debug("(%s) state %s, waiting for %s", h->rec->name,
 				machine_state_name(now), machine_state_name(want));
+			app_status(h->app, h->rec->name, "waiting for the state %s, it is %s",
+				machine_state_name(want), machine_state_name(now));
 		} else if (e.code == ERR_UNAVAILABLE || e.code == ERR_THROTTLED || e.retryable) {
 			log_debug("(%s) %s", h->rec->name, err_msg(&e));
 		} else {
@@ -253,8 +256,10 @@ static int follow(struct co *co, struct host *h, const struct driver_outcome *o,
 		return 1;
 	if (o->status == OUTCOME_RUN)
 		return run_command(co, h, o, err) < 0 ? -1 : 1;
-	if (o->message && *o->message)
+	if (o->message && *o->message) {
 		log_debug("(%s) waiting: %s", h->rec->name, o->message);
+		app_status(h->app, h->rec->name, "waiting: %s", o->message);
+	}
 	if (o->wait_for != STATE_NONE)
 		return wait_state_every(co, h, o->wait_for, o->retry_after_ms, err);
 	int rc = co_sleep(co, poll_ms(o->retry_after_ms));
@@ -276,6 +281,7 @@ int host_run(struct co *co, struct host *h, enum driver_op op, struct err *err)
 	struct driver_observer obs = {h, save_state, show_progress};
 	unsigned crashes = 0;
 
+	app_status(h->app, h->rec->name, "%s", driver_op_name(op));
 	for (;;) {
 		_cleanup_free_ char *dir = NULL;
 		_cleanup_err_ struct err e = ERR_INIT;

@@ -139,7 +139,10 @@ static int url_port(const char *url)
 
 static void progress(void *userdata, const char *line)
 {
+	const struct host *h = userdata;
+
 	log_info("%s", line);
+	app_status(h->app, h->rec->name, "%.*s", (int)strcspn(line, "."), line);
 }
 
 typedef int (*provision_fn)(struct co *co, struct host *h, const struct provision_request *rq,
@@ -170,6 +173,7 @@ static int with_request(struct co *co, struct host *h, const char *url, bool for
 		.server_cert = record_auth(h->rec, "ServerCertPath"),
 		.server_key = record_auth(h->rec, "ServerKeyPath"),
 		.progress = progress,
+		.userdata = h,
 	};
 	return fn(co, h, &rq, force, err);
 }
@@ -244,6 +248,7 @@ int host_wait_engine(struct co *co, struct host *h, uint64_t timeout_ms, struct 
 	machine_report_finish(&r);
 	if (known < 0)
 		return -1;
+	app_status(h->app, h->rec->name, "waiting for the engine");
 	co_deadline_begin(co, &d, timeout_ms);
 	int rc = wait_engine(co, url, &tls, &last, err);
 	co_deadline_end(co, &d);

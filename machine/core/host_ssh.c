@@ -88,6 +88,7 @@ static int wait_ssh(struct co *co, struct host *h, struct err *last, struct err 
 		if (!again)
 			return err_move(err, &e);
 		log_debug("(%s) SSH: %s", h->rec->name, err_msg(&e));
+		app_status(h->app, h->rec->name, "waiting for SSH: %s", err_msg(&e));
 		err_move(last, &e);
 		int rc = co_sleep(co, pause);
 		if (rc < 0)
@@ -119,6 +120,7 @@ int host_detect(struct co *co, struct host *h, struct err *err)
 	if (host_wait_ssh(co, h, 180000, err) < 0)
 		return -1;
 	log_info("Detecting the provisioner...");
+	app_status(h->app, h->rec->name, "detecting the system");
 	struct provision_host sys = {0};
 	if (provision_detect(co, h->ssh, &sys, err) < 0)
 		return -1;

@@ -1,0 +1,110 @@
+"""On a terminal a line tells what machines are at; elsewhere the output is plain lines alone."""
+
+import os
+import pty
+import select
+import subprocess
+import time
+
+import pytest
+
+from cli import flaky_create
+
+CLEAR = '\r\x1b[K'
+LINE = 'waiting: not yet'
+
+
+def on_terminal(cli, *args, env=None, until=None, timeout=60):
+    """Runs with a terminal for all three streams; what it showed, and the exit status. `until` is a
+    pair: once that text shows, the function is called with the process."""
+    master, slave = pty.openpty()
+    text, wanted = '', until
+    try:
+        process = subprocess.Popen([cli.program, *args], env={**cli.env, 'TERM': 'xterm', **(env or {})},
+                                   stdin=slave, stdout=slave, stderr=slave, cwd=cli.folder,
+                                   start_new_session=True)
+        os.close(slave)
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            if not select.select([master], [], [], 0.5)[0]:
+                continue
+            try:
+                data = os.read(master, 65536)
+            except OSError: # EIO: the last process has closed it
+                break
+            text += data.decode()
+            if wanted and wanted[0] in text:
+                wanted[1](process)
+                wanted = None
+        return text, process.wait(10)
+    finally:
+        os.close(master)
+
+
+def lines_left(text):
+    """What stays on the screen, as far as this program's output goes."""
+    screen = []
+    for row in text.replace('\r\n', '\n').split('\n'):
+        screen.append(row.rsplit(CLEAR, 1)[-1])
+    return screen
+
+
+def let_it_end(cli, name):
+    def go(_process):
+        # a driver counts its calls in this file: enough of them, and the script's end is reached
+        with open(cli.flaky / 'calls', 'a', encoding='ascii') as log:
+            log.write(f'1 create {name}\n' * 2000)
+    return go
+
+
+def script():
+    return {'create': ['wait:100'] * 1000 + ['ok']}
+
+
+def test_shows_what_is_waited_for_and_leaves_nothing(cli):
+    text, status = on_terminal(cli, *flaky_create('web1', script()),
+                               until=(f'web1: {LINE}', let_it_end(cli, 'web1')))
+    assert status == 0, text
+    assert LINE in text
+    left = lines_left(text)
+    assert not [line for line in left if LINE in line or '\x1b' in line], left
+    assert 'Creating machine...' in left
+    assert left[-1] == ''
+
+
+def test_dumb_terminals_get_plain_lines(cli):
+    slow = {'create': ['slow:1.2', 'ok']}
+    for term in 'dumb', '':
+        text, status = on_terminal(cli, *flaky_create(f'web{len(term)}', slow), env={'TERM': term})
+        assert status == 0, text
+        assert '\x1b' not in text
+
+
+@pytest.mark.parametrize('no_color', ['', '1'])
+def test_there_is_no_colour(cli, no_color):
+    slow = {'create': ['slow:1.2', 'ok']}
+    text, status = on_terminal(cli, *flaky_create('web1', slow), env={'NO_COLOR': no_color})
+    assert status == 0, text
+    assert 'web1: create' in text # the line was there,
+    assert '\x1b' not in text.replace(CLEAR, '') # and nothing but its own sequence
+
+
+def test_plain_lines_in_a_pipe(cli):
+    result = cli.ok(*flaky_create('web1', {'create': ['slow:1.2', 'ok']}), env={'TERM': 'xterm'})
+    assert '\x1b' not in result.text and '\r' not in result.text
+
+
+def test_an_error_stands_alone(cli):
+    text, status = on_terminal(cli, *flaky_create('web1', {'create': 'slow:1.2+error:quota'}))
+    assert status == 1
+    assert 'web1: create' in text
+    assert any(line.startswith('Error creating machine: ') for line in lines_left(text)), text
+
+
+def test_interrupted(cli):
+    text, status = on_terminal(cli, *flaky_create('web1', {'create': ['wait:100'] * 1000}),
+                               until=(f'web1: {LINE}', lambda process: os.kill(process.pid, 2)))
+    assert status != 0
+    left = lines_left(text)
+    assert 'Interrupted: ending what is under way (again to quit at once)' in left, text
+    assert not [line for line in left if LINE in line], left
