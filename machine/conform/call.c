@@ -169,6 +169,7 @@ int64_t ask(struct peer *p, const char *method, struct json *take_params)
 	send_body(p, &body);
 	p->serving = p->last_id;
 	p->method = method;
+	p->checkpoints = 0;
 	return p->last_id;
 }
 
@@ -264,7 +265,12 @@ static bool take_request(struct kit *k, struct peer *p, const struct message *m)
 	else
 		check_state(k, json_get(params, "state"));
 	saw(k, "C4");
-	k->checkpoints++;
+	k->checkpoints += streq(p->method, "create");
+	if (++p->checkpoints > MAX_CHECKPOINTS) {
+		broke(k, "C1", "more than %d checkpoints of one request", MAX_CHECKPOINTS);
+		p->broken = xstrdup("makes checkpoints without end");
+		return false;
+	}
 	if (p->outstanding)
 		broke(k, "C4", "a checkpoint before the last one was answered");
 	p->outstanding = m->id;
@@ -288,9 +294,21 @@ static void take_answer(struct kit *k, struct peer *p, struct message *m, struct
 		ret->error_code == RPC_DRIVER_ERROR ? ret->kind : "an error of the protocol");
 }
 
-void await(struct kit *k, struct peer *p, int64_t id, int64_t ms, struct answer *ret)
+int receive_other(
+	struct kit *k, struct peer *p, int64_t deadline, struct message *ret, const char **ret_why)
 {
-	int64_t deadline = deadline_in(k, ms);
+	for (unsigned n = 0; n < MAX_MESSAGES && receive(k, p, deadline, ret, ret_why); n++) {
+		if (ret->kind != MSG_NOTIFICATION)
+			return 1;
+		take_notification(k, p, ret->json);
+		message_finish(ret);
+	}
+	return 0;
+}
+
+static void wait_for_answer(
+	struct kit *k, struct peer *p, int64_t id, int64_t deadline, struct answer *ret)
+{
 	const char *why = "more messages than anybody would read";
 
 	*ret = (struct answer){0};
@@ -322,6 +340,18 @@ void await(struct kit *k, struct peer *p, int64_t id, int64_t ms, struct answer 
 	ret->why = xasprintf("%s: %s", p->method, why);
 }
 
+void await(struct kit *k, struct peer *p, int64_t id, int64_t ms, struct answer *ret)
+{
+	wait_for_answer(k, p, id, deadline_in(k, ms), ret);
+	if (ret->what == GOT_NOTHING && !p->broken)
+		p->broken = xstrdup("left a request without an answer");
+}
+
+void overhear(struct kit *k, struct peer *p, struct answer *ret)
+{
+	wait_for_answer(k, p, p->serving, now_ms() + HOLD_MS, ret);
+}
+
 void call(struct kit *k, struct peer *p, const char *method, struct json *take_params, int64_t ms,
 	struct answer *ret)
 {
@@ -334,24 +364,4 @@ void call(struct kit *k, struct peer *p, const char *method, struct json *take_p
 		grant(p, ret->id);
 		json_free(ret->body); /* all that a checkpoint holds; await begins anew */
 	}
-}
-
-bool stays_silent(struct kit *k, struct peer *p, int ms, enum verdict *ret, const char *after)
-{
-	_cleanup_message_ struct message m = {0};
-	int64_t deadline = now_ms() + ms;
-	const char *why;
-
-	while (receive(k, p, deadline, &m, &why)) {
-		if (m.kind != MSG_NOTIFICATION) {
-			*ret = fail(k, "it sent a message %s", after);
-			return false;
-		}
-		message_finish(&m);
-	}
-	if (p->broken || p->exited) {
-		*ret = fail(k, "%s it %s", after, peer_end(p));
-		return false;
-	}
-	return true;
 }

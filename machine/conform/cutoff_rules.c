@@ -31,6 +31,7 @@ static enum verdict check_C3(struct kit *k)
 {
 	_cleanup_answer_ struct answer a = {0};
 	struct peer *p;
+	int64_t id;
 
 	if (!k->checkpoints)
 		return skip(k, "create makes no checkpoint");
@@ -40,8 +41,15 @@ static enum verdict check_C3(struct kit *k)
 		return fail(
 			k, "this time create came to no checkpoint: %s", a.why ? a.why : "done");
 	p = k->peer;
-	refuse(p, a.id);
+	id = a.id;
 	answer_finish(&a);
+	overhear(k, p, &a);
+	if (a.what != GOT_NOTHING) {
+		drop_peer(k);
+		return skip(k, "it does not wait for the answer (C4)");
+	}
+	answer_finish(&a);
+	refuse(p, id);
 	await(k, p, p->serving, AT_ONCE_MS, &a);
 	if (a.what == GOT_CHECKPOINT) {
 		drop_peer(k);
@@ -52,26 +60,26 @@ static enum verdict check_C3(struct kit *k)
 	return a.what == GOT_ERROR ? VERDICT_OK : fail(k, "%s", a.why);
 }
 
-/* Where create makes no checkpoint, what is to happen there happens right after the request. */
+/* Where create makes no checkpoint (any more), what is to happen there happens right after the
+ * request. */
 static bool begin_create(struct kit *k, struct answer *a)
 {
-	struct peer *p = ready_peer(k);
+	struct peer *p;
 
 	make_dir(&k->second);
+	if (k->checkpoints) {
+		to_checkpoint(k, &k->second, a);
+		if (a->what != GOT_RESULT)
+			return a->what == GOT_CHECKPOINT;
+		answer_finish(a);
+	}
+	p = ready_peer(k);
 	if (!p) {
 		a->why = xstrdup(buf_str(&k->reason));
 		return false;
 	}
-	if (!k->checkpoints) {
-		ask(p, "create", machine_params(k, &k->second));
-		return true;
-	}
-	to_checkpoint(k, &k->second, a);
-	if (a->what == GOT_CHECKPOINT)
-		return true;
-	if (!a->why)
-		a->why = xstrdup("this time create came to no checkpoint");
-	return false;
+	ask(p, "create", machine_params(k, &k->second));
+	return true;
 }
 
 static enum verdict check_X2(struct kit *k)

@@ -20,9 +20,10 @@
 #define QUICK_MS 1000            /* I6 */
 
 #define MAX_INTERRUPTIONS 40 /* kills of one create, two per checkpoint */
-#define HOLD_MS 200          /* how long the answer to a checkpoint is held back */
+#define HOLD_MS 100          /* how long the answer to a checkpoint is held back */
 #define MAX_HOLDS 3
-#define MAX_MESSAGES 100000 /* received while one answer is awaited */
+#define MAX_MESSAGES 100000   /* received while one answer is awaited */
+#define MAX_CHECKPOINTS 10000 /* of one request: section 15 */
 
 enum verdict { VERDICT_OK, VERDICT_FAIL, VERDICT_SKIP };
 
@@ -72,8 +73,10 @@ struct kit {
 	bool rude;         /* does not end at the end of input: do not wait for it */
 	struct peer *peer; /* for the machine rules; NULL: start one */
 	struct subject first, second;
-	unsigned checkpoints; /* seen so far */
+	unsigned checkpoints; /* of create, seen so far */
 	unsigned holds;       /* checkpoints whose answer is still to be held back (C4) */
+	bool removed;         /* the first machine */
+	bool takes_headers;   /* F3 */
 	struct strv before;   /* the store before create */
 
 	struct watched *watched;
@@ -129,16 +132,20 @@ int receive(
 /* Sends a request; its id. take_params may be NULL. */
 int64_t ask(struct peer *p, const char *method, struct json *take_params);
 void tell(struct peer *p, const char *method, struct json *take_params);
-/* Goes on until the answer to id, or a checkpoint, has come. */
+/* Goes on until the answer to id, or a checkpoint, has come. A driver that gives none is given up:
+ * ready_peer starts another. */
 void await(struct kit *k, struct peer *p, int64_t id, int64_t ms, struct answer *ret);
+/* What comes within ms although the driver has to wait: nothing, if it keeps the rules. */
+void overhear(struct kit *k, struct peer *p, struct answer *ret);
 void call(struct kit *k, struct peer *p, const char *method, struct json *take_params, int64_t ms,
 	struct answer *ret);
 /* Answers a checkpoint: with {} or with an error. */
 void grant(struct peer *p, int64_t id);
 void refuse(struct peer *p, int64_t id);
-/* Notes whatever comes until then; true if that was nothing but notifications. */
+/* The next message that is no notification; those are noted. As receive. */
+int receive_other(
+	struct kit *k, struct peer *p, int64_t deadline, struct message *ret, const char **ret_why);
 void check_error(struct kit *k, const struct json *e);
-bool stays_silent(struct kit *k, struct peer *p, int ms, enum verdict *ret, const char *after);
 
 /* talk.c: driver processes that are ready to be asked */
 struct json *hello_params(void);

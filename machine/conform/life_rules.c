@@ -2,6 +2,7 @@
 #include "kit.h"
 
 #include "mem.h"
+#include "mstate.h"
 #include "rpc.h"
 
 #include <errno.h>
@@ -182,6 +183,7 @@ static enum verdict check_P4(struct kit *k)
 	return compare_store(k, k->first.dir, &k->before);
 }
 
+/* b may be NULL. */
 static bool ask_states(
 	struct kit *k, const struct subject *a, const struct subject *b, struct json **ret)
 {
@@ -191,7 +193,8 @@ static bool ask_states(
 	struct json *reports;
 
 	json_add(list, reference(k, a));
-	json_add(list, reference(k, b));
+	if (b)
+		json_add(list, reference(k, b));
 	json_set(params, "machines", list);
 	if (!p) {
 		json_free(params);
@@ -201,8 +204,8 @@ static bool ask_states(
 	reports = json_get(got.body, "machines");
 	if (got.what != GOT_RESULT)
 		fail(k, "%s", got.why);
-	else if (!json_is(reports, JSON_ARRAY) || reports->n != 2)
-		fail(k, "not one report for each of the two machines");
+	else if (!json_is(reports, JSON_ARRAY) || reports->n != (b ? 2 : 1))
+		fail(k, "not one report for each of the machines asked for");
 	else {
 		*ret = json_copy(reports);
 		return true;
@@ -210,39 +213,54 @@ static bool ask_states(
 	return false;
 }
 
-/* What tells reports apart that were made at different times. */
-static const char *gist(const struct json *report)
+/* Do they tell of the same machine? Their messages may differ. */
+static bool alike(const struct json *a, const struct json *b)
 {
-	if (json_get(report, "error"))
-		return "error";
-	if (json_get(report, "probe"))
-		return "probe";
-	return json_str(json_get(report, "state"), "");
+	static const char *const keys[] = {"state", "ip", "url"};
+
+	if (!json_get(a, "error") != !json_get(b, "error") ||
+		!json_get(a, "probe") != !json_get(b, "probe"))
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(keys) && !json_get(a, "error"); i++)
+		if (!streq(json_str(json_get(a, keys[i]), ""), json_str(json_get(b, keys[i]), "")))
+			return false;
+	return true;
 }
 
 /* The second machine was never created, and its state is empty: nobody's but its own problem. */
 static enum verdict check_S1(struct kit *k)
 {
-	_cleanup_json_ struct json *there = NULL, *back = NULL;
+	_cleanup_json_ struct json *alone = NULL, *there = NULL, *back = NULL;
 	struct subject ghost = {0};
 	enum verdict v = VERDICT_FAIL;
 
 	subject_init(k, &ghost, "conform-ghost");
-	if (ask_states(k, &k->first, &ghost, &there) && ask_states(k, &ghost, &k->first, &back)) {
+	if (ask_states(k, &k->first, NULL, &alone) && ask_states(k, &k->first, &ghost, &there) &&
+		ask_states(k, &ghost, &k->first, &back)) {
 		v = VERDICT_OK;
 		for (size_t i = 0; i < 2; i++) {
 			check_report(k, json_at(there, i));
 			if (json_get(json_at(there, i), "error"))
 				check_error(k, json_get(json_at(there, i), "error"));
 		}
-		if (json_get(json_at(there, 0), "error"))
+		if (json_get(json_at(alone, 0), "error"))
 			v = fail(k, "the report of a good machine is an error");
-		else if (!streq(gist(json_at(there, 0)), gist(json_at(back, 1))) ||
-			 !streq(gist(json_at(there, 1)), gist(json_at(back, 0))))
+		else if (!alike(json_at(alone, 0), json_at(there, 0)) ||
+			 !alike(json_at(alone, 0), json_at(back, 1)) ||
+			 !alike(json_at(there, 1), json_at(back, 0)))
 			v = fail(k, "the reports are not in the order asked");
 	}
 	subject_finish(&ghost);
 	return v;
+}
+
+static enum verdict check_M2(struct kit *k)
+{
+	_cleanup_json_ struct json *reports = NULL;
+	struct subject other = k->first; /* borrows all of it */
+
+	other.id = (char *)"";
+	return ask_states(k, &other, NULL, &reports) ? VERDICT_OK : VERDICT_FAIL;
 }
 
 static enum verdict check_S6(struct kit *k)
@@ -307,7 +325,33 @@ static enum verdict check_D5(struct kit *k)
 
 static enum verdict check_D4(struct kit *k)
 {
-	return remove_twice(k, &k->first);
+	enum verdict v = remove_twice(k, &k->first);
+
+	k->removed = v == VERDICT_OK;
+	return v;
+}
+
+static enum verdict check_S5(struct kit *k)
+{
+	_cleanup_json_ struct json *reports = NULL;
+	const struct json *report;
+	const char *state;
+
+	if (!k->checkpoints)
+		return skip(k, "create makes no checkpoint, so there is nothing to be gone");
+	if (!k->removed)
+		return skip(k, "it could not be removed");
+	if (!ask_states(k, &k->first, NULL, &reports))
+		return VERDICT_FAIL;
+	report = json_at(reports, 0);
+	check_report(k, report);
+	state = json_str(json_get(report, "state"), "");
+	if (machine_state_parse(state) == STATE_NONE)
+		return skip(k, "its state is none at all (S2)");
+	if (!streq(state, "Error"))
+		return fail(k, "its state is \"%s\"", state);
+	return *json_str(json_get(report, "message"), "") ? VERDICT_OK
+							  : fail(k, "there is no message");
 }
 
 const struct rule life_rules[] = {
@@ -320,11 +364,13 @@ const struct rule life_rules[] = {
 	{"M3", "the machine's folder: only own files, keys with mode 0600", check_M3, NEED_CREATE},
 	{"P4", "nothing else in the store is touched", check_P4, NEED_CREATE},
 	{"S1", "a report for each machine, in the order asked", check_S1, NEED_CREATE},
+	{"M2", "an empty id, of a machine made by another program", check_M2, NEED_CREATE},
 	{"S6", "states changes nothing", check_S6, NEED_CREATE},
 	{"D3", "create of a finished machine is done at once", check_D3_again, NEED_CREATE},
 	{"D6", "upgradeInfo", check_D6, NEED_CREATE},
 	{"D5", "start, stop, restart and kill, also when there is nothing to do", check_D5,
 		NEED_CREATE},
 	{"D4", "remove, and remove again", check_D4, NEED_CONFIGURE},
+	{"S5", "a machine that is gone is in state Error, with a message", check_S5, NEED_CREATE},
 };
 const size_t n_life_rules = ARRAY_SIZE(life_rules);

@@ -197,12 +197,12 @@ static bool reached(struct kit *k, struct subject *s, const char *state, int64_t
 /* Between requests nothing may come, so the time is spent listening. A driver may end meanwhile. */
 static void listen_for(struct kit *k, int64_t ms)
 {
+	_cleanup_message_ struct message m = {0};
 	int64_t end = now_ms() + ms;
-	enum verdict v;
+	const char *why;
 
-	if (k->peer && !stays_silent(k, k->peer, (int)ms, &v, "between two requests") &&
-		!k->peer->broken && !k->peer->exited)
-		broke(k, "R7", "%s", buf_str(&k->reason));
+	if (k->peer && receive_other(k, k->peer, end, &m, &why))
+		broke(k, "R7", "a message between two requests");
 	while (now_ms() < end && !interrupted())
 		poll(NULL, 0, (int)MIN(end - now_ms(), (int64_t)200));
 }
@@ -240,7 +240,7 @@ static void serve_checkpoint(struct kit *k, struct subject *s, int64_t deadline,
 	answer_finish(a);
 	if (k->holds > 0) {
 		k->holds--;
-		await(k, p, p->serving, HOLD_MS, a);
+		overhear(k, p, a);
 	}
 	grant(p, id);
 	if (a->what != GOT_NOTHING) /* it did not wait: noted at C4 */

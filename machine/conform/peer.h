@@ -35,7 +35,9 @@ struct peer {
 	/* the state of the conversation, for call.c */
 	int64_t last_id, serving;
 	const char *method;
-	int64_t outstanding; /* the driver's checkpoint that was not answered */
+	unsigned checkpoints; /* of the request being served */
+	unsigned surplus;     /* answers that nobody asked for */
+	int64_t outstanding;  /* the driver's checkpoint that was not answered */
 	int64_t highest_own_id;
 	bool greeted;
 	char chunk[PEER_CHUNK];

@@ -63,7 +63,7 @@ void end_peer(struct kit *k, struct peer *p)
 	if (!p)
 		return;
 	peer_close_input(p);
-	if (!k->rude && !interrupted())
+	if (!k->rude && !p->broken && !interrupted())
 		ended = peer_wait_exit(p, now_ms() + EXIT_MS);
 	check_tail(k, p);
 	saw(k, "Q1");

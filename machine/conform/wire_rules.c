@@ -5,8 +5,13 @@
 #include "rpc.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+
+#define MAX_SURPLUS 100
+#define DEEP_ID 4711
+#define BOMB_LEVELS 400000 /* too deep for any recursion; below 1 MiB: sizes are F4's matter */
 
 static void send_text(struct peer *p, const char *body)
 {
@@ -39,8 +44,14 @@ static bool answers_error(struct kit *k, struct peer *p, int64_t code, int64_t i
 	_cleanup_message_ struct message m = {0};
 	const char *why;
 	int64_t got;
+	int r;
 
-	if (!receive(k, p, deadline_in(k, ANSWER_MS), &m, &why)) {
+	while ((r = receive_other(k, p, deadline_in(k, ANSWER_MS), &m, &why)) > 0 &&
+		m.kind == MSG_RESULT && m.id != id && p->surplus++ < MAX_SURPLUS) {
+		broke(k, "R7", "a second answer, or one to an id that was not asked");
+		message_finish(&m);
+	}
+	if (r == 0) {
 		fail(k, "%s: %s", to, why);
 		return false;
 	}
@@ -91,15 +102,23 @@ static enum verdict check_ignored(struct kit *k, const char *method, const char 
 {
 	_cleanup_free_ char *text =
 		xasprintf("{\"jsonrpc\":\"2.0\",\"method\":\"%s\",\"params\":%s}", method, params);
+	_cleanup_message_ struct message m = {0};
 	struct peer *p = start_ready(k);
 	enum verdict v = VERDICT_OK;
+	const char *why;
+	int64_t id;
 
 	if (!p)
 		return VERDICT_FAIL;
+	/* Messages are answered in order: an answer to the first would come before the second's. */
 	send_text(p, text);
-	if (stays_silent(k, p, QUIET_MS, &v, "after that notification") &&
-		!still_serves(k, p, "afterwards"))
-		v = VERDICT_FAIL;
+	id = ask(p, "states", no_machines());
+	if (!receive_other(k, p, deadline_in(k, ANSWER_MS), &m, &why))
+		v = fail(k, "an ordinary request afterwards: %s", why);
+	else if (m.id != id)
+		v = fail(k, "it is answered");
+	else if (m.kind != MSG_RESULT)
+		v = fail(k, "an ordinary request afterwards fails");
 	end_peer(k, p);
 	return v;
 }
@@ -161,36 +180,27 @@ static enum verdict check_R6_message(struct kit *k)
 	return v;
 }
 
-/* `states` with a machine whose state is so deep that the whole body has that depth. */
-static char *nested_request(int64_t id, unsigned depth)
+/* A body of that depth. An unknown method, for whatever it asked would be another rule's matter. */
+static char *nested_request(unsigned depth)
 {
 	struct buf b = BUF_INIT;
 
 	buf_addf(&b,
-		"{\"jsonrpc\":\"2.0\",\"id\":%" PRId64 ",\"method\":\"states\",\"params\":{"
-		"\"machines\":[{\"name\":\"m\",\"id\":\"\",\"dir\":\"/nonexistent/m\","
-		"\"storePath\":\"/nonexistent\",\"state\":{\"XConform\":",
-		id);
-	for (unsigned i = 5; i < depth; i++)
+		"{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"xConform/noSuchMethod\",\"params\":{"
+		"\"xConform\":",
+		DEEP_ID);
+	for (unsigned i = 2; i < depth; i++)
 		buf_addc(&b, '[');
-	for (unsigned i = 5; i < depth; i++)
+	for (unsigned i = 2; i < depth; i++)
 		buf_addc(&b, ']');
-	buf_adds(&b, "}}]}}");
+	buf_adds(&b, "}}");
 	return buf_steal(&b);
 }
 
-static enum verdict check_parse_error(struct kit *k, const char *body, const char *what)
+static bool is_parse_error(struct kit *k, struct peer *p, const char *body, const char *what)
 {
-	struct peer *p = start_ready(k);
-	enum verdict v = VERDICT_FAIL;
-
-	if (!p)
-		return v;
 	send_text(p, body);
-	if (answers_error(k, p, RPC_PARSE_ERROR, 0, what) && still_serves(k, p, what))
-		v = VERDICT_OK;
-	end_peer(k, p);
-	return v;
+	return answers_error(k, p, RPC_PARSE_ERROR, 0, what) && still_serves(k, p, what);
 }
 
 static enum verdict check_J2(struct kit *k)
@@ -204,35 +214,41 @@ static enum verdict check_J2(struct kit *k)
 		{"{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"\xc0\xaf\"}",
 			"UTF-8 that is too long"},
 		{"{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"x\"} {}", "two objects"},
+		{"\xef\xbb\xbf{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"x\"}",
+			"a byte order mark"},
+		{"{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"x\",\"params\":{\"a\":NaN}}", "NaN"},
 	};
+	struct peer *p = start_ready(k);
+	enum verdict v = p ? VERDICT_OK : VERDICT_FAIL;
 
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
-		if (check_parse_error(k, cases[i].body, cases[i].what) != VERDICT_OK)
-			return VERDICT_FAIL;
-	return VERDICT_OK;
+	for (size_t i = 0; i < ARRAY_SIZE(cases) && v == VERDICT_OK; i++)
+		if (!is_parse_error(k, p, cases[i].body, cases[i].what))
+			v = VERDICT_FAIL;
+	end_peer(k, p);
+	return v;
 }
 
 static enum verdict check_J2_depth(struct kit *k)
 {
-	_cleanup_free_ char *deepest = nested_request(2, JSON_MAX_DEPTH);
-	_cleanup_free_ char *deeper = nested_request(2, JSON_MAX_DEPTH + 1);
-	_cleanup_free_ char *bomb = nested_request(2, 1000000);
-	_cleanup_answer_ struct answer a = {0};
+	_cleanup_free_ char *deepest = nested_request(JSON_MAX_DEPTH);
+	_cleanup_free_ char *deeper = nested_request(JSON_MAX_DEPTH + 1);
+	_cleanup_free_ char *bomb = nested_request(BOMB_LEVELS);
+	_cleanup_message_ struct message m = {0};
 	struct peer *p = start_ready(k);
-	enum verdict v = VERDICT_OK;
+	enum verdict v = VERDICT_FAIL;
+	const char *why;
 
 	if (!p)
-		return VERDICT_FAIL;
+		return v;
 	send_text(p, deepest);
-	p->method = "64 levels";
-	await(k, p, 2, ANSWER_MS, &a);
-	if (a.what != GOT_RESULT)
-		v = fail(k, "%s", a.why);
+	if (!receive_other(k, p, deadline_in(k, ANSWER_MS), &m, &why))
+		fail(k, "64 levels: %s", why);
+	else if (m.id != DEEP_ID)
+		fail(k, "64 levels are not read");
+	else if (is_parse_error(k, p, deeper, "65 levels") &&
+		 is_parse_error(k, p, bomb, "400,000 levels"))
+		v = VERDICT_OK;
 	end_peer(k, p);
-	if (v == VERDICT_OK)
-		v = check_parse_error(k, deeper, "65 levels");
-	if (v == VERDICT_OK)
-		v = check_parse_error(k, bomb, "a million levels");
 	return v;
 }
 
@@ -303,9 +319,12 @@ static enum verdict check_F2(struct kit *k)
 
 static enum verdict check_F3(struct kit *k)
 {
-	return check_hello_sent_as(k,
+	enum verdict v = check_hello_sent_as(k,
 		"Content-Type: application/json; charset=utf-8\r\nContent-Length: ",
 		"X-Conform: a:b\r\n");
+
+	k->takes_headers = v == VERDICT_OK;
+	return v;
 }
 
 static enum verdict check_F4(struct kit *k)
@@ -323,6 +342,23 @@ static enum verdict check_F4(struct kit *k)
 	v = expect_hello(k, p, 1);
 	end_peer(k, p);
 	return v;
+}
+
+/* A header part of exactly the limit, the empty line and all. */
+static enum verdict check_F4_header(struct kit *k)
+{
+	char padding[FRAME_MAX_HEADER] = "X-Conform: ";
+	_cleanup_free_ char *before = NULL;
+	_cleanup_buf_ struct buf body = BUF_INIT;
+	int others;
+
+	if (!k->takes_headers)
+		return skip(k, "it takes no other headers (F3)");
+	hello_body(1, &body);
+	others = snprintf(NULL, 0, "\r\nContent-Length: %zu\r\n\r\n", body.len);
+	memset(padding + strlen(padding), 'x', FRAME_MAX_HEADER - strlen(padding) - (size_t)others);
+	before = xasprintf("%s\r\nContent-Length: ", padding);
+	return check_hello_sent_as(k, before, "");
 }
 
 static enum verdict check_broken_frame(struct kit *k, const char *bytes, const char *what)
@@ -416,6 +452,7 @@ const struct rule wire_rules[] = {
 	{"F2", "header names in any case", check_F2, NEED_INITIALIZE},
 	{"F3", "other headers are ignored", check_F3, NEED_INITIALIZE},
 	{"F4", "a body of 8 MiB is read", check_F4, NEED_INITIALIZE},
+	{"F4", "a header part of 1,024 bytes is read", check_F4_header, NEED_INITIALIZE},
 	{"F5", "a broken frame ends the driver with a reason", check_F5, NEED_INITIALIZE},
 	{"F6", "a frame byte by byte", check_F6, NEED_INITIALIZE},
 	{"F6", "several frames at once", check_F6_several, NEED_INITIALIZE},
