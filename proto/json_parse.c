@@ -260,9 +260,8 @@ static int check_text(const char *text, size_t len, struct err *err)
 }
 
 /* yajl's own words name what it expected, never the text. */
-static int parse_failed(yajl_handle handle, const struct builder *b, struct err *err)
+static int parse_failed(yajl_handle handle, const struct builder *b, size_t at, struct err *err)
 {
-	size_t at = yajl_get_bytes_consumed(handle);
 	unsigned char *words;
 
 	if (b->problem)
@@ -280,6 +279,7 @@ int json_parse(const char *text, size_t len, struct json **ret, struct err *err)
 	struct builder b = {0};
 	yajl_handle handle;
 	yajl_status status;
+	size_t at = len; /* the text ends too early */
 
 	if (len > JSON_MAX_BYTES)
 		return err_set(err, ERR_PROTOCOL, "JSON: %zu bytes; at most %u are read", len,
@@ -292,8 +292,10 @@ int json_parse(const char *text, size_t len, struct json **ret, struct err *err)
 	status = yajl_parse(handle, (const unsigned char *)text, len);
 	if (status == yajl_status_ok)
 		status = yajl_complete_parse(handle);
+	else
+		at = yajl_get_bytes_consumed(handle);
 	if (status != yajl_status_ok)
-		parse_failed(handle, &b, err);
+		parse_failed(handle, &b, at, err);
 	yajl_free(handle);
 	if (status == yajl_status_ok && b.root) {
 		*ret = b.root;

@@ -24,9 +24,9 @@
 struct md_request; /* opaque */
 
 struct md_machine {
-	const char *name;       /* "web1" */
-	const char *id;         /* 32 hex digits, "" for machines of other programs */
-	const char *dir;        /* the machine's folder; exists from create on */
+	const char *name; /* "web1" */
+	const char *id;   /* 32 hex digits; "" once create is done (M2): keep it in the state */
+	const char *dir;  /* the machine's folder; exists from create on */
 	const char *store_path; /* the store's root */
 	struct json *state;     /* an object, edited in place */
 };

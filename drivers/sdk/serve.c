@@ -254,7 +254,7 @@ void sdk_serve(struct sdk_conn *c, const struct md_driver *driver, const struct 
 	rq.checkpoints = method.checkpoints;
 	if (method.serve(&rq, &method, request->params, &result, &err) == 0) {
 		sdk_conn_send_result(c, rq.id, result);
-	} else {
+	} else if (!c->gone) { /* else nobody is left to be told */
 		if (rq.error_code == RPC_DRIVER_ERROR && md_cancelled(&rq))
 			err.code = ERR_CANCELED; /* X2 */
 		sdk_conn_send_error(c, rq.id, rq.error_code, &err);

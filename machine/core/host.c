@@ -260,10 +260,12 @@ static int follow(struct co *co, struct host *h, const struct driver_outcome *o,
 		log_debug("(%s) waiting: %s", h->rec->name, o->message);
 		app_status(h->app, h->rec->name, "waiting: %s", o->message);
 	}
-	if (o->wait_for != STATE_NONE)
-		return wait_state_every(co, h, o->wait_for, o->retry_after_ms, err);
 	int rc = co_sleep(co, poll_ms(o->retry_after_ms));
-	return rc < 0 ? co_err(rc, err) : 0;
+	if (rc < 0)
+		return co_err(rc, err);
+	if (o->wait_for == STATE_NONE)
+		return 0;
+	return wait_state_every(co, h, o->wait_for, o->retry_after_ms, err);
 }
 
 /* A driver that crashed during create is called again with its last checkpoint. */

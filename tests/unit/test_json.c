@@ -79,6 +79,8 @@ static void test_refused(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		check_refused(texts[i], "JSON");
+	check_refused("{\"a\":[1,", "at byte 8");
+	check_refused("[1,}", "at byte 4");
 	check_refusedn("1\0", 2, "JSON");
 	check_refusedn("\"a\0b\"", 5, "JSON");
 }
