@@ -21,6 +21,7 @@
 #include "json.h"
 #include "mstate.h"
 #include "registry.h"
+#include "strv.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -117,6 +118,7 @@ struct ssh_address {
 	int port; /* 0: unknown */
 	char *user;
 	char *key_path;
+	struct strv host_keys; /* known in advance (S7), unchecked */
 };
 
 struct machine_report { /* S */

@@ -93,9 +93,20 @@ static int read_probe(const struct json *j, struct probe *ret, struct err *err)
 	return 0;
 }
 
+/* What is no key stays in the list: who would connect must not take it for "none expected". */
+static void read_host_keys(const struct json *list, struct strv *ret)
+{
+	if (list && !json_is(list, JSON_NULL) && !json_is(list, JSON_ARRAY))
+		strv_add(ret, "not a list");
+	for (size_t i = 0; json_is(list, JSON_ARRAY) && json_at(list, i); i++)
+		strv_add(ret, json_str(json_at(list, i), "not a string"));
+}
+
 static void read_ssh(const struct json *ssh, struct ssh_address *ret)
 {
 	int64_t port = json_int_or(json_get(ssh, "port"), 0);
+
+	read_host_keys(json_get(ssh, "hostKeys"), &ret->host_keys);
 
 	ret->host = copy_str(json_get(ssh, "host"));
 	ret->user = copy_str(json_get(ssh, "user"));
@@ -144,6 +155,7 @@ void machine_report_finish(struct machine_report *r)
 	free(r->ssh.host);
 	free(r->ssh.user);
 	free(r->ssh.key_path);
+	strv_finish(&r->ssh.host_keys);
 	err_finish(&r->error);
 	*r = (struct machine_report){0};
 }

@@ -213,6 +213,8 @@ static int state(
 	out->ssh_port = get_port(m, "SSHPort", SSH_PORT);
 	out->ssh_user = xstrdup(get_str(m, "SSHUser"));
 	out->ssh_key_path = key_path(m);
+	if (*get_str(m, "SSHHostKey"))
+		strv_add(&out->ssh_host_keys, get_str(m, "SSHHostKey"));
 	out->probe_tcp = md_host_port(host, out->ssh_port);
 	out->probe_open = STATE_RUNNING;
 	out->probe_closed = STATE_STOPPED;

@@ -13,6 +13,7 @@
 #define OPENSSH_HEAD (sizeof(OPENSSH_MAGIC) + 4 + 4) /* magic, length 4, "none" */
 #define FINGERPRINT_PREFIX "SHA256:"
 #define FINGERPRINT_DIGITS 43
+#define HOSTKEY_MAX 2112u /* of an RSA key of 16,384 bits; more is none that servers have */
 
 static const char base64_digits[] =
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -131,6 +132,25 @@ static bool is_key_type(const char *s, size_t len)
 	return false;
 }
 
+/* A public key is a row of length-prefixed fields: its type, then at least one number. */
+static bool is_blob(const char *base64, const char *type, size_t n_type)
+{
+	unsigned char blob[HOSTKEY_MAX];
+	size_t n = base64_head(base64, blob, sizeof(blob)), at = 0, fields = 0;
+
+	while (n - at >= 4) {
+		size_t len = (size_t)blob[at] << 24 | (size_t)blob[at + 1] << 16 |
+			     (size_t)blob[at + 2] << 8 | blob[at + 3];
+
+		if (len == 0 || len > n - at - 4)
+			return false;
+		if (fields++ == 0 && (len != n_type || memcmp(blob + at + 4, type, len) != 0))
+			return false;
+		at += 4 + len;
+	}
+	return fields > 1 && at == n;
+}
+
 const char *hostkey_problem(const char *text)
 {
 	static const char problem[] =
@@ -153,7 +173,5 @@ const char *hostkey_problem(const char *text)
 		if (!is_key_type(text, len))
 			return problem;
 	}
-	text += len;
-	text += strspn(text, " \t");
-	return strncmp(text, "AAAA", 4) == 0 ? NULL : problem;
+	return is_blob(text + len + strspn(text + len, " \t"), text, len) ? NULL : problem;
 }

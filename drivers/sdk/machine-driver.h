@@ -16,6 +16,7 @@
 #include "log.h"
 #include "mem.h"
 #include "mstate.h"
+#include "strv.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -52,6 +53,7 @@ struct md_report { /* zeroed: nothing known. Strings are malloc'ed and freed by 
 	int ssh_port;
 	char *ssh_user;
 	char *ssh_key_path;
+	struct strv ssh_host_keys; /* known before the first contact: lines, fingerprints */
 	char *probe_tcp; /* HOST:PORT: the host connects; state is then probe_open or probe_closed
 			  */
 	enum machine_state probe_open, probe_closed;

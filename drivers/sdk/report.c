@@ -16,6 +16,7 @@ void sdk_report_finish(struct md_report *r)
 
 	for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
 		free(strings[i]);
+	strv_finish(&r->ssh_host_keys);
 	*r = (struct md_report){0};
 }
 
@@ -69,6 +70,13 @@ static struct json *ssh_to_json(const struct md_report *r)
 		json_set(ssh, "port", json_int(r->ssh_port));
 	set_if(ssh, "user", r->ssh_user);
 	set_if(ssh, "keyPath", r->ssh_key_path);
+	if (r->ssh_host_keys.n) {
+		struct json *keys = json_array();
+
+		strv_foreach (key, &r->ssh_host_keys)
+			json_add(keys, json_string(key));
+		json_set(ssh, "hostKeys", keys);
+	}
 	return ssh;
 }
 

@@ -78,7 +78,7 @@ static int run_ssh(struct co *co, struct cli *cli, struct err *err)
 		rc = ssh_interactive_native(co, &place.target, &words, &status, err);
 		if (rc == 0 && status != 0)
 			rc = err_set(err, ERR_USER, "Process exited with status %d", status);
-	} else if (rc == 0) {
+	} else if (rc == 0 && (rc = ssh_first_contact(co, &place.target, err)) == 0) {
 		driver_set_close(co, cli->app.drivers); /* no driver waits while a person types */
 		cli->app.drivers = NULL;
 		h->driver = NULL;

@@ -71,6 +71,8 @@ static void check_ssh(struct kit *k, const struct json *ssh)
 	const struct json *port = json_get(ssh, "port");
 	int64_t n;
 
+	const struct json *keys = json_get(ssh, "hostKeys");
+
 	if (!ssh || json_is(ssh, JSON_NULL))
 		return;
 	if (!json_is(ssh, JSON_OBJECT))
@@ -80,6 +82,11 @@ static void check_ssh(struct kit *k, const struct json *ssh)
 			broke(k, "S3", "ssh.%s is not a string", texts[i]);
 	if (port && (!json_to_int(port, &n) || n < 0 || n > 65535))
 		broke(k, "S3", "ssh.port is not a port");
+	if (keys && !json_is(keys, JSON_ARRAY))
+		broke(k, "S7", "ssh.hostKeys is not a list");
+	for (size_t i = 0; json_is(keys, JSON_ARRAY) && json_at(keys, i); i++)
+		if (!json_is(json_at(keys, i), JSON_STRING))
+			broke(k, "S7", "ssh.hostKeys holds what is not a string");
 }
 
 static void check_probe(struct kit *k, const struct json *probe)

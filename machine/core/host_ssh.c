@@ -36,6 +36,7 @@ static int complete_place(struct host *h, struct ssh_place *ret, struct err *err
 		.user = p.report.ssh.user,
 		.key_path = p.report.ssh.key_path,
 		.known_hosts = p.known_hosts,
+		.host_keys = p.report.ssh.host_keys.items,
 		.native = h->app->native_ssh,
 	};
 	*ret = p;

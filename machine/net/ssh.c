@@ -14,8 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LIBSSH2_RSA_SHA2 0x010b00 /* signs RSA with SHA-2 since 1.11 */
-
 static int check_key_file(const char *path, struct err *err)
 {
 	struct stat st;
@@ -92,7 +90,10 @@ void ssh_remember_key(const struct ssh_place_info *p, const void *blob, size_t l
 	_cleanup_err_ struct err e = ERR_INIT;
 	const char *path = p->t->known_hosts;
 
-	if (!path || hostkeys_check(&p->known, blob, len) != HOSTKEY_UNKNOWN)
+	enum hostkey_verdict verdict = hostkeys_check(&p->known, blob, len);
+	bool fresh = verdict == HOSTKEY_UNKNOWN || (verdict == HOSTKEY_KNOWN && p->known.expected);
+
+	if (!path || !fresh)
 		return;
 	if (hostkeys_record(path, p->alias, blob, len, &e) < 0)
 		log_warn("the host key of %s could not be recorded: %s", p->where, err_msg(&e));
@@ -153,7 +154,7 @@ int ssh_open(struct co *co, const struct ssh_target *t, struct ssh **ret, struct
 	_cleanup_place_info_ struct ssh_place_info p = {0};
 	struct ssh *s = NULL;
 
-	if (ssh_place_info(t, &p, err) < 0)
+	if (ssh_place_info(t, &p, err) < 0 || ssh_expect_keys(co, &p, err) < 0)
 		return -1;
 	int rc = choose_native(&p) ? ssh_native_open(co, &p, &s, err)
 				   : ssh_external_open(co, &p, &s, err);
@@ -161,6 +162,23 @@ int ssh_open(struct co *co, const struct ssh_target *t, struct ssh **ret, struct
 		return -1;
 	s->where = take(p.where);
 	*ret = s;
+	return 0;
+}
+
+int ssh_first_contact(struct co *co, const struct ssh_target *t, struct err *err)
+{
+	_cleanup_hostkeys_ struct hostkeys known = {0};
+	struct ssh *s;
+
+	if (!t->known_hosts || !t->host_keys || !*t->host_keys)
+		return 0;
+	if (hostkeys_load(t->known_hosts, &known, err) < 0)
+		return -1;
+	if (hostkeys_usable(&known) > 0)
+		return 0;
+	if (ssh_open(co, t, &s, err) < 0)
+		return -1;
+	ssh_close(co, s);
 	return 0;
 }
 

@@ -7,9 +7,10 @@
  * client (RSA with an old libssh2, no key: agent and default keys). Without an ssh executable:
  * libssh2.
  *
- * Host keys are pinned in known_hosts (OpenSSH format, one machine per file). Unknown on first
- * contact: recorded, unless strict. A change is ERR_USER with both fingerprints and how to accept
- * the new key: remove the file.
+ * Host keys are pinned in known_hosts (OpenSSH format, one machine per file). While that holds
+ * none, the first contact must show one of host_keys, if there are any; else what it shows is
+ * trusted, unless strict. It is recorded once the login has worked. A change is ERR_USER with both
+ * fingerprints and how to accept the new key.
  */
 #pragma once
 
@@ -30,6 +31,8 @@ struct ssh_target {
 	const char *user;        /* "" or NULL: root for native, ssh's choice for external */
 	const char *key_path;    /* "" or NULL: the agent and default keys (external only) */
 	const char *known_hosts; /* file; NULL: accept anything, record nothing (tests only) */
+	char *const
+		*host_keys; /* known in advance, NULL-terminated: hostkeys_expect; may be NULL */
 	bool native;
 	bool strict; /* refuse an unknown host key */
 };
@@ -62,6 +65,9 @@ void ssh_on_line(struct ssh *s, void (*fn)(void *userdata, const char *line), vo
 /* Before ssh_client_args: names and key file are fit for a command line, and known_hosts is in the
  * form in which OpenSSH finds the key. ERR_USER otherwise. */
 int ssh_client_check(const struct ssh_target *t, struct err *err);
+/* Where a key is expected and none is recorded yet: connects, so that it is checked and recorded.
+ * The client knows nothing of expected keys. */
+int ssh_first_contact(struct co *co, const struct ssh_target *t, struct err *err);
 /* The argument vector of an interactive `ssh` to the machine, without the program's own name "ssh"
  * left out: argv[0] is "ssh". For exec. */
 struct strv;

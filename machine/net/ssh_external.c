@@ -389,7 +389,7 @@ static void learn_key(struct external *x, const struct ssh_place_info *p)
 	_cleanup_hostkeys_ struct hostkeys now = {0};
 	_cleanup_free_ char *file = in_dir(x, "known_hosts");
 
-	if (p->t->known_hosts && hostkeys_usable(&p->known) == 0 &&
+	if (p->t->known_hosts && (p->known.expected || hostkeys_usable(&p->known) == 0) &&
 		hostkeys_load(file, &now, &e) == 0)
 		for (size_t i = 0; i < now.n; i++)
 			if (!now.items[i].revoked)

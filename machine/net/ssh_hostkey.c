@@ -24,6 +24,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define FINGERPRINT_PREFIX "SHA256:"
+#define FINGERPRINT_DIGITS 43
+#define SHOWN_MAX ((size_t)60) /* of a key that is none */
+
 /* The field of a public key blob at *at; false when there is none, or not all of it. */
 static bool next_field(
 	const unsigned char *blob, size_t len, size_t *at, const char **ret, size_t *ret_len)
@@ -131,6 +135,12 @@ static int read_text(const char *path, struct buf *b, struct err *err)
 	}
 }
 
+static void push(struct hostkeys *k, struct hostkey key)
+{
+	k->items = xrealloc(k->items, k->n + 1, sizeof(*k->items));
+	k->items[k->n++] = key;
+}
+
 static void parse(const char *text, struct hostkeys *k)
 {
 	while (*text) {
@@ -138,10 +148,8 @@ static void parse(const char *text, struct hostkeys *k)
 		_cleanup_free_ char *line = xstrndup(text, n);
 		struct hostkey key;
 
-		if (parse_line(line, &key)) {
-			k->items = xrealloc(k->items, k->n + 1, sizeof(*k->items));
-			k->items[k->n++] = key;
-		}
+		if (parse_line(line, &key))
+			push(k, key);
 		text += n + (text[n] == '\n');
 	}
 }
@@ -155,6 +163,53 @@ int hostkeys_load(const char *path, struct hostkeys *ret, struct err *err)
 		return -1;
 	parse(buf_str(&text), &k);
 	*ret = k;
+	return 0;
+}
+
+void hostkeys_add(struct hostkeys *k, const char *type, const void *blob, size_t len)
+{
+	struct hostkey key = {.type = xstrdup(type), .names = xstrdup(""), .len = len};
+
+	key.blob = xmalloc(len);
+	memcpy(key.blob, blob, len);
+	push(k, key);
+}
+
+static bool is_fingerprint(const char *s)
+{
+	size_t n = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
+
+	return n == FINGERPRINT_DIGITS && !s[n + strspn(s + n, "=")];
+}
+
+static int expect(struct hostkeys *k, const char *text, struct strv *prints, struct err *err)
+{
+	_cleanup_free_ char *named = xasprintf("* %s", text);
+	struct hostkey key;
+
+	text += strspn(text, " \t");
+	if (strncmp(text, FINGERPRINT_PREFIX, strlen(FINGERPRINT_PREFIX)) == 0 &&
+		is_fingerprint(text + strlen(FINGERPRINT_PREFIX))) {
+		strv_addf(prints, "%.*s", (int)(strlen(FINGERPRINT_PREFIX) + FINGERPRINT_DIGITS),
+			text);
+		return 0;
+	}
+	/* a mark at the front (@revoked, @cert-authority) is no key to be expected */
+	if (!strchr(text, '\n') && *text != '@' &&
+		(parse_line(text, &key) || parse_line(named, &key))) {
+		push(k, key);
+		return 0;
+	}
+	return err_set(err, ERR_PROTOCOL,
+		"\"%.*s\" is neither an SSH host key nor a fingerprint (S7)",
+		(int)MIN(strcspn(text, "\r\n"), SHOWN_MAX), text);
+}
+
+int hostkeys_expect(struct hostkeys *k, char *const *texts, struct strv *prints, struct err *err)
+{
+	for (char *const *t = texts; *t; t++)
+		if (expect(k, *t, prints, err) < 0)
+			return -1;
 	return 0;
 }
 
@@ -204,11 +259,22 @@ int hostkeys_changed(const struct hostkeys *k, const char *seen, const char *mac
 		buf_addf(&known, "%s%s %s%s", known.len ? ", " : "", k->items[i].type, print,
 			k->items[i].revoked ? " (revoked)" : "");
 	}
+	if (k->expected)
+		return hostkeys_unexpected(buf_str(&known), seen, machine, path, err);
 	return err_set(err, ERR_USER,
 		"the host key of \"%s\" has changed: it shows %s, recorded is %s. Somebody may be "
-		"in "
-		"between. If the host was rebuilt and you expect this, remove %s and try again",
+		"in between. If the host was rebuilt and you expect this, remove %s and try again",
 		machine, seen, buf_str(&known), path);
+}
+
+int hostkeys_unexpected(const char *expected, const char *seen, const char *machine,
+	const char *path, struct err *err)
+{
+	return err_set(err, ERR_USER,
+		"the host key of \"%s\" is not the expected one: it shows %s, expected is %s. "
+		"Somebody may be in between. If you know that the key it shows is right, put it "
+		"into %s (a line as ssh-keyscan prints it) and try again",
+		machine, seen, expected, path);
 }
 
 int hostkeys_judge(const struct hostkeys *k, const void *blob, size_t len, bool strict,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "err.h"
+#include "strv.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,6 +20,7 @@ struct hostkey {
 struct hostkeys {
 	struct hostkey *items;
 	size_t n;
+	bool expected; /* told in advance; the host has not shown them yet */
 };
 
 enum hostkey_verdict { HOSTKEY_KNOWN, HOSTKEY_UNKNOWN, HOSTKEY_CHANGED };
@@ -26,14 +28,21 @@ enum hostkey_verdict { HOSTKEY_KNOWN, HOSTKEY_UNKNOWN, HOSTKEY_CHANGED };
 /* A missing file, and a NULL path, hold no keys. Lines that are no host key are skipped. */
 int hostkeys_load(const char *path, struct hostkeys *ret, struct err *err);
 void hostkeys_finish(struct hostkeys *k);
+/* Keys told in advance: lines of a known_hosts file, with or without names in front, are added to
+ * *k, fingerprints ("SHA256:…") to *prints. NULL-terminated. ERR_PROTOCOL for anything else. */
+int hostkeys_expect(struct hostkeys *k, char *const *texts, struct strv *prints, struct err *err);
+void hostkeys_add(struct hostkeys *k, const char *type, const void *blob, size_t len);
 size_t hostkeys_usable(const struct hostkeys *k); /* keys that are not revoked */
 
 enum hostkey_verdict hostkeys_check(const struct hostkeys *k, const void *blob, size_t len);
 /* KNOWN, or UNKNOWN and not strict: 0. Else ERR_USER that says what to do. */
 int hostkeys_judge(const struct hostkeys *k, const void *blob, size_t len, bool strict,
 	const char *machine, const char *path, struct err *err);
-/* The error of a changed key; seen is its fingerprint. Returns -1. */
+/* The error of a changed key, or of another one than expected; seen is its fingerprint. Returns -1.
+ */
 int hostkeys_changed(const struct hostkeys *k, const char *seen, const char *machine,
+	const char *path, struct err *err);
+int hostkeys_unexpected(const char *expected, const char *seen, const char *machine,
 	const char *path, struct err *err);
 
 /* The name under which a machine stands in its file; malloc'ed. */

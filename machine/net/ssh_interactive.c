@@ -328,7 +328,8 @@ int ssh_interactive_native(struct co *co, const struct ssh_target *target, const
 	struct native *n;
 	int status;
 
-	if (ssh_place_info(target, &p, err) < 0 || native_connect(co, &p, &n, err) < 0)
+	if (ssh_place_info(target, &p, err) < 0 || ssh_expect_keys(co, &p, err) < 0 ||
+		native_connect(co, &p, &n, err) < 0)
 		return -1;
 	struct terminal *t = xcalloc(1, sizeof(*t)); /* handles: too much for a small stack */
 	t->co = co;

@@ -101,34 +101,37 @@ static int wrong(struct native *n, int wait_rc, int rc, const char *what, struct
 	return wait_rc < 0 ? native_wait_err(n, wait_rc, err) : native_err(n, rc, what, err);
 }
 
-/* The recorded types first, so that the server shows the key that we know. Only names that libssh2
- * supports: 1.10 drops others from the list by a memcpy onto itself. */
-static void prefer_recorded(struct native *n, const struct hostkeys *known)
+/* Sets what the server may show: the wanted algorithms, then `others`. False: none is left. Only
+ * names that libssh2 supports: 1.10 drops others from the list by a memcpy onto itself. */
+static bool prefer(struct native *n, const char *algorithms, bool others)
 {
-	_cleanup_free_ char *recorded = hostkeys_algorithms(known);
 	_cleanup_strv_ struct strv wanted = STRV_INIT, all = STRV_INIT, order = STRV_INIT;
 	const char **names = NULL;
-	int count;
-
-	if (!*recorded)
-		return;
-	count = libssh2_session_supported_algs(n->session, LIBSSH2_METHOD_HOSTKEY, &names);
+	int count = libssh2_session_supported_algs(n->session, LIBSSH2_METHOD_HOSTKEY, &names);
 	for (int i = 0; i < count; i++)
 		strv_add(&all, names[i]);
 	if (count > 0)
 		libssh2_free(n->session, (void *)names);
-	strv_split(&wanted, recorded, ',');
+	strv_split(&wanted, algorithms, ',');
 	strv_foreach (name, &wanted) {
 		if (strv_contains(&all, name))
 			strv_add(&order, name);
 	}
 	strv_foreach (name, &all) {
-		if (!strv_contains(&order, name))
+		if (others && !strv_contains(&order, name))
 			strv_add(&order, name);
 	}
 	_cleanup_free_ char *list = strv_join(&order, ",");
-	if (*list)
-		libssh2_session_method_pref(n->session, LIBSSH2_METHOD_HOSTKEY, list);
+	return *list && libssh2_session_method_pref(n->session, LIBSSH2_METHOD_HOSTKEY, list) == 0;
+}
+
+/* The recorded types first, so that the server shows the key that we know. */
+static void prefer_recorded(struct native *n, const struct hostkeys *known)
+{
+	_cleanup_free_ char *recorded = hostkeys_algorithms(known);
+
+	if (*recorded)
+		prefer(n, recorded, true);
 }
 
 static int check_host(struct native *n, const struct ssh_place_info *p, struct err *err)
@@ -227,9 +230,9 @@ static int dial(struct co *co, struct ssh_place_info *p, int *ret_fd, struct err
 	return 0;
 }
 
-int native_connect(struct co *co, struct ssh_place_info *p, struct native **ret, struct err *err)
+static int open_session(
+	struct co *co, struct ssh_place_info *p, struct native **ret, struct err *err)
 {
-	struct co_deadline d;
 	int fd;
 
 	if (dial(co, p, &fd, err) < 0)
@@ -238,23 +241,79 @@ int native_connect(struct co *co, struct ssh_place_info *p, struct native **ret,
 	n->fd = fd;
 	n->base.where = p->where; /* borrowed until the connection stands */
 	n->heard_ms = n->asked_ms = loop_now(co_loop(co));
-	int rc = start_session(n, err);
-	if (rc == 0) {
-		prefer_recorded(n, &p->known);
-		co_deadline_begin(co, &d, SSH_LOGIN_MS);
-		rc = greet(co, n, p, err);
-		co_deadline_end(co, &d);
-		if (rc < 0 && err->code == ERR_TIMEOUT)
-			ssh_timeout_err(co, p->where, "logging in", err);
-	}
-	if (rc < 0) {
-		co_mask(co);
+	if (start_session(n, err) < 0) {
 		native_disconnect(co, n);
-		co_unmask(co);
 		return -1;
 	}
 	*ret = n;
 	return 0;
+}
+
+static void give_up(struct co *co, struct native *n)
+{
+	co_mask(co);
+	native_disconnect(co, n);
+	co_unmask(co);
+}
+
+int native_connect(struct co *co, struct ssh_place_info *p, struct native **ret, struct err *err)
+{
+	struct co_deadline d;
+	struct native *n;
+
+	if (open_session(co, p, &n, err) < 0)
+		return -1;
+	prefer_recorded(n, &p->known);
+	co_deadline_begin(co, &d, SSH_LOGIN_MS);
+	int rc = greet(co, n, p, err);
+	co_deadline_end(co, &d);
+	if (rc < 0) {
+		if (err->code == ERR_TIMEOUT)
+			ssh_timeout_err(co, p->where, "logging in", err);
+		give_up(co, n);
+		return -1;
+	}
+	*ret = n;
+	return 0;
+}
+
+static int exchange_keys(struct co *co, struct native *n, struct buf *ret, struct err *err)
+{
+	const char *blob;
+	size_t len = 0;
+	int wait_rc, type;
+	int rc = native_do(co, n, &wait_rc, libssh2_session_handshake(n->session, n->fd));
+
+	if (wait_rc == 0 && rc == LIBSSH2_ERROR_KEX_FAILURE) {
+		n->base.dead = true;
+		return 0; /* nothing in common */
+	}
+	if (rc < 0)
+		return wrong(n, wait_rc, rc, "handshake", err);
+	blob = libssh2_session_hostkey(n->session, &len, &type);
+	if (blob)
+		buf_add(ret, blob, len);
+	return blob != NULL;
+}
+
+int native_ask_key(struct co *co, struct ssh_place_info *p, const char *algorithms, struct buf *ret,
+	struct err *err)
+{
+	struct co_deadline d;
+	struct native *n;
+	int rc = 0;
+
+	if (open_session(co, p, &n, err) < 0)
+		return -1;
+	if (prefer(n, algorithms, false)) {
+		co_deadline_begin(co, &d, SSH_LOGIN_MS);
+		rc = exchange_keys(co, n, ret, err);
+		co_deadline_end(co, &d);
+		if (rc < 0 && err->code == ERR_TIMEOUT)
+			ssh_timeout_err(co, p->where, "asking for its host key", err);
+	}
+	give_up(co, n);
+	return rc;
 }
 
 /* Says goodbye when nothing is in the way; then the socket is shut, so that libssh2's own tidying

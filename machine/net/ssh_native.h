@@ -15,6 +15,10 @@ struct native {
 
 int native_connect(struct co *co, struct ssh_place_info *p, struct native **ret, struct err *err);
 void native_disconnect(struct co *co, struct native *n); /* frees */
+/* The key that the host shows when asked for one of these types, a list of algorithms: 1 and the
+ * key; 0: it has none, or libssh2 cannot ask for it; -1. */
+int native_ask_key(struct co *co, struct ssh_place_info *p, const char *algorithms, struct buf *ret,
+	struct err *err);
 bool native_send_pending(struct native *n);
 /* Waits until the last call that said EAGAIN is worth repeating. 0 or negative errno; -ENOTCONN
  * when the server has gone silent. */

@@ -7,11 +7,12 @@
 
 #include <stdint.h>
 
-#define SSH_LOGIN_MS 30000u     /* greeting, key exchange and authentication together */
-#define SSH_KEEPALIVE_MS 15000u /* of silence before the server is asked for a sign of life */
-#define SSH_KEEPALIVE_MISSES 4u /* unanswered ones before it counts as dead */
-#define SSH_CLOSE_MS 1000u      /* for a polite goodbye */
-#define SSH_MAX_LINE 4096u      /* of ssh_on_line; longer ones come in parts */
+#define SSH_LOGIN_MS 30000u       /* greeting, key exchange and authentication together */
+#define SSH_KEEPALIVE_MS 15000u   /* of silence before the server is asked for a sign of life */
+#define SSH_KEEPALIVE_MISSES 4u   /* unanswered ones before it counts as dead */
+#define SSH_CLOSE_MS 1000u        /* for a polite goodbye */
+#define LIBSSH2_RSA_SHA2 0x010b00 /* signs RSA with SHA-2 since 1.11 */
+#define SSH_MAX_LINE 4096u        /* of ssh_on_line; longer ones come in parts */
 
 struct ssh_ops {
 	const char *name;
@@ -37,6 +38,10 @@ struct ssh_place_info {
 	int port;
 	struct hostkeys known;
 };
+
+/* Puts the keys that are expected of the host into p->known, if it holds none. Connects where only
+ * a fingerprint is given. */
+int ssh_expect_keys(struct co *co, struct ssh_place_info *p, struct err *err);
 
 int ssh_native_open(struct co *co, struct ssh_place_info *p, struct ssh **ret, struct err *err);
 int ssh_external_open(struct co *co, struct ssh_place_info *p, struct ssh **ret, struct err *err);

@@ -1,7 +1,8 @@
 /*
  * Drives the SSH layer for test_ssh_layer.py:
  *
- *   ssh_probe [--native] [--strict] [--deadline MS] [--cancel MS] [--input FILE] [--lines]
+ *   ssh_probe [--native] [--strict] [--host-key KEY]... [--deadline MS] [--cancel MS] [--input
+ * FILE] [--lines]
  *             [--flood N] [--args] HOST PORT USER KEY KNOWN_HOSTS COMMAND...
  *
  * Runs the commands one after the other on one connection and prints a line for each: "exit STATUS
@@ -26,6 +27,7 @@ struct probe {
 	unsigned deadline_ms, cancel_ms;
 	bool lines;
 	struct buf input;
+	struct strv host_keys;
 	char **commands;
 	uv_timer_t cancel;
 	struct co *co;
@@ -197,6 +199,7 @@ static void run_terminal(struct co *co, void *arg)
 enum {
 	OPT_NATIVE = 1,
 	OPT_STRICT,
+	OPT_HOST_KEY,
 	OPT_DEADLINE,
 	OPT_CANCEL,
 	OPT_INPUT,
@@ -208,6 +211,7 @@ enum {
 static const struct option options[] = {
 	{"native", no_argument, NULL, OPT_NATIVE},
 	{"strict", no_argument, NULL, OPT_STRICT},
+	{"host-key", required_argument, NULL, OPT_HOST_KEY},
 	{"deadline", required_argument, NULL, OPT_DEADLINE},
 	{"cancel", required_argument, NULL, OPT_CANCEL},
 	{"input", required_argument, NULL, OPT_INPUT},
@@ -228,6 +232,9 @@ static bool parse(int argc, char **argv, struct probe *p, int *mode)
 			break;
 		case OPT_STRICT:
 			p->target.strict = true;
+			break;
+		case OPT_HOST_KEY:
+			strv_add(&p->host_keys, optarg);
 			break;
 		case OPT_DEADLINE:
 			p->deadline_ms = (unsigned)strtoul(optarg, NULL, 10);
@@ -257,6 +264,7 @@ static bool parse(int argc, char **argv, struct probe *p, int *mode)
 	p->target.user = given(argv[optind + 2]);
 	p->target.key_path = given(argv[optind + 3]);
 	p->target.known_hosts = given(argv[optind + 4]);
+	p->target.host_keys = p->host_keys.items;
 	p->commands = argv + optind + 5;
 	return true;
 }
@@ -286,5 +294,6 @@ int main(int argc, char **argv)
 	loop_free(loop);
 	status = mode == OPT_TERMINAL ? t.status : 0;
 	buf_finish(&p.input);
+	strv_finish(&p.host_keys);
 	return status;
 }

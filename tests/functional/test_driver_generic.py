@@ -99,9 +99,11 @@ def test_key_paths_are_made_absolute(tmp_path):
 
 
 def test_host_key_is_kept(generic):
-    for text in 'SHA256:' + 43 * 'x', 'host ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA':
+    key = 'AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f'
+    for text in 'SHA256:' + 43 * 'x', f'host ssh-ed25519 {key}':
         state = generic.configure({**FLAGS, 'generic-ssh-host-key': text})
         assert state['SSHHostKey'] == text
+        assert generic.report(reference(state=state))['ssh']['hostKeys'] == [text]
 
 
 def test_check_of_the_key(generic, tmp_path, key):

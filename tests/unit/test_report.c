@@ -38,7 +38,8 @@ static void test_report(void **state)
 {
 	_cleanup_json_ struct json *j =
 		parse("{\"state\":\"Paused\",\"ip\":\"::1\",\"url\":null,\"urlAlways\":true,"
-		      "\"ssh\":{\"host\":\"h\",\"port\":70000},\"probe\":{\"tcp\":\"[::1]:22\","
+		      "\"ssh\":{\"host\":\"h\",\"port\":70000,\"hostKeys\":[\"a "
+		      "b\",5]},\"probe\":{\"tcp\":\"[::1]:22\","
 		      "\"closed\":\"Saved\",\"timeoutMs\":999999999}}");
 	struct machine_report r = {0};
 	struct probe p = {0};
@@ -50,6 +51,9 @@ static void test_report(void **state)
 	assert_string_equal(r.url, "");
 	assert_true(r.url_always);
 	assert_int_equal(r.ssh.port, 0);
+	assert_int_equal(r.ssh.host_keys.n, 2);
+	assert_string_equal(r.ssh.host_keys.items[0], "a b");
+	assert_string_equal(r.ssh.host_keys.items[1], "not a string");
 	assert_string_equal(p.host, "::1");
 	assert_int_equal(p.port, 22);
 	assert_int_equal(p.open, STATE_RUNNING);
@@ -57,6 +61,28 @@ static void test_report(void **state)
 	assert_int_equal(p.timeout_ms, PROBE_TIMEOUT_MAX_MS);
 	free(p.host);
 	machine_report_finish(&r);
+}
+
+/* A list of keys that makes no sense is not the same as none. */
+static void test_host_keys(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t n;
+	} cases[] = {{"null", 0}, {"[]", 0}, {"[\"SHA256:x\"]", 1}, {"\"SHA256:x\"", 1}, {"{}", 1},
+		{"false", 1}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_free_ char *text = xasprintf(
+			"{\"state\":\"Running\",\"ssh\":{\"hostKeys\":%s}}", cases[i].text);
+		_cleanup_json_ struct json *j = parse(text);
+		struct machine_report r = {0};
+		struct probe p = {0};
+
+		report_read(j, &r, &p);
+		assert_int_equal(r.ssh.host_keys.n, cases[i].n);
+		machine_report_finish(&r);
+	}
 }
 
 static void test_bad_reports(void **state)
@@ -80,7 +106,8 @@ static void test_bad_reports(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {cmocka_unit_test(test_outcomes),
-		cmocka_unit_test(test_report), cmocka_unit_test(test_bad_reports)};
+		cmocka_unit_test(test_report), cmocka_unit_test(test_host_keys),
+		cmocka_unit_test(test_bad_reports)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
