@@ -9,6 +9,7 @@
 #define AUTH_GRACE_MS 15000u /* a machine that just booted may still be installing our key */
 #define RETRY_FIRST_MS 100u
 #define RETRY_MAX_MS 2000u
+#define RETRY_DENIED_MS 4000u /* a few refused logins more, and a watchful host locks us out */
 
 void ssh_place_finish(struct ssh_place *p)
 {
@@ -85,6 +86,7 @@ static int wait_ssh(struct co *co, struct host *h, struct err *last, struct err 
 			if (!denied_since)
 				denied_since = now;
 			again = now - denied_since < AUTH_GRACE_MS;
+			pause = RETRY_DENIED_MS;
 		}
 		if (!again)
 			return err_move(err, &e);

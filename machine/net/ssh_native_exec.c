@@ -162,6 +162,22 @@ static int drain(struct co *co, struct pump *p, int stream, struct err *err)
 	return 1;
 }
 
+/* At the end of output. A command may have closed it and still want its input; one that has ended
+ * does not. 1: finished. */
+static int finished(struct co *co, struct pump *p, struct err *err)
+{
+	int wait_rc;
+
+	if (p->input_done)
+		return 1;
+	int rc = native_try(co, p->n, &wait_rc, libssh2_channel_wait_closed(p->ch));
+	if (wait_rc < 0)
+		return native_wait_err(p->n, wait_rc, err);
+	if (rc == LIBSSH2_ERROR_EAGAIN)
+		return 0;
+	return rc < 0 ? native_err(p->n, rc, "send", err) : 1;
+}
+
 static int pump(struct co *co, struct pump *p, struct err *err)
 {
 	for (;;) {
@@ -177,9 +193,10 @@ static int pump(struct co *co, struct pump *p, struct err *err)
 				return native_wait_err(p->n, rc, err);
 			continue;
 		}
-		if (libssh2_channel_eof(p->ch))
-			return 0;
-		int rc = native_await(co, p->n);
+		int rc = libssh2_channel_eof(p->ch) ? finished(co, p, err) : 0;
+		if (rc != 0)
+			return rc < 0 ? -1 : 0;
+		rc = native_await(co, p->n);
 		if (rc < 0)
 			return native_wait_err(p->n, rc, err);
 	}

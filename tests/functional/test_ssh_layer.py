@@ -212,6 +212,19 @@ def test_unwanted_input(probe, sshd, tmp_path, backend):
 
 
 @pytest.mark.parametrize('backend', BACKENDS)
+def test_input_after_the_end_of_output(probe, sshd, tmp_path, backend):
+    """A command that closes its output still gets all of its input, and its status counts."""
+    data = os.urandom(5 << 20)
+    (tmp_path / 'data').write_bytes(data)
+    there = tmp_path / 'there'
+    lines = probe.run(sshd.port, backend, f'exec >&- 2>&-; cat >{there}; exit 6',
+                      'exec >&- 2>&-; head -c 9 >/dev/null; exit 5', 'echo on',
+                      options=['--input', tmp_path / 'data', '--deadline', '20000'])
+    assert [r[0] for r in results(lines)] == [6, 5, 0]
+    assert there.read_bytes() == data
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
 def test_output_is_cut(probe, sshd, backend):
     lines = probe.run(sshd.port, backend, 'yes | head -c 5000000; yes no | head -c 5000000 >&2',
                       'echo fine')
