@@ -107,10 +107,13 @@ static bool is_for_call(const struct channel *ch, const struct json *params)
 static void on_checkpoint(struct channel *ch, struct rpc_msg *msg)
 {
 	const struct json *state = json_get(msg->params, "state");
+	_cleanup_err_ struct err err = ERR_INIT;
 
-	if (!is_for_call(ch, msg->params) || !json_is(state, JSON_OBJECT)) {
+	if (!is_for_call(ch, msg->params)) {
 		refuse(ch, msg->id, RPC_INVALID_PARAMS,
-			"checkpoint: not for the request being served, or without a state (C1)");
+			"checkpoint: not for the request being served (C1)");
+	} else if (driver_state_check(state, &err) < 0) {
+		refuse(ch, msg->id, RPC_INVALID_PARAMS, err_msg(&err));
 	} else if (ch->call->checkpoint_id) {
 		refuse(ch, msg->id, RPC_INVALID_REQUEST, "checkpoint: one at a time (C4)");
 	} else if (++ch->call->checkpoints > CHANNEL_CHECKPOINTS_MAX) {

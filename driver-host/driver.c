@@ -203,15 +203,17 @@ int driver_configure(struct co *co, struct driver *d, const struct machine_ref *
 {
 	_cleanup_json_ struct json *result = NULL, *none = json_object();
 	_cleanup_buf_ struct buf params = BUF_INIT;
+	const struct json *state;
 
 	write_params(&params, m, flags ? flags : none);
 	if (driver_call(co, d, "configure", &params, NULL, true, &result, err) < 0)
 		return -1;
-	if (!json_is(json_get(result, "state"), JSON_OBJECT)) {
+	state = json_get(result, "state");
+	if (!state)
 		err_set(err, ERR_PROTOCOL, "state is missing (D1)");
+	if (!state || driver_state_check(state, err) < 0)
 		return driver_bad_answer(d, "configure", err);
-	}
-	*ret_state = json_copy(json_get(result, "state"));
+	*ret_state = json_copy(state);
 	return 0;
 }
 

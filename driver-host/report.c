@@ -47,8 +47,8 @@ int outcome_read(const struct json *result, struct driver_outcome *ret, struct e
 	if (read_status(result, &o.status, err) < 0 ||
 		read_state(json_get(result, "waitFor"), "waitFor", &o.wait_for, err) < 0)
 		return -1;
-	if (state && !json_is(state, JSON_OBJECT))
-		return err_set(err, ERR_PROTOCOL, "state is not an object (O1)");
+	if (state && driver_state_check(state, err) < 0)
+		return -1;
 	if (o.status == OUTCOME_RUN && !*json_str(json_get(result, "command"), ""))
 		return err_set(err, ERR_PROTOCOL, "command is missing (O3)");
 	retry = MAX(MIN(retry, (int64_t)OUTCOME_RETRY_MAX_MS), (int64_t)OUTCOME_RETRY_MIN_MS);

@@ -89,12 +89,23 @@ static int by_group(const void *a, const void *b)
 static void make_items(struct question *q)
 {
 	const struct json *names = q->driver->info.group_by;
+	size_t n = 0;
 
 	q->items = xcalloc(q->n, sizeof(*q->items));
 	for (size_t i = 0; i < q->n; i++) {
-		q->items[i].index = i;
-		q->items[i].group = group_of(names, q->refs[i].state);
+		_cleanup_err_ struct err err = ERR_INIT;
+		struct item *item = &q->items[n];
+
+		item->index = i;
+		if (q->refs[i].state && driver_state_check(q->refs[i].state, &err) < 0) {
+			fail(q, item, &err); /* no request could carry it */
+			continue;
+		}
+		item->group = group_of(names, q->refs[i].state);
+		item->final = false;
+		n++;
 	}
+	q->n = n;
 	if (names)
 		qsort(q->items, q->n, sizeof(*q->items), by_group);
 }

@@ -381,6 +381,22 @@ bool json_bool_or(const struct json *j, bool fallback)
 	return json_is(j, JSON_BOOL) ? j->boolean : fallback;
 }
 
+unsigned json_depth(const struct json *j)
+{
+	unsigned deepest = 0;
+
+	if (!json_is(j, JSON_ARRAY) && !json_is(j, JSON_OBJECT))
+		return 0;
+	for (size_t i = 0; i < j->n; i++) {
+		const struct json *child =
+			j->type == JSON_ARRAY ? j->items[i] : j->members[i].value;
+		unsigned depth = json_depth(child);
+
+		deepest = MAX(deepest, depth);
+	}
+	return deepest + 1;
+}
+
 bool json_is(const struct json *j, enum json_type type)
 {
 	return j && j->type == type;

@@ -86,6 +86,7 @@ bool json_to_int(const struct json *j, int64_t *ret); /* integral and in range; 
 int64_t json_int_or(const struct json *j, int64_t fallback);
 bool json_bool_or(const struct json *j, bool fallback);
 bool json_is(const struct json *j, enum json_type type);
+unsigned json_depth(const struct json *j); /* 0 for a scalar, 1 for [] and {}, 2 for [[]] … */
 
 /* Writing. Adds no newline at the end. */
 enum json_style {

@@ -1,5 +1,6 @@
 #include "mstate.h"
 
+#include "buf.h"
 #include "mem.h"
 
 #include <string.h>
@@ -27,4 +28,20 @@ enum machine_state machine_state_parse(const char *name)
 		if (streq(name, names[i]))
 			return (enum machine_state)i;
 	return STATE_NONE;
+}
+
+int driver_state_check(const struct json *state, struct err *err)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT;
+
+	if (!json_is(state, JSON_OBJECT))
+		return err_set(err, ERR_PROTOCOL, "the state is not an object (M4)");
+	if (json_depth(state) > DRIVER_STATE_MAX_DEPTH)
+		return err_set(err, ERR_PROTOCOL, "the state is nested deeper than %u levels (M4)",
+			DRIVER_STATE_MAX_DEPTH);
+	json_write(state, JSON_COMPACT, &text);
+	if (text.len > DRIVER_STATE_MAX_BYTES)
+		return err_set(err, ERR_PROTOCOL, "the state has %zu bytes; at most %u (M4)",
+			text.len, DRIVER_STATE_MAX_BYTES);
+	return 0;
 }

@@ -24,7 +24,9 @@ static const struct watched watched_rules[] = {
 	{.id = "E2", .title = "kinds of errors are those of the table"},
 	{.id = "E3", .title = "marks of errors have their types"},
 	{.id = "G4", .title = "secrets are not shown"},
-	{.id = "M4", .title = "members of the state that the driver does not know are kept"},
+	{.id = "M4",
+		.title = "the state is within the limits, and what the driver does not know is "
+			 "kept"},
 	{.id = "M5", .title = "members of the state that the host reads have their types"},
 	{.id = "O1", .title = "outcomes are done, wait or run"},
 	{.id = "O2", .title = "waiting says for what and how long"},

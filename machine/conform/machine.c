@@ -59,9 +59,10 @@ struct json *machine_params(const struct kit *k, const struct subject *s)
 	return params;
 }
 
-/* M5 */
+/* M4, M5 */
 void check_state(struct kit *k, const struct json *state)
 {
+	_cleanup_err_ struct err err = ERR_INIT;
 	static const struct {
 		const char *key;
 		enum json_type type;
@@ -70,6 +71,8 @@ void check_state(struct kit *k, const struct json *state)
 		{"StorePath", JSON_STRING}, {"SwarmMaster", JSON_BOOL}, {"SwarmHost", JSON_STRING},
 		{"SwarmDiscovery", JSON_STRING}};
 
+	if (driver_state_check(state, &err) < 0)
+		broke(k, "M4", "%s", err_msg(&err));
 	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
 		const struct json *value = json_get(state, members[i].key);
 

@@ -124,6 +124,8 @@ class Serving:
         Serving.own_ids += 1
         own = 1 if broken('R2') else Serving.own_ids
         params = {'request': self.id, 'state': state}
+        if broken('M4-checkpoint'):
+            params['state'] = {**state, 'Large': 'x' * (1 << 20)}
         if broken('C1'):
             del params['request']
         send(id=own, method='checkpoint', params=params)
@@ -172,6 +174,10 @@ def configure(params):
         raise Failure('--broken-root is required', 'user')
     state = {**machine['state'], 'Root': flags['broken-root'] or '/', 'IPAddress': '127.0.0.1',
              'SSHPort': '22' if broken('M5') else 22, 'MachineName': machine['name'], 'Token': flags['broken-token']}
+    if broken('M4-deep'):
+        state['Deep'] = json.loads('[' * 32 + ']' * 32)
+    if broken('M4-large'):
+        state['Large'] = 'x' * (1 << 20)
     if broken('D1-writes'):
         open(machine['storePath'] + '/left', 'w').close()
     return {'state': state}
