@@ -37,7 +37,7 @@ enum md_status { MD_DONE = 0, MD_WAIT, MD_RUN };
 struct md_outcome { /* zeroed: done. Strings are malloc'ed and freed by the SDK */
 	enum md_status status;
 	enum machine_state wait_for; /* WAIT: STATE_NONE = just call again */
-	uint32_t retry_after_ms;     /* WAIT: 0 = the host's default */
+	uint32_t retry_after_ms;     /* WAIT: 100 to 60,000; 0 = the host's default */
 	char *message;               /* WAIT: what is being waited for */
 	char *command;               /* RUN: executed on the machine over SSH */
 	bool disconnects;            /* RUN: the command cuts the connection (a reboot) */
@@ -56,8 +56,8 @@ struct md_report { /* zeroed: nothing known. Strings are malloc'ed and freed by 
 	struct strv ssh_host_keys; /* known before the first contact: lines, fingerprints */
 	char *probe_tcp; /* HOST:PORT: the host connects; state is then probe_open or probe_closed
 			  */
-	enum machine_state probe_open, probe_closed;
-	uint32_t probe_timeout_ms;
+	enum machine_state probe_open, probe_closed; /* STATE_NONE: Running, Stopped */
+	uint32_t probe_timeout_ms;                   /* at most 60,000; 0: the host's default */
 };
 
 typedef int (*md_op_fn)(
@@ -72,8 +72,8 @@ struct md_driver {
 	const char *const *environment; /* further variables, NULL-terminated; may be NULL */
 	const char *const *group_by;    /* state members, NULL-terminated; may be NULL */
 	bool no_provision;
-	unsigned max_workers;  /* 0: the protocol's default */
-	unsigned states_batch; /* 0: the protocol's default */
+	unsigned max_workers;  /* 0: the protocol's default, 8 */
+	unsigned states_batch; /* 0: the protocol's default, 200 */
 
 	/* flags: every flag by name. m->state holds the base members (md_base_state) already. */
 	int (*configure)(struct md_request *rq, struct md_machine *m, const struct json *flags,
@@ -104,6 +104,7 @@ int md_main(const struct md_driver *driver, int argc, char **argv);
 /* Returns when the state is on disk. -1: create nothing more, fail the request. (After a cancel the
  * state is stored all the same, and the result is -1.) */
 int md_checkpoint(struct md_request *rq, const struct json *state, struct err *err);
+/* A line for the user. Messages of more than 4,096 bytes are cut. */
 void md_progress(struct md_request *rq, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void md_progress_of(struct md_request *rq, int64_t current, int64_t total, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
@@ -115,20 +116,4 @@ bool md_cancelled(struct md_request *rq);
 /* -1 with ERR_CANCELED as soon as the request is cancelled. */
 int md_sleep(struct md_request *rq, uint32_t ms, struct err *err);
 
-/* Fills the members that every driver has (IPAddress … SwarmDiscovery) where they are missing, in
- * the original's order. */
-void md_base_state(struct md_machine *m);
-/* Flag values by name; the default when absent. */
-const char *md_flag_str(const struct json *flags, const char *name);
-int64_t md_flag_int(const struct json *flags, const char *name);
-bool md_flag_bool(const struct json *flags, const char *name);
-const struct json *md_flag_list(const struct json *flags, const char *name); /* NULL: none */
-/* tcp://HOST:PORT and HOST:PORT, an IPv6 literal in brackets; malloc'ed. */
-char *md_url(const char *host, int port);
-char *md_host_port(const char *host, int port);
-/* A file in the machine's folder; malloc'ed. */
-char *md_file(const struct md_machine *m, const char *name);
-/* Copies a file into place: temporary file, mode from the start, rename. */
-int md_copy_file(const char *from, const char *to, unsigned mode, struct err *err);
-/* "~/x" and relative paths made absolute; malloc'ed. "" stays "". */
-char *md_expand_path(const char *path);
+#include "md-helpers.h"

@@ -45,7 +45,8 @@ int sdk_outcome_to_json(
 		[MD_DONE] = "done", [MD_WAIT] = "wait", [MD_RUN] = "run"};
 	struct json *j;
 
-	if ((unsigned)out->status >= ARRAY_SIZE(status) || (out->status == MD_RUN && !out->command))
+	if ((unsigned)out->status >= ARRAY_SIZE(status) ||
+		(out->status == MD_RUN && (!out->command || !*out->command)))
 		return err_set(err, ERR_INTERNAL,
 			"an outcome that is none of done, wait, run: a defect of the driver");
 	j = json_object();
@@ -85,8 +86,8 @@ static struct json *probe_to_json(const struct md_report *r)
 	struct json *probe = json_object();
 
 	json_set_str(probe, "tcp", r->probe_tcp);
-	json_set_str(probe, "open", machine_state_name(r->probe_open));
-	json_set_str(probe, "closed", machine_state_name(r->probe_closed));
+	set_if(probe, "open", machine_state_name(r->probe_open));
+	set_if(probe, "closed", machine_state_name(r->probe_closed));
 	if (r->probe_timeout_ms)
 		json_set(probe, "timeoutMs", json_int(r->probe_timeout_ms));
 	return probe;

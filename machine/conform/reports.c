@@ -13,6 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define PROBE_MAX_MS 60000
+
 static bool is_state(const struct json *j, bool may_be_empty)
 {
 	const char *name = json_str(j, NULL);
@@ -91,6 +93,7 @@ static void check_ssh(struct kit *k, const struct json *ssh)
 
 static void check_probe(struct kit *k, const struct json *probe)
 {
+	static const char *const keys[] = {"open", "closed"};
 	const struct json *timeout = json_get(probe, "timeoutMs");
 	int64_t n;
 
@@ -99,11 +102,12 @@ static void check_probe(struct kit *k, const struct json *probe)
 	saw(k, "S4");
 	if (!is_address(json_str(json_get(probe, "tcp"), "")))
 		broke(k, "S4", "the probe's tcp is not HOST:PORT");
-	if (!is_state(json_get(probe, "open"), false) ||
-		!is_state(json_get(probe, "closed"), false))
-		broke(k, "S4", "the probe's open or closed is not a state");
-	if (timeout && (!json_to_int(timeout, &n) || n < 1))
-		broke(k, "S4", "the probe's timeoutMs is not a positive integer");
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (json_get(probe, keys[i]) && !is_state(json_get(probe, keys[i]), false))
+			broke(k, "S4", "the probe's %s is not a state", keys[i]);
+	if (timeout && (!json_to_int(timeout, &n) || n < 1 || n > PROBE_MAX_MS))
+		broke(k, "S4", "the probe's timeoutMs is not an integer from 1 to %d",
+			PROBE_MAX_MS);
 }
 
 void check_report(struct kit *k, const struct json *report)
@@ -166,5 +170,6 @@ const char *report_state(const struct json *report, int timeout_ms)
 
 	if (!address)
 		return json_str(json_get(report, "state"), "");
-	return json_str(json_get(probe, is_open(address, timeout_ms) ? "open" : "closed"), "");
+	return is_open(address, timeout_ms) ? json_str(json_get(probe, "open"), "Running")
+					    : json_str(json_get(probe, "closed"), "Stopped");
 }

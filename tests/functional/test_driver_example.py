@@ -1,5 +1,8 @@
 """The guide's example driver, in C with the SDK and in Python from PROTOCOL.md alone."""
 
+import json
+import re
+import subprocess
 import time
 
 import pytest
@@ -48,6 +51,16 @@ def test_is_short(name):
     file, limit = LIMIT[name]
     text = (TOP / 'drivers' / 'sdk' / 'example' / file).read_text()
     assert len(text.splitlines()) < limit
+
+
+def test_by_hand(name):
+    """The guide's line for the shell."""
+    guide = (TOP / 'drivers' / 'sdk' / 'WRITING-DRIVERS.md').read_text()
+    (line,) = re.findall(r"`(printf '.*) \| \./machine-driver-NAME`", guide)
+    run = subprocess.run(['bash', '-c', f'{line} | "$0"', DRIVERS[name]], capture_output=True, timeout=20)
+    head, _, body = run.stdout.partition(b'\r\n\r\n')
+    assert run.returncode == 0 and head == b'Content-Length: %d' % len(body), run
+    assert json.loads(body)['result']['driver']['name'] == name
 
 
 def test_life_of_a_machine(driver, name, tmp_path):

@@ -153,6 +153,8 @@ static void test_outcomes(void **state)
 		  "\"Kept\":1.50},\"command\":\"reboot\",\"disconnects\":true}}");
 	send_machine(h, 4, "create", "defect");
 	expect_error(h, 4, RPC_DRIVER_ERROR, "internal");
+	send_machine(h, 44, "create", "nothing");
+	expect_error(h, 44, RPC_DRIVER_ERROR, "internal");
 	send_machine(h, 5, "create", "silent");
 	expect_error(h, 5, RPC_DRIVER_ERROR, "internal");
 	send_machine(h, 6, "create", "huge");
@@ -201,8 +203,8 @@ static void test_states(void **state)
 	expect(h, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"machines\":[{\"error\":{\"code\":"
 		  "-32000,\"message\":\"no\",\"data\":{\"kind\":\"auth\",\"retryable\":true,"
 		  "\"retryAfterMs\":0,\"mayExist\":false}}},{\"state\":\"Paused\",\"ssh\":{"
-		  "\"host\":\"::1\"},\"probe\":{\"tcp\":\"[::1]:22\",\"open\":\"Running\","
-		  "\"closed\":\"\"}}]}}");
+		  "\"host\":\"::1\"},\"probe\":{\"tcp\":\"[::1]:22\",\"open\":\"Running\"}}]"
+		  "}}");
 }
 
 int main(void)

@@ -1,0 +1,30 @@
+/* Part of machine-driver.h: what needs no request. Flag values, the base state, addresses, files.
+ * Trees are borrowed, what is returned as a const pointer belongs to them. */
+#pragma once
+
+#include "err.h"
+#include "json.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct md_machine;
+
+/* Fills the members that every driver has (IPAddress … SwarmDiscovery) where they are missing, in
+ * the original's order. */
+void md_base_state(struct md_machine *m);
+/* Flag values by name; the default when absent. */
+const char *md_flag_str(const struct json *flags, const char *name);
+int64_t md_flag_int(const struct json *flags, const char *name);
+bool md_flag_bool(const struct json *flags, const char *name);
+const struct json *md_flag_list(const struct json *flags, const char *name); /* NULL: none */
+/* tcp://HOST:PORT and HOST:PORT, an IPv6 literal in brackets; malloc'ed. */
+char *md_url(const char *host, int port);
+char *md_host_port(const char *host, int port);
+/* A file in the machine's folder; malloc'ed. */
+char *md_file(const struct md_machine *m, const char *name);
+/* Copies a regular file of at most 1 GiB into place: temporary file, mode from the start, rename.
+ */
+int md_copy_file(const char *from, const char *to, unsigned mode, struct err *err);
+/* "~/x" and relative paths made absolute; malloc'ed. "" stays "". */
+char *md_expand_path(const char *path);
