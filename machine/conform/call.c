@@ -12,8 +12,6 @@
 #include <stdarg.h>
 #include <string.h>
 
-#define MIN_SECRET 6 /* shorter values are found in innocent texts */
-
 void message_finish(struct message *m)
 {
 	json_free(m->json);
@@ -30,15 +28,10 @@ void answer_finish(struct answer *a)
 /* G4: no value of a flag declared secret in what is meant for people. */
 static void check_secrets(struct kit *k, const char *text, const char *where)
 {
-	for (size_t i = 0; text && k->flags && i < k->specs.n; i++) {
-		const struct flagspec *f = &k->specs.items[i];
-		const char *value = json_str(json_get(k->flags, f->name), "");
-
-		if (!f->secret || strlen(value) < MIN_SECRET)
-			continue;
+	for (size_t i = 0; text && i < k->secrets.n; i++) {
 		saw(k, "G4");
-		if (strstr(text, value))
-			broke(k, "G4", "the value of --%s is in %s", f->name, where);
+		if (strstr(text, k->secrets.items[i]))
+			broke(k, "G4", "the value of a secret flag is in %s", where);
 	}
 }
 

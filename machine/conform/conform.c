@@ -163,6 +163,7 @@ static void kit_finish(struct kit *k)
 	json_free(k->flags);
 	flagspecs_finish(&k->specs);
 	strv_finish(&k->environment);
+	strv_finish(&k->secrets);
 	strv_finish(&k->before);
 	buf_finish(&k->reason);
 }

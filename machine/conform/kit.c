@@ -63,24 +63,41 @@ void broke(struct kit *k, const char *id, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* A reason may quote the driver: one line of bounded length, and nothing a terminal obeys. */
-static void print_reason(FILE *out, const char *s)
+/* The length of the secret at s, 0 if there is none. */
+static size_t secret_at(const struct kit *k, const char *s)
+{
+	size_t longest = 0;
+
+	for (size_t i = 0; i < k->secrets.n; i++) {
+		size_t n = strlen(k->secrets.items[i]);
+
+		if (n > longest && strncmp(s, k->secrets.items[i], n) == 0)
+			longest = n;
+	}
+	return longest;
+}
+
+/* A reason may quote the driver: one line of bounded length, no secret (the driver may have shown
+ * one), and nothing a terminal obeys. */
+static void print_reason(const struct kit *k, FILE *out, const char *s)
 {
 	size_t left = strlen(s), done = 0;
 
 	fputs("  (", out);
 	while (left > 0 && done < MAX_REASON) {
-		size_t n = utf8_sequence(s, left);
+		size_t n = utf8_sequence(s, left), secret = secret_at(k, s);
 		unsigned char c = (unsigned char)*s;
 
-		if (n == 1 && (c == '\n' || c == '\r' || c == '\t'))
+		if (secret)
+			fputs("***", out);
+		else if (n == 1 && (c == '\n' || c == '\r' || c == '\t'))
 			fputc(' ', out);
 		else if (n == 0 || (n == 1 && (c < 0x20 || c == 0x7f)) ||
 			 (n == 2 && c == 0xc2 && (unsigned char)s[1] < 0xa0))
 			fputc('?', out);
 		else
 			fwrite(s, 1, n, out);
-		n = n ? n : 1;
+		n = secret ? secret : n ? n : 1;
 		s += n;
 		left -= n;
 		done += n;
@@ -99,7 +116,7 @@ void report_rule(struct kit *k, const char *id, const char *title, enum verdict 
 	++*counts[v];
 	fprintf(k->out, "%-4s %-3s %s", words[v], id, title);
 	if (v != VERDICT_OK)
-		print_reason(k->out, buf_str(&k->reason));
+		print_reason(k, k->out, buf_str(&k->reason));
 	fputc('\n', k->out);
 	fflush(k->out);
 	buf_clear(&k->reason);

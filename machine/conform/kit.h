@@ -67,6 +67,7 @@ struct kit {
 	struct json *hello; /* the result of initialize */
 	struct flagspecs specs;
 	struct json *flags;
+	struct strv secrets; /* values of secret flags that are long enough to be told from words */
 
 	enum need reached;
 	char *obstacle;    /* why no more was reached */
@@ -157,6 +158,7 @@ void drop_peer(struct kit *k);          /* SIGKILL to it */
 
 /* values.c: flags from the command line, the environment and the declarations */
 int resolve_flags(struct kit *k, struct err *err);
+#define MIN_SECRET 6                          /* shorter values are found in innocent texts */
 const char *forbidden_flag(const char *name); /* G1: a flag of `machine create` itself */
 
 /* machine.c: machines, outcomes, reports */

@@ -99,13 +99,18 @@ static int set_flag(struct kit *k, const struct flagspec *f, const char *text, s
 	return 0;
 }
 
-int resolve_flags(struct kit *k, struct err *err)
+static void add_secret(struct kit *k, const struct json *value)
+{
+	for (size_t i = 0; json_at(value, i); i++)
+		add_secret(k, json_at(value, i));
+	if (strlen(json_str(value, "")) >= MIN_SECRET)
+		strv_add(&k->secrets, json_str(value, ""));
+}
+
+static int read_arguments(struct kit *k, struct err *err)
 {
 	_cleanup_strv_ struct strv seen = STRV_INIT;
 
-	k->flags = json_object();
-	for (size_t i = 0; i < k->specs.n; i++)
-		json_set(k->flags, k->specs.items[i].name, initial(&k->specs.items[i]));
 	for (size_t i = 0; i < k->args->n; i++) {
 		const char *arg = k->args->items[i], *name = arg + strspn(arg, "-"), *value;
 		_cleanup_free_ char *bare = xstrndup(name, strcspn(name, "="));
@@ -123,5 +128,18 @@ int resolve_flags(struct kit *k, struct err *err)
 		if (set_flag(k, f, value, &seen, err) < 0)
 			return -1;
 	}
+	return 0;
+}
+
+int resolve_flags(struct kit *k, struct err *err)
+{
+	k->flags = json_object();
+	for (size_t i = 0; i < k->specs.n; i++)
+		json_set(k->flags, k->specs.items[i].name, initial(&k->specs.items[i]));
+	if (read_arguments(k, err) < 0)
+		return -1;
+	for (size_t i = 0; i < k->specs.n; i++)
+		if (k->specs.items[i].secret)
+			add_secret(k, json_get(k->flags, k->specs.items[i].name));
 	return 0;
 }

@@ -289,6 +289,8 @@ def serve(serving, count):
     if method == 'configure':
         return configure(params)
     if method == 'preCreateCheck':
+        if broken('G4-error'):
+            raise Failure('the token ' + params['machine']['state']['Token'] + ' is no good', 'auth')
         if broken('D2'):
             open(params['machine']['storePath'] + '/checked', 'w').close()
         return {}

@@ -40,7 +40,7 @@ BROKEN = {
     'C4': {'C4'}, 'X2': {'X2'}, 'D5': {'D5'}, 'D6': {'D6'}, 'O1': {'O1'}, 'O2': {'O2'},
     'O3': {'O3'}, 'E1': {'E1'}, 'E2': {'E2'}, 'E3': {'E3'}, 'N1': {'N1'}, 'N2': {'N2'},
     'M4': {'M4'}, 'M5': {'M5'}, 'R1': {'R1'}, 'R2': {'R2'}, 'R4': {'R4'}, 'R7': {'R7'},
-    'G4-shown': {'G4'}, 'J1': {'D6', 'J1'}, 'F1': {'D3', 'F1'}, 'D3-dies': {'D3'},
+    'G4-shown': {'G4'}, 'G4-error': {'D2', 'G4'}, 'J1': {'D6', 'J1'}, 'F1': {'D3', 'F1'}, 'D3-dies': {'D3'},
 }
 # With broken flags the driver cannot be configured as it wants: what follows is not of interest.
 BROKEN_FLAGS = {'G2', 'G3', 'G4'}
