@@ -211,6 +211,15 @@ static void exchange(struct peer *p, int64_t ms)
 		pull_stderr(p);
 }
 
+/* Reads what is there without waiting; false if nothing was. */
+static bool drain(struct peer *p)
+{
+	size_t before = p->received;
+
+	exchange(p, 0);
+	return p->received != before;
+}
+
 int peer_receive(struct peer *p, int64_t deadline, const char **ret, size_t *ret_len)
 {
 	for (;;) {
@@ -228,6 +237,12 @@ int peer_receive(struct peer *p, int64_t deadline, const char **ret, size_t *ret
 			return -1;
 		if (p->out < 0) {
 			peer_wait_exit(p, MIN(deadline, now_ms() + LEFTOVER_MS));
+			return -1;
+		}
+		/* A child of a driver that ended may keep its pipes open. */
+		if (reap(p)) {
+			if (drain(p))
+				continue;
 			return -1;
 		}
 		if (left <= 0)

@@ -8,6 +8,7 @@ import os
 import pathlib
 import py_compile
 import re
+import signal
 import subprocess
 import time
 import types
@@ -46,7 +47,8 @@ BROKEN = {
 BROKEN_FLAGS = {'G2', 'G3', 'G4'}
 # These take their time, so they get little of it.
 HOSTILE = {'I1-hangs': {'I1'}, 'D3-hangs': {'D3'}, 'D3-floods': {'D3'}, 'D3-closes': {'D3'},
-           'C1-endless': {'C1', 'D3'}}
+           'C1-endless': {'C1', 'D3'}, 'D3-child': {'D3'}}
+REASON = {'D3-child': 'was killed by signal 6', 'D3-closes': 'closed its standard output', 'D3-hangs': 'no answer in time'}
 
 
 # Rules without a line of their own, and why.
@@ -185,6 +187,7 @@ def test_a_hostile_driver_does_not_hang_the_kit(what, try_driver):
     outcome = try_driver(what)
     assert outcome.those('FAIL') == HOSTILE[what], outcome.out
     assert outcome.seconds < 60
+    assert REASON.get(what, '') in outcome.out
 
 
 def test_without_flags_the_machine_rules_are_skipped(make_driver, tmp_path):
@@ -192,6 +195,28 @@ def test_without_flags_the_machine_rules_are_skipped(make_driver, tmp_path):
     assert outcome.lines('FAIL') == []
     assert outcome.those('skip') >= {'D2', 'D3', 'D4', 'S1'}
     assert '--broken-root is required' in outcome.out
+
+
+def test_ctrl_c_removes_the_machine(make_driver, tmp_path):
+    root, tmp = tmp_path / 'root', tmp_path / 'tmp'
+    root.mkdir()
+    tmp.mkdir()
+    run = subprocess.Popen([MACHINE, 'driver', 'test', make_driver(tmp_path, 'boots-never'), '--broken-root', root],
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, 'TMPDIR': str(tmp)}, text=True)
+    try:
+        deadline = time.monotonic() + 30
+        while not list(root.glob('*/power')):
+            assert run.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+        run.send_signal(signal.SIGINT)
+        out, err = run.communicate(timeout=30)
+    finally:
+        run.kill()
+        run.wait()
+    assert re.search(r'FAIL D3 .*interrupted', out) and re.search(r'skip D4 .*interrupted', out), out + err
+    assert run.returncode != 0
+    assert list(root.iterdir()) == [] and list(tmp.iterdir()) == []
+    wait_until_gone(str(tmp_path))
 
 
 @pytest.mark.parametrize('arguments, why', [
