@@ -84,12 +84,11 @@ static int take_declarations(struct kit *k, struct err *err)
 	_cleanup_err_ struct err broken = ERR_INIT;
 	const struct json *names = json_get(k->hello, "environment");
 
-	/* With flags that break G the rest goes on without any. */
-	if (flagspec_from_json(json_get(k->hello, "flags"), &k->specs, &broken) == 0 &&
-		resolve_flags(k, err) < 0)
+	/* With flags that break G no machine can be configured. */
+	if (flagspec_from_json(json_get(k->hello, "flags"), &k->specs, &broken) < 0)
+		k->bad_flags = true;
+	else if (resolve_flags(k, err) < 0)
 		return -1;
-	if (!k->flags)
-		k->flags = json_object();
 	for (size_t i = 0; json_at(names, i); i++)
 		add_variable(k, json_str(json_at(names, i), NULL));
 	for (size_t i = 0; i < k->specs.n; i++)

@@ -66,6 +66,7 @@ struct kit {
 	char *store;
 	struct json *hello; /* the result of initialize */
 	struct flagspecs specs;
+	bool bad_flags; /* their declaration breaks G: there are none */
 	struct json *flags;
 	struct strv secrets; /* values of secret flags that are long enough to be told from words */
 

@@ -72,7 +72,10 @@ static enum verdict check_D1(struct kit *k)
 	enum verdict v;
 
 	kit_store_list(k, NULL, &before);
-	v = configure(k, &k->first);
+	if (k->bad_flags)
+		v = skip(k, "its flags are not declared as they should be (G)");
+	else
+		v = configure(k, &k->first);
 	if (v == VERDICT_OK)
 		v = configure(k, &k->second);
 	set_obstacle(k, "configure", buf_str(&k->reason));
