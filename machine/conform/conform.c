@@ -34,6 +34,7 @@ static const struct watched watched_rules[] = {
 	{.id = "S2", .title = "reports have one of the states"},
 	{.id = "S3", .title = "reports: ip, url, ssh"},
 	{.id = "S4", .title = "reports: probes"},
+	{.id = "S7", .title = "reports: host keys"},
 	{.id = "C1", .title = "checkpoints come when they may and name their request"},
 	{.id = "C4", .title = "a driver waits for the answer to its checkpoint"},
 	{.id = "N1", .title = "progress"},

@@ -84,6 +84,8 @@ static void check_ssh(struct kit *k, const struct json *ssh)
 			broke(k, "S3", "ssh.%s is not a string", texts[i]);
 	if (port && (!json_to_int(port, &n) || n < 0 || n > 65535))
 		broke(k, "S3", "ssh.port is not a port");
+	if (keys)
+		saw(k, "S7");
 	if (keys && !json_is(keys, JSON_ARRAY))
 		broke(k, "S7", "ssh.hostKeys is not a list");
 	for (size_t i = 0; json_is(keys, JSON_ARRAY) && json_at(keys, i); i++)
