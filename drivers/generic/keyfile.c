@@ -137,6 +137,10 @@ static bool is_blob(const char *base64, const char *type, size_t n_type)
 {
 	unsigned char blob[HOSTKEY_MAX];
 	size_t n = base64_head(base64, blob, sizeof(blob)), at = 0, fields = 0;
+	size_t digits = strspn(base64, base64_digits), pad = strspn(base64 + digits, "=");
+
+	if (pad > 2 || (digits + pad) % 4 != 0 || !strchr(" \t", base64[digits + pad]))
+		return false; /* strchr finds the end of the text, too */
 
 	while (n - at >= 4) {
 		size_t len = (size_t)blob[at] << 24 | (size_t)blob[at + 1] << 16 |

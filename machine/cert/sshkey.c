@@ -254,6 +254,21 @@ static bool inspect_block(const char *body, size_t kind, struct sshkey_info *ret
 	return ok;
 }
 
+bool sshkey_inspect_text(const char *text, struct sshkey_info *ret)
+{
+	/* other blocks may come first: OpenSSL writes the curve's parameters */
+	for (const char *p = text; (p = strstr(p, "-----BEGIN "));) {
+		p += strlen("-----BEGIN ");
+		for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+			size_t n = strlen(kinds[i].label);
+			if (strncmp(p, kinds[i].label, n) == 0 && strncmp(p + n, "-----", 5) == 0 &&
+				inspect_block(p + n + 5, i, ret))
+				return true;
+		}
+	}
+	return false;
+}
+
 int sshkey_inspect(const char *path, struct sshkey_info *ret, struct err *err)
 {
 	_cleanup_secret_ char *text = NULL;
@@ -263,15 +278,7 @@ int sshkey_inspect(const char *path, struct sshkey_info *ret, struct err *err)
 		return err_set(err, ERR_INTERNAL, "libsodium does not start");
 	if (tlsfile_read(path, &text, &len, err) < 0)
 		return -1;
-	/* other blocks may come first: OpenSSL writes the curve's parameters */
-	for (const char *p = text; (p = strstr(p, "-----BEGIN "));) {
-		p += strlen("-----BEGIN ");
-		for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-			size_t n = strlen(kinds[i].label);
-			if (strncmp(p, kinds[i].label, n) == 0 && strncmp(p + n, "-----", 5) == 0 &&
-				inspect_block(p + n + 5, i, ret))
-				return 0;
-		}
-	}
-	return err_set(err, ERR_USER, "%s is not a private key", path);
+	if (!sshkey_inspect_text(text, ret))
+		return err_set(err, ERR_USER, "%s is not a private key", path);
+	return 0;
 }

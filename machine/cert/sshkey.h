@@ -17,5 +17,6 @@ struct sshkey_info {
 };
 /* Looks at a private key file (PEM PKCS#1, PKCS#8, SEC1, OpenSSH). ERR_USER if it is none. */
 int sshkey_inspect(const char *path, struct sshkey_info *ret, struct err *err);
+bool sshkey_inspect_text(const char *text, struct sshkey_info *ret);
 /* "SHA256:…" of a public key blob, as ssh-keygen prints; malloc'ed. */
 char *sshkey_fingerprint(const void *blob, size_t len);

@@ -141,7 +141,7 @@ static void push(struct hostkeys *k, struct hostkey key)
 	k->items[k->n++] = key;
 }
 
-static void parse(const char *text, struct hostkeys *k)
+void hostkeys_parse(const char *text, struct hostkeys *k)
 {
 	while (*text) {
 		size_t n = strcspn(text, "\n");
@@ -161,7 +161,7 @@ int hostkeys_load(const char *path, struct hostkeys *ret, struct err *err)
 
 	if (path && read_text(path, &text, err) < 0)
 		return -1;
-	parse(buf_str(&text), &k);
+	hostkeys_parse(buf_str(&text), &k);
 	*ret = k;
 	return 0;
 }
@@ -385,7 +385,7 @@ int hostkeys_align(const char *path, const char *alias, struct err *err)
 
 	if (read_text(path, &text, err) < 0)
 		return -1;
-	parse(buf_str(&text), &k);
+	hostkeys_parse(buf_str(&text), &k);
 	size_t before = text.len;
 	for (size_t i = 0; i < k.n; i++)
 		if (!k.items[i].revoked && !stands_under(&k, alias, &k.items[i]))

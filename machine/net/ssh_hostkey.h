@@ -27,6 +27,7 @@ enum hostkey_verdict { HOSTKEY_KNOWN, HOSTKEY_UNKNOWN, HOSTKEY_CHANGED };
 
 /* A missing file, and a NULL path, hold no keys. Lines that are no host key are skipped. */
 int hostkeys_load(const char *path, struct hostkeys *ret, struct err *err);
+void hostkeys_parse(const char *text, struct hostkeys *k); /* adds to *k */
 void hostkeys_finish(struct hostkeys *k);
 /* Keys told in advance: lines of a known_hosts file, with or without names in front, are added to
  * *k, fingerprints ("SHA256:…") to *prints. NULL-terminated. ERR_PROTOCOL for anything else. */
