@@ -194,6 +194,7 @@ static int check(
 		return -1;
 	if (engine_check_tls(co, ret->url, &tls, TLS_MS, err) < 0)
 		return advise(ret->url, err);
+	host_warn_certs(h);
 	if (!swarm)
 		return 0;
 	if (swarm_url(h, &ret->url, err) < 0)

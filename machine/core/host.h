@@ -70,4 +70,6 @@ int host_renew_certs(struct co *co, struct host *h, struct err *err);
 int host_copy_client_certs(struct co *co, struct host *h, struct err *err);
 /* Retries a TLS connection to the engine until it works or time is up. */
 int host_wait_engine(struct co *co, struct host *h, uint64_t timeout_ms, struct err *err);
+/* Says which of the machine's certificates end soon. */
+void host_warn_certs(const struct host *h);
 struct engine_tls host_tls(const struct host *h);

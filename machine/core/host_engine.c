@@ -11,6 +11,7 @@
 
 #define DOCKER_PORT 2376
 #define TLS_CHECK_MS 20000u
+#define DAY_S 86400
 
 struct engine_tls host_tls(const struct host *h)
 {
@@ -234,6 +235,32 @@ static int wait_engine(struct co *co, const char *url, const struct engine_tls *
 	}
 }
 
+void host_warn_certs(const struct host *h)
+{
+	static const struct {
+		const char *key, *remedy;
+	} certs[] = {
+		{"CaCertPath", "the first create after that makes a new CA, and every machine then "
+			       "needs \"docker-machine regenerate-certs\""},
+		{"ClientCertPath", "\"docker-machine regenerate-certs --client-certs\" renews it"},
+		{"ServerCertPath", "\"docker-machine regenerate-certs\" renews it"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(certs); i++) {
+		_cleanup_err_ struct err e = ERR_INIT;
+		const char *path = record_auth(h->rec, certs[i].key);
+		struct cert_info info = {0};
+
+		if (cert_read(path, &info, &e) < 0)
+			continue;
+		long long days = (long long)(info.not_after - time(NULL)) / DAY_S;
+		if (days < CERT_WARN_DAYS)
+			log_warn("(%s) the certificate %s ends in %lld days: %s", h->rec->name,
+				path, MAX(days, 0LL), certs[i].remedy);
+		cert_info_finish(&info);
+	}
+}
+
 int host_wait_engine(struct co *co, struct host *h, uint64_t timeout_ms, struct err *err)
 {
 	_cleanup_err_ struct err last = ERR_INIT;
@@ -257,5 +284,7 @@ int host_wait_engine(struct co *co, struct host *h, uint64_t timeout_ms, struct 
 			"the engine is up on the host, but not reachable from here at %s: %s\n"
 			"Is a firewall or security group in the way?",
 			url, err_msg(&last));
+	if (rc == 0)
+		host_warn_certs(h);
 	return rc;
 }

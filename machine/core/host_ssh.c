@@ -4,8 +4,11 @@
 #include "log.h"
 #include "mem.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#define CLOCK_OFF_S 240      /* certificates begin five minutes in the past */
 #define AUTH_GRACE_MS 15000u /* a machine that just booted may still be installing our key */
 #define RETRY_FIRST_MS 100u
 #define RETRY_MAX_MS 2000u
@@ -117,6 +120,17 @@ int host_wait_ssh(struct co *co, struct host *h, uint64_t timeout_ms, struct err
 	return rc;
 }
 
+/* A certificate that was just made is not valid yet for a clock that is late. */
+static void warn_clock(const struct host *h)
+{
+	long long off = (long long)h->system.clock - (long long)time(NULL);
+
+	if (h->system.clock && llabs(off) > CLOCK_OFF_S)
+		log_warn("(%s) the host's clock is %lld seconds %s: certificates may not be valid "
+			 "there; set it, for example with \"timedatectl set-ntp true\"",
+			h->rec->name, llabs(off), off < 0 ? "slow" : "fast");
+}
+
 int host_detect(struct co *co, struct host *h, struct err *err)
 {
 	log_info("Waiting for SSH to be available...");
@@ -131,5 +145,6 @@ int host_detect(struct co *co, struct host *h, struct err *err)
 		provision_host_finish(&h->system);
 	h->system = sys;
 	h->detected = true;
+	warn_clock(h);
 	return 0;
 }

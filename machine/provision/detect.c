@@ -5,9 +5,11 @@
 #include "script.h"
 #include "scripts.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define DETECT_MS 60000u
+#define CLOCK_MAX (1ll << 40) /* seconds; what is beyond is no time */
 #define DAEMON_JSON "file /etc/docker/daemon.json"
 
 /* "Docker version 20.10.24+dfsg1, build 297e128" */
@@ -20,6 +22,13 @@ static char *parse_version(const char *text)
 	p += strlen("version ");
 	size_t n = strcspn(p, ", \n");
 	return n > 0 ? xstrndup(p, n) : NULL;
+}
+
+static time_t parse_clock(const char *text)
+{
+	long long seconds = strtoll(text, NULL, 10);
+
+	return seconds > 0 && seconds < CLOCK_MAX ? (time_t)seconds : 0;
 }
 
 static int check(const struct facts *f, struct provision_host *h, struct err *err)
@@ -54,6 +63,7 @@ int provision_host_from_facts(const struct facts *f, struct provision_host *ret,
 		.dockerd = facts_dup(f, "dockerd"),
 		.docker_version = parse_version(facts_text(f, "docker-version", "")),
 		.daemon_json = facts_dup(f, DAEMON_JSON),
+		.clock = parse_clock(facts_text(f, "time", "")),
 		.boot_id = xstrdup(facts_text(f, "boot-id", "")),
 	};
 

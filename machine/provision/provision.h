@@ -17,6 +17,7 @@
 #include "strv.h"
 
 #include <stdbool.h>
+#include <time.h>
 
 /* What one look at the host tells. */
 struct provision_host {
@@ -33,6 +34,7 @@ struct provision_host {
 	char *daemon_json;    /* content of /etc/docker/daemon.json or NULL */
 	char *options_file;   /* current content of the engine options file or NULL */
 	char *boot_id;
+	time_t clock;            /* what the host takes for now; 0: unknown */
 	bool cloud_init_running; /* the first boot is not over */
 };
 void provision_host_finish(struct provision_host *h);

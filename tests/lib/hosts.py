@@ -189,6 +189,22 @@ class Host:
     def ssh_logins(self):
         return len(re.findall(r'^Accepted \w+ for ', self.sshd_log()[self._log_mark:], re.M))
 
+    def ssh_commands(self):
+        return len(re.findall(r'^Starting session: ', self.sshd_log()[self._log_mark:], re.M))
+
+    def host_key(self, kind='ed25519'):
+        """The public key that its sshd shows, as it stands in a file."""
+        return (self.root / f'etc/ssh/ssh_host_{kind}_key.pub').read_text().strip()
+
+    def add_ipv6(self):
+        """Gives the host and this machine addresses of a private IPv6 net; returns the host's."""
+        net = 'fd6d:' + ':'.join(f'{int(part):x}' for part in self.lab.net.prefix.split('.'))
+        ours, theirs = f'{net}::1', f'{net}::2:{int(self.ip.split(".")[-1]):x}'
+        subprocess.run(['ip', 'addr', 'add', f'{ours}/64', 'dev', self.lab.net.id, 'nodad'],
+                       stderr=subprocess.DEVNULL) # perhaps it has it already
+        run('ip', '-n', self.name, 'addr', 'add', f'{theirs}/64', 'dev', 'host0', 'nodad')
+        return theirs
+
     def boot_id(self):
         return self.exec('cat /proc/sys/kernel/random/boot_id').strip()
 

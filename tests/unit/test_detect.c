@@ -83,7 +83,8 @@ static void full(void **state)
 
 	assert_int_equal(
 		detect(OS "@@uid\n 1000\n@@user\n u\n@@root\n yes\n@@hostname\n web1\n"
-			  "@@init\n systemd\n@@boot-id\n abc\n@@docker\n /usr/bin/docker\n"
+			  "@@init\n systemd\n@@boot-id\n abc\n@@time\n 1700000000\n@@docker\n "
+			  "/usr/bin/docker\n"
 			  "@@dockerd\n /usr/sbin/dockerd\n"
 			  "@@docker-version\n Docker version 20.10.24+dfsg1, build 297e128\n"
 			  "@@active\n active\n@@cloud-init\n running\n"
@@ -103,6 +104,7 @@ static void full(void **state)
 	assert_string_equal(h.daemon_json, "{}\n");
 	assert_string_equal(h.options_file, "x\n");
 	assert_string_equal(h.boot_id, "abc");
+	assert_int_equal(h.clock, 1700000000);
 	provision_host_finish(&h);
 }
 
@@ -120,6 +122,7 @@ static void bare(void **state)
 	assert_null(h.docker_version);
 	assert_null(h.daemon_json);
 	assert_null(h.options_file);
+	assert_int_equal(h.clock, 0);
 	provision_host_finish(&h);
 }
 

@@ -41,6 +41,7 @@ main() {
 	say root "$root"
 	say hostname "$(uname -n)"
 	if [ -d /run/systemd/system ]; then say init systemd; fi
+	say time "$(date +%s)"
 	say boot-id "$(cat /proc/sys/kernel/random/boot_id)"
 	say docker "$(command -v docker)"
 	dockerd=$(command -v dockerd)
