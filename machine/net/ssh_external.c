@@ -55,19 +55,40 @@ static bool fit_for_socket(const char *dir)
 	       stat(dir, &st) == 0 && S_ISDIR(st.st_mode) && access(dir, W_OK | X_OK) == 0;
 }
 
-/* What a killed process left: its master is gone, and so is everything in the directory. */
+static int empty_dir(const char *dir)
+{
+	static const char *const names[] = {"s", "known_hosts", "known_hosts.old", "log"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		_cleanup_free_ char *path = xasprintf("%s/%s", dir, names[i]);
+
+		unlink(path);
+	}
+	return rmdir(dir);
+}
+
+/* A master that is logged in has its socket there; one that is logging in has not been at it for
+ * longer than that may take. */
+static bool is_stale(const char *dir)
+{
+	_cleanup_free_ char *socket = xasprintf("%s/s", dir);
+	struct stat st;
+
+	return lstat(dir, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+	       st.st_mtime + STALE_S < time(NULL) && access(socket, F_OK) != 0;
+}
+
+/* What a killed process left: its master has ended by itself, and taken its socket along. */
 static void sweep(const char *base)
 {
 	_cleanup_free_ char *pattern = xasprintf("%s/" DIR_PREFIX "*", base);
 	glob_t found;
-	struct stat st;
 
 	if (glob(pattern, GLOB_NOSORT, NULL, &found) != 0)
 		return;
 	for (size_t i = 0; i < found.gl_pathc; i++)
-		if (lstat(found.gl_pathv[i], &st) == 0 && st.st_uid == geteuid() &&
-			st.st_mtime + STALE_S < time(NULL))
-			rmdir(found.gl_pathv[i]); /* one in use is not empty */
+		if (is_stale(found.gl_pathv[i]))
+			empty_dir(found.gl_pathv[i]);
 	globfree(&found);
 }
 
@@ -91,16 +112,9 @@ static int make_dir(struct external *x, struct err *err)
 
 static void remove_dir(struct external *x)
 {
-	static const char *const names[] = {"s", "known_hosts", "known_hosts.old", "log"};
-
 	if (!x->dir)
 		return;
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		_cleanup_free_ char *path = in_dir(x, names[i]);
-
-		unlink(path);
-	}
-	if (rmdir(x->dir) < 0)
+	if (empty_dir(x->dir) < 0)
 		log_debug("ssh: remove %s: %s", x->dir, strerror(errno));
 	free(take(x->dir));
 }

@@ -515,10 +515,18 @@ def test_no_master_is_left_when_killed(probe, sshd):
     wait_for(lambda: not probe.left(), 'the master to end')
     wait_for(lambda: not sshd.children(), 'the connection to end')
     (left,) = probe.run_dir.iterdir()
-    for path in left.iterdir():
-        path.unlink() # the client's log, if it was killed before reading it
-    os.utime(left, (0, 0))
-    probe.run(sshd.port, 'ssh', 'true') # sweeps
+    for name in 'log', 'known_hosts': # what may be there at the moment of a kill
+        (left / name).touch()
+    in_use = probe.run_dir / 'machine-ssh.in-use'
+    in_use.mkdir()
+    (in_use / 's').touch()
+    for path in left, in_use:
+        os.utime(path, (0, 0))
+    process = probe.start(sshd.port, 'ssh', 'true')
+    process.communicate(timeout=30)
+    assert [p.name for p in probe.run_dir.iterdir()] == [in_use.name] # sweeps
+    (in_use / 's').unlink()
+    in_use.rmdir()
 
 
 def test_without_a_client(probe, sshd):
