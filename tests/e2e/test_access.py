@@ -79,6 +79,17 @@ def test_agent(new_cli, lab, tmp_path, request):
         agent.wait(10)
 
 
+def test_root_on_a_host_without_sudo(new_cli, lab, request):
+    cli, host = new_cli(), lab.boot(docker=True, user='root')
+    request.addfinalizer(lambda: lab.remove(host))
+    host.exec('mv /usr/bin/sudo /usr/bin/no-sudo')
+    cli.ok(*generic(host, 'web1'), timeout=120)
+    before = host.boot_id()
+    cli.ok('restart', 'web1', timeout=180)
+    assert host.boot_id() != before
+    check_engine(cli, 'web1')
+
+
 def test_ipv6_and_other_ports(new_cli, lab, request):
     """Everything on ports of its own, at an IPv6 address, with the engine that is there."""
     cli, host = new_cli(), lab.boot(docker=True, ssh_port=2222)

@@ -228,10 +228,13 @@ def test_report_of_other_programs_machines(generic, tmp_path):
     assert generic.report(machine(tmp_path, old))['ssh']['keyPath'] == str(moved)
 
 
-def test_restart(generic):
-    state = generic.configure(FLAGS)
+@pytest.mark.parametrize('user, command', [('root', 'shutdown -r now'),
+                                           ('debian', 'sudo shutdown -r now'),
+                                           ('', 'sudo shutdown -r now')])
+def test_restart(generic, user, command):
+    state = generic.configure({**FLAGS, 'generic-ssh-user': user})
     assert generic.call('restart', machine=reference(state=state)) == {
-        'status': 'run', 'state': state, 'command': 'sudo shutdown -r now', 'disconnects': True}
+        'status': 'run', 'state': state, 'command': command, 'disconnects': True}
 
 
 @pytest.mark.parametrize('method', ['start', 'stop', 'kill'])
