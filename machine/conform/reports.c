@@ -71,9 +71,8 @@ static void check_ssh(struct kit *k, const struct json *ssh)
 {
 	static const char *const texts[] = {"host", "user", "keyPath"};
 	const struct json *port = json_get(ssh, "port");
-	int64_t n;
-
 	const struct json *keys = json_get(ssh, "hostKeys");
+	int64_t n;
 
 	if (!ssh || json_is(ssh, JSON_NULL))
 		return;

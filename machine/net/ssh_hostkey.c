@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 #define FINGERPRINT_PREFIX "SHA256:"
-#define FINGERPRINT_DIGITS 43
+#define FINGERPRINT_LEN 50
 #define SHOWN_MAX ((size_t)60) /* of a key that is none */
 
 /* The field of a public key blob at *at; false when there is none, or not all of it. */
@@ -177,9 +177,16 @@ void hostkeys_add(struct hostkeys *k, const char *type, const void *blob, size_t
 
 static bool is_fingerprint(const char *s)
 {
-	size_t n = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
+	size_t n = strlen(s);
 
-	return n == FINGERPRINT_DIGITS && !s[n + strspn(s + n, "=")];
+	while (n > 0 && s[n - 1] == '=')
+		n--;
+	if (n != FINGERPRINT_LEN || memcmp(s, FINGERPRINT_PREFIX, strlen(FINGERPRINT_PREFIX)) != 0)
+		return false;
+	for (size_t i = strlen(FINGERPRINT_PREFIX); i < n; i++)
+		if (!isalnum((unsigned char)s[i]) && s[i] != '+' && s[i] != '/')
+			return false;
+	return true;
 }
 
 static int expect(struct hostkeys *k, const char *text, struct strv *prints, struct err *err)
@@ -188,10 +195,8 @@ static int expect(struct hostkeys *k, const char *text, struct strv *prints, str
 	struct hostkey key;
 
 	text += strspn(text, " \t");
-	if (strncmp(text, FINGERPRINT_PREFIX, strlen(FINGERPRINT_PREFIX)) == 0 &&
-		is_fingerprint(text + strlen(FINGERPRINT_PREFIX))) {
-		strv_addf(prints, "%.*s", (int)(strlen(FINGERPRINT_PREFIX) + FINGERPRINT_DIGITS),
-			text);
+	if (is_fingerprint(text)) {
+		strv_addf(prints, "%.*s", FINGERPRINT_LEN, text);
 		return 0;
 	}
 	/* a mark at the front (@revoked, @cert-authority) is no key to be expected */
