@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -196,12 +197,20 @@ static int send_input(struct terminal *t, struct err *err)
 	return 1;
 }
 
+/* Whoever gave us this descriptor may have made it non-blocking. */
+static bool became_writable(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
+
+	return poll(&p, 1, -1) > 0 || errno == EINTR;
+}
+
 static int write_out(int fd, const char *data, size_t n, struct err *err)
 {
 	while (n > 0) {
 		ssize_t done = write(fd, data, n);
 
-		if (done < 0 && errno == EINTR)
+		if (done < 0 && (errno == EINTR || (errno == EAGAIN && became_writable(fd))))
 			continue;
 		if (done < 0)
 			return err_errno(err, errno, "write to the terminal");

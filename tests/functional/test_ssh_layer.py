@@ -4,6 +4,7 @@ import os
 import pathlib
 import pty
 import re
+import select
 import shlex
 import shutil
 import signal
@@ -629,6 +630,23 @@ def test_terminal_interrupt_goes_to_the_other_side(probe, sshd):
         feed=b'\x03')
     assert status == 9 and b'caught' in out
     assert before == after
+
+
+def test_terminal_on_a_pipe_that_does_not_block(probe, sshd):
+    """As programs with an event loop give it; it may be full for a while."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    process = subprocess.Popen(probe.argv(sshd.port, 'libssh2', 'yes | head -c 1000000',
+                                          options=['--terminal']),
+                               stdin=subprocess.DEVNULL, stdout=writing, stderr=subprocess.PIPE,
+                               env=probe.env)
+    wait_for(lambda: not select.select([], [writing], [], 0)[1], 'the pipe to be full')
+    os.close(writing)
+    with open(reading, 'rb') as pipe:
+        text = pipe.read()
+    _, complaints = process.communicate(timeout=30)
+    assert process.returncode == 0, complaints
+    assert text.replace(b'\r', b'') == b'y\n' * 500000
 
 
 def test_terminal_without_one(probe, sshd):
