@@ -263,9 +263,41 @@ static void test_every_prefix(void **state)
 	}
 }
 
+static void test_expect(void **state)
+{
+#define DIGEST "AbCdEfGhIjKlMnOpQrStUvWxYz0123456789+/AbCdE"
+#define SMALL "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAABAECAwQ="
+	static char *const good[] = {SMALL, " h,[192.0.2.1]:22\t" SMALL " note", "SHA256:" DIGEST,
+		" SHA256:" DIGEST "=", NULL};
+	static const char *const bad[] = {"", "SHA256:", "SHA256:" DIGEST "A",
+		"SHA256:" DIGEST " x", "MD5:00", "@revoked h " SMALL, "@cert-authority h " SMALL,
+		"# " SMALL, SMALL "\n" SMALL,
+		"ssh-rsa AAAAB3NzaC1yc2E=", "ssh-ed25519 AAAAB3NzaC1yc2EAAAADAQABAAAABAECAwQ="};
+	_cleanup_hostkeys_ struct hostkeys k = {0};
+	_cleanup_strv_ struct strv prints = STRV_INIT;
+	_cleanup_err_ struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(hostkeys_expect(&k, good, &prints, &e), 0);
+	assert_int_equal(hostkeys_usable(&k), 2);
+	assert_int_equal(prints.n, 2);
+	assert_string_equal(prints.items[0], "SHA256:" DIGEST);
+	assert_string_equal(prints.items[1], "SHA256:" DIGEST);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		char *const one[] = {(char *)(uintptr_t)bad[i], NULL};
+
+		if (hostkeys_expect(&k, one, &prints, &e) == 0)
+			fail_msg("%s", bad[i]);
+		assert_int_equal(e.code, ERR_PROTOCOL);
+		assert_null(strchr(err_msg(&e), '\n'));
+	}
+	assert_int_equal(hostkeys_usable(&k) + prints.n, 4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_expect),
 		cmocka_unit_test_setup_teardown(test_missing_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lines, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_verdicts, setup, teardown),
