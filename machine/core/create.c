@@ -269,24 +269,68 @@ static int precheck(struct co *co, struct app *app, struct driver *d, const stru
 	return err_set(err, e.code, "%s%s", precheck_mark, quoted);
 }
 
-/* From the machine's folder on: whatever fails now leaves a machine for --resume and rm. */
-static int finish_machine(struct co *co, struct app *app, struct record *take_rec, struct err *err)
+/* The machine that this process claimed: nobody has resumed or replaced it since. */
+static int check_ours(const struct record *rec, const char *id, struct err *err)
+{
+	if (!record_is_complete(rec) && streq(record_id(rec), id))
+		return 0;
+	return err_set(err, ERR_EXISTS,
+		"Docker machine \"%s\" was resumed or replaced by another process before this one "
+		"could go on",
+		rec->name);
+}
+
+static int check_resumable(const struct record *rec, struct err *err)
+{
+	if (!record_is_complete(rec))
+		return 0;
+	return err_set(err, ERR_USER,
+		"Docker machine \"%s\" is complete: there is nothing to resume", rec->name);
+}
+
+/* Whatever fails from here on leaves a machine for --resume and rm. */
+static int work(
+	struct co *co, struct app *app, struct record *take_rec, bool certs, struct err *err)
 {
 	_cleanup_free_ char *name = xstrdup(take_rec->name);
-	struct store_lock *lock;
-	struct host *h;
+	struct host *h = NULL;
+	int rc = 0;
 
-	if (store_lock(co, app->store, name, 0, &lock, err) < 0) {
+	if (certs)
+		rc = create_certs(co, app,
+			json_path(take_rec->doc, "HostOptions", "AuthOptions", NULL), false, err);
+	if (rc < 0)
 		record_free(take_rec);
-		return explain(name, err);
-	}
-	int rc = host_open(co, app, take_rec, &h, err);
-	if (rc == 0) {
+	else
+		rc = host_open(co, app, take_rec, &h, err);
+	if (rc == 0)
 		rc = run_steps(co, h, err);
-		host_close(co, h);
+	host_close(co, h);
+	return rc < 0 ? explain(name, err) : 0;
+}
+
+/* Under the machine's lock, with the record as it is by then. id: of the machine that this process
+ * claimed; NULL: any that is not complete, and the certificates may be gone. */
+static int finish_machine(
+	struct co *co, struct app *app, const char *name, const char *id, struct err *err)
+{
+	struct store_lock *lock;
+	struct record *rec;
+
+	if (store_lock(co, app->store, name, 0, &lock, err) < 0)
+		return explain(name, err);
+	int rc = record_load(app->store, name, &rec, err);
+	if (rc < 0) {
+		err_wrap(err, "Error creating machine");
+	} else {
+		rc = id ? check_ours(rec, id, err) : check_resumable(rec, err);
+		if (rc == 0)
+			rc = work(co, app, rec, !id, err);
+		else
+			record_free(rec);
 	}
 	store_unlock(lock);
-	return rc < 0 ? explain(name, err) : 0;
+	return rc;
 }
 
 int create_machine(struct co *co, struct app *app, const char *name, const char *driver_name,
@@ -320,39 +364,20 @@ int create_machine(struct co *co, struct app *app, const char *name, const char 
 		return -1;
 	}
 	fault_point("create.checked");
-	if (record_claim(app->store, rec, err) < 0) {
-		record_free(rec);
+	int rc = record_claim(app->store, rec, err);
+	record_free(rec);
+	if (rc < 0)
 		return err->code == ERR_EXISTS
 			       ? -1
 			       : err_wrap(err,
 					 "Error saving host to store before attempting creation");
-	}
 	fault_point("create.claimed");
-	return finish_machine(co, app, rec, err);
+	return finish_machine(co, app, name, id, err);
 }
 
 int create_resume(struct co *co, struct app *app, const char *name, struct err *err)
 {
-	struct record *rec;
-	struct store_lock *lock;
-
 	if (!store_exists(app->store, name))
 		return store_not_found(name, err);
-	/* wait for whoever works on it, then look at what is there */
-	if (store_lock(co, app->store, name, 0, &lock, err) < 0)
-		return -1;
-	store_unlock(lock);
-	if (record_load(app->store, name, &rec, err) < 0)
-		return -1;
-	if (record_is_complete(rec)) {
-		record_free(rec);
-		return err_set(err, ERR_USER,
-			"Docker machine \"%s\" is complete: there is nothing to resume", name);
-	}
-	if (create_certs(co, app, json_path(rec->doc, "HostOptions", "AuthOptions", NULL), false,
-		    err) < 0) {
-		record_free(rec);
-		return -1;
-	}
-	return finish_machine(co, app, rec, err);
+	return finish_machine(co, app, name, NULL, err);
 }

@@ -1,6 +1,7 @@
 /*
  * Points at which tests kill the program: MACHINE_TEST_FAULT=NAME[:N] ends the process by SIGKILL
- * at the N-th (first) pass of fault_point("NAME"). Compiled in only with -Dfault_points=true.
+ * at the N-th (first) pass of fault_point("NAME"); MACHINE_TEST_STOP stops it there (SIGSTOP), so
+ * that another process can come in between. Compiled in only with -Dfault_points=true.
  */
 #pragma once
 

@@ -1,9 +1,15 @@
 """Many processes on one store at the same time."""
 
+import contextlib
+import os
+import signal
 import subprocess
 
+import pytest
+
+from cli import flaky_create, process_state
 from faults import QUICK
-from cli import flaky_create
+from hosts import wait_for
 
 CREATES = 100
 
@@ -94,3 +100,99 @@ def test_starts_and_removals_of_one_machine(cli):
         process.process.wait(120)
     assert all(process.finish().status in (0, 1) for process in running)
     cli.assert_whole()
+
+
+@contextlib.contextmanager
+def stopped_at(point, cli, *args):
+    """A command that stands still at a fault point; it goes on when the block ends."""
+    running = cli.start(*args, env={**QUICK, 'MACHINE_TEST_STOP': point})
+    pid = running.process.pid
+    try:
+        wait_for(point, lambda: process_state(pid) in ('T', None), 30)
+        assert process_state(pid) == 'T', running.finish()
+        yield running
+    finally:
+        if running.process.poll() is None:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_removed_between_claim_and_lock(fault_cli):
+    """What was removed meanwhile is not made: nobody would know of it."""
+    cli = fault_cli
+    with stopped_at('create.claimed', cli, *flaky_create('web')) as create:
+        cli.ok('rm', '-y', 'web')
+    result = create.finish()
+    assert result.status == 1, result
+    assert 'Docker machine "web" does not exist' in result.err
+    assert not cli.calls('create', 'web')
+    assert cli.names() == []
+
+
+def test_replaced_between_claim_and_lock(fault_cli):
+    """The same name, but somebody else's machine."""
+    cli = fault_cli
+    with stopped_at('create.claimed', cli, *flaky_create('web')) as create:
+        cli.ok('rm', '-y', 'web')
+        cli.fails(*flaky_create('web', {'create': ['error:quota', 'checkpoint:4']}))
+    result = create.finish()
+    assert result.status == 1, result
+    assert '"web" was resumed or replaced by another process' in result.err
+    assert len(cli.calls('create', 'web')) == 1
+    cli.ok('create', '--resume', 'web')
+    assert cli.config('web')['Driver']['Checkpoint'] == 4
+
+
+def test_resumed_between_claim_and_lock(fault_cli):
+    cli = fault_cli
+    with stopped_at('create.claimed', cli, *flaky_create('web', {'create': 'checkpoint:2'})) as create:
+        cli.ok('create', '--resume', 'web')
+    result = create.finish()
+    assert result.status == 1, result
+    assert '"web" was resumed or replaced by another process' in result.err
+    assert len(cli.calls('create', 'web')) == 1
+    assert cli.config('web')['Driver']['Checkpoint'] == 2
+    assert cli.ok('status', 'web').out == 'Running\n'
+
+
+@pytest.mark.parametrize('command, says', [
+    (['create', '--resume', 'web'], 'is complete: there is nothing to resume'),
+    (['rm', '-y', 'web'], None),
+    (['stop', 'web'], None),
+], ids=lambda v: v[0] if isinstance(v, list) else '')
+def test_waits_for_a_create(fault_cli, command, says):
+    """Whoever comes during a create works with what the create left, not with what it began with."""
+    cli = fault_cli
+    with stopped_at('create.create.begin', cli, *flaky_create('web', {'create': 'checkpoint:3'})) as create:
+        other = cli.start(*command, env=QUICK)
+        wait_for('the wait', lambda: 'in use by process' in other.output(), 30)
+    other.process.wait(60) # before anybody looks for what is left running
+    assert create.finish().status == 0
+    result = other.finish()
+    assert result.status == (1 if says else 0), result
+    assert not says or says in result.err
+    assert len(cli.calls('create', 'web')) == 1
+    if command[0] == 'rm':
+        assert cli.names() == []
+    else:
+        assert cli.config('web')['Driver']['Checkpoint'] == 3
+
+
+@pytest.mark.parametrize('point', ['remove.driver', 'store.remove.before-rename'])
+@pytest.mark.parametrize('command', ['start', 'create', 'rm'])
+def test_waits_for_a_removal(fault_cli, point, command):
+    """Nothing works on a machine that was removed while it waited."""
+    cli = fault_cli
+    cli.fails(*flaky_create('web', {'create': 'error:quota'}))
+    argv = {'start': ['start', 'web'], 'rm': ['rm', '-y', 'web'],
+            'create': ['create', '--resume', 'web']}[command]
+    with stopped_at(point, cli, 'rm', '-y', 'web') as removal:
+        other = cli.start(*argv, env=QUICK)
+        wait_for('the wait', lambda: 'in use by process' in other.output(), 30)
+    other.process.wait(60)
+    assert removal.finish().status == 0
+    result = other.finish()
+    assert result.status == 1, result
+    assert 'Docker machine "web" does not exist' in result.err
+    assert len(cli.calls('create', 'web')) == 1
+    assert not cli.calls('start', 'web')
+    assert cli.names() == []

@@ -41,6 +41,12 @@ def _stat(pid):
         return None
 
 
+def process_state(pid):
+    """As ps has it: R, S, T …; None if it is gone."""
+    stat = _stat(pid)
+    return stat[0] if stat and stat[0] != 'Z' else None
+
+
 def descendants(root):
     parents = {}
     for name in os.listdir('/proc'):
