@@ -59,8 +59,10 @@ int host_blame(struct err *err, const char *what, const char *machine, const cha
 	for (size_t i = 0; i < ARRAY_SIZE(plain); i++)
 		if (err->code == plain[i])
 			return -1;
-	if (!strstr(err_msg(err), driver))
-		err_wrap(err, "driver \"%s\"", driver);
+	_cleanup_free_ char *by = xasprintf("driver \"%s\"", driver);
+
+	if (!strstr(err_msg(err), by))
+		err_wrap(err, "%s", by);
 	return err_wrap(err, "%s %s", what, machine);
 }
 
@@ -123,17 +125,28 @@ int host_url(struct co *co, struct host *h, char **ret, struct err *err)
 	return rc;
 }
 
-static int save_state(struct co *co, void *userdata, const struct json *state, struct err *err)
-{
-	struct host *h = userdata;
+/* One operation, over all the calls that it takes. */
+struct run {
+	struct host *h;
+	enum driver_op op;
+	unsigned crashes;
+	struct err unsaved; /* why the latest checkpoint is not on disk */
+};
 
-	record_set_driver_state(h->rec, json_copy(state));
-	return record_save(h->app->store, h->rec, err);
+static int save_checkpoint(struct co *co, void *userdata, const struct json *state, struct err *err)
+{
+	struct run *run = userdata;
+
+	err_finish(&run->unsaved);
+	record_set_driver_state(run->h->rec, json_copy(state));
+	if (record_save(run->h->app->store, run->h->rec, err) == 0)
+		return 0;
+	return err_set(&run->unsaved, err->code, "%s", err_msg(err));
 }
 
 static void show_progress(void *userdata, const char *message, int64_t current, int64_t total)
 {
-	struct host *h = userdata;
+	struct host *h = ((struct run *)userdata)->h;
 
 	if (current >= 0 && total > 0)
 		log_info("(%s) %s (%lld/%lld)", h->rec->name, message, (long long)current,
@@ -162,9 +175,11 @@ static int wait_state_every(
 			if (now == want)
 				return 0;
 			if (!may_become(now, want))
-				return err_set(err, ERR_INTERNAL, "the machine is in state %s%s%s",
-					machine_state_name(now), why && *why ? ": " : "",
-					why ? why : "");
+				return err_set(err, ERR_INTERNAL,
+					"machine \"%s\" is in state %s%s%s (driver \"%s\")",
+					h->rec->name, machine_state_name(now),
+					why && *why ? ": " : "", why ? why : "",
+					record_driver_name(h->rec));
 			log_debug("(%s) state %s, waiting for %s", h->rec->name,
 				machine_state_name(now), machine_state_name(want));
 			app_status(h->app, h->rec->name, "waiting for the state %s, it is %s",
@@ -189,8 +204,10 @@ int host_wait_state(struct co *co, struct host *h, enum machine_state want, uint
 	int rc = wait_state_every(co, h, want, poll_ms(0), err);
 	co_deadline_end(co, &d);
 	if (rc < 0 && err->code == ERR_TIMEOUT)
-		return err_set(err, ERR_TIMEOUT, "the machine was not %s within %llu s",
-			machine_state_name(want), (unsigned long long)(timeout_ms / 1000));
+		return err_set(err, ERR_TIMEOUT,
+			"machine \"%s\" was not %s within %llu s (driver \"%s\")", h->rec->name,
+			machine_state_name(want), (unsigned long long)(timeout_ms / 1000),
+			record_driver_name(h->rec));
 	return rc;
 }
 
@@ -268,50 +285,75 @@ static int follow(struct co *co, struct host *h, const struct driver_outcome *o,
 	return wait_state_every(co, h, o->wait_for, o->retry_after_ms, err);
 }
 
-/* A driver that crashed during create is called again with its last checkpoint. */
-static bool worth_another_try(enum driver_op op, const struct err *e, unsigned *crashes)
+/* A driver that crashed during create is called again with its last checkpoint, if that is safe on
+ * disk. */
+static bool worth_another_try(struct run *run, const struct err *e)
 {
-	if (op != DRIVER_CREATE && op != DRIVER_REMOVE)
+	if (run->op != DRIVER_CREATE && run->op != DRIVER_REMOVE)
 		return false;
-	if (e->code == ERR_CRASHED)
-		return ++*crashes < CRASHES_MAX;
-	return false;
+	return e->code == ERR_CRASHED && run->unsaved.code == ERR_NONE &&
+	       ++run->crashes < CRASHES_MAX;
+}
+
+/* Says the cause of a refused checkpoint even when the driver does not. */
+static int run_failed(struct run *run, struct err *e, struct err *err)
+{
+	const struct record *rec = run->h->rec;
+	const char *why = err_msg(&run->unsaved);
+
+	err_move(err, e);
+	if (run->unsaved.code != ERR_NONE && !strstr(err_msg(err), why)) {
+		_cleanup_free_ char *text = xstrdup(err_msg(err));
+		err_set(err, err->code, "%s; its state could not be saved: %s", text, why);
+	}
+	return host_blame(err, driver_op_name(run->op), rec->name, record_driver_name(rec));
+}
+
+static int save_outcome(struct run *run, struct driver_outcome *o, struct err *err)
+{
+	struct host *h = run->h;
+
+	if (o->state)
+		record_set_driver_state(h->rec, take(o->state));
+	/* what is removed needs no record, and a full disk shall not keep it */
+	if (run->op == DRIVER_REMOVE && o->status == OUTCOME_DONE)
+		return 0;
+	return record_save(h->app->store, h->rec, err);
+}
+
+/* 1: finished; 0: call the driver again; -1: failed */
+static int run_once(struct co *co, struct run *run, struct err *err)
+{
+	struct driver_observer obs = {run, save_checkpoint, show_progress};
+	struct host *h = run->h;
+	_cleanup_free_ char *dir = NULL;
+	_cleanup_err_ struct err e = ERR_INIT;
+	struct driver_outcome o = {0};
+	struct machine_ref ref = record_ref(h->app->store, h->rec, &dir);
+
+	if (driver_run(co, h->driver, run->op, &ref, &obs, &o, &e) < 0) {
+		if (!worth_another_try(run, &e))
+			return run_failed(run, &e, err);
+		log_warn("(%s) %s; trying again", h->rec->name, err_msg(&e));
+		int rc = co_sleep(co, poll_ms(500) << (run->crashes - 1));
+		return rc < 0 ? co_err(rc, err) : 0;
+	}
+	int rc = save_outcome(run, &o, err);
+	if (rc == 0)
+		rc = follow(co, h, &o, err);
+	driver_outcome_finish(&o);
+	return rc;
 }
 
 int host_run(struct co *co, struct host *h, enum driver_op op, struct err *err)
 {
-	struct driver_observer obs = {h, save_state, show_progress};
-	unsigned crashes = 0;
+	struct run run = {.h = h, .op = op};
+	int rc;
 
 	app_status(h->app, h->rec->name, "%s", driver_op_name(op));
-	for (;;) {
-		_cleanup_free_ char *dir = NULL;
-		_cleanup_err_ struct err e = ERR_INIT;
-		struct driver_outcome o = {0};
-		struct machine_ref ref = record_ref(h->app->store, h->rec, &dir);
-
-		if (driver_run(co, h->driver, op, &ref, &obs, &o, &e) < 0) {
-			if (!worth_another_try(op, &e, &crashes)) {
-				err_move(err, &e);
-				return host_blame(err, driver_op_name(op), h->rec->name,
-					record_driver_name(h->rec));
-			}
-			log_warn("(%s) %s; trying again", h->rec->name, err_msg(&e));
-			int rc = co_sleep(co, poll_ms(500) << (crashes - 1));
-			if (rc < 0)
-				return co_err(rc, err);
-			continue;
-		}
-		if (o.state) {
-			record_set_driver_state(h->rec, take(o.state));
-			if (record_save(h->app->store, h->rec, err) < 0) {
-				driver_outcome_finish(&o);
-				return -1;
-			}
-		}
-		int rc = follow(co, h, &o, err);
-		driver_outcome_finish(&o);
-		if (rc != 0)
-			return rc < 0 ? -1 : 0;
-	}
+	do
+		rc = run_once(co, &run, err);
+	while (rc == 0);
+	err_finish(&run.unsaved);
+	return rc < 0 ? -1 : 0;
 }
