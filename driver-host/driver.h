@@ -29,6 +29,7 @@
 
 #define DRIVER_WORKERS_DEFAULT 8u
 #define DRIVER_INITIALIZE_MS 10000u
+#define DRIVER_STATES_MS 60000u /* of driver_state and driver_address */
 
 struct driver;
 
@@ -145,9 +146,14 @@ int driver_states(struct co *co, struct driver *d, const struct machine_ref *ref
 	struct machine_report *reports, void (*on_report)(void *ud, size_t i), void *ud,
 	struct err *err);
 
-/* Where a machine is, without carrying out a probe (S4): for who is about to connect anyway. A
- * report whose state hangs on a probe comes as STATE_NONE and unprobed. */
-int driver_address(struct co *co, struct driver *d, const struct machine_ref *ref,
+/* About one machine, in one request with whoever else asks at about the same time; the first waits
+ * gather_ms for others. A failed report is an error here. */
+int driver_state(struct co *co, struct driver *d, const struct machine_ref *m, unsigned gather_ms,
+	struct machine_report *ret, struct err *err);
+
+/* The same: where a machine is, without carrying out a probe (S4): for who is about to connect
+ * anyway. A report whose state hangs on a probe comes as STATE_NONE and unprobed. */
+int driver_address(struct co *co, struct driver *d, const struct machine_ref *m,
 	struct machine_report *ret, struct err *err);
 
 enum upgrade_kind { UPGRADE_ENGINE, UPGRADE_IMAGE };

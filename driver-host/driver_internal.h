@@ -1,8 +1,10 @@
-/* Shared by driver.c and states.c. */
+/* Shared by driver.c, states.c and gather.c. */
 #pragma once
 
 #include "driver.h"
 #include "pool.h"
+
+struct gathering;
 
 struct driver {
 	struct loop *loop;
@@ -10,6 +12,7 @@ struct driver {
 	struct pool *pool;
 	struct trace *trace;
 	struct driver_info *greeted; /* where the next handshake goes; NULL: it is only checked */
+	struct gathering *gathering[2]; /* that are open: for questions with and without probes */
 };
 
 /* {"name": …, "state": …} */
@@ -19,3 +22,7 @@ int driver_call(struct co *co, struct driver *d, const char *method, const struc
 	const struct driver_observer *obs, bool retry, struct json **ret, struct err *err);
 /* "driver "X" broke the protocol in its answer to M: …" */
 int driver_bad_answer(const struct driver *d, const char *method, struct err *err);
+/* driver_states; no_probes: reports whose state hangs on a probe come unprobed. */
+int driver_ask(struct co *co, struct driver *d, const struct machine_ref *refs, size_t n,
+	bool no_probes, struct machine_report *reports, void (*on_report)(void *ud, size_t i),
+	void *ud, struct err *err);

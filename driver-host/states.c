@@ -1,8 +1,10 @@
 /*
  * The batched question. Machines are sorted by what the driver groups by, cut into batches, and
  * each batch is a coroutine that asks one worker; the pool bounds how many ask at once, so a single
- * batch needs a single process. Reports with a probe are handed to a set of probing coroutines as
- * soon as their batch is answered: a slow batch does not hold up the connects of another.
+ * batch needs a single process. A batch over which the driver crashes is asked again in halves, so
+ * that a machine that its driver cannot bear hides no other. Reports with a probe are handed to a
+ * set of probing coroutines as soon as their batch is answered: a slow batch does not hold up the
+ * connects of another.
  */
 #include "driver_internal.h"
 
@@ -20,6 +22,8 @@
 #define PROBES_AT_ONCE 256u
 #define BATCHES_AT_ONCE 64u
 #define BATCH_BYTES (FRAME_MAX_BODY / 2)
+#define SPLITS_MAX 32u    /* of one question's batches, in halves */
+#define SPLITS_IN_VAIN 6u /* before any answer: the driver is broken, not a machine */
 
 struct item {
 	size_t index; /* in refs and reports */
@@ -30,7 +34,6 @@ struct item {
 
 struct batch {
 	size_t first, n; /* in items */
-	struct buf params;
 };
 
 struct question {
@@ -44,6 +47,8 @@ struct question {
 	bool no_probes;
 	struct batch *batches;
 	size_t n_batches;
+	unsigned splits;
+	bool answered;  /* a batch, at least */
 	size_t *probes; /* items whose probe has not begun: a queue */
 	size_t first_probe, n_probes;
 	struct co_group probers;
@@ -110,34 +115,34 @@ static void make_items(struct question *q)
 		qsort(q->items, q->n, sizeof(*q->items), by_group);
 }
 
-static struct batch *new_batch(struct question *q, size_t first)
+/* Roughly what a machine adds to a request; its state makes the difference. */
+static size_t size_of(const struct machine_ref *ref)
 {
-	struct batch *b;
+	_cleanup_buf_ struct buf b = BUF_INIT;
 
-	q->batches = xrealloc(q->batches, q->n_batches + 1, sizeof(*q->batches));
-	b = &q->batches[q->n_batches++];
-	*b = (struct batch){.first = first};
-	buf_adds(&b->params, "{\"machines\":[");
-	return b;
+	driver_write_ref(&b, ref);
+	return b.len;
 }
 
 static void make_batches(struct question *q)
 {
 	struct batch *b = NULL;
+	size_t bytes = 0;
 
 	for (size_t i = 0; i < q->n; i++) {
 		const struct item *item = &q->items[i];
+		size_t size = size_of(&q->refs[item->index]);
 
-		if (!b || b->n == q->driver->info.states_batch || b->params.len > BATCH_BYTES ||
-			!streq(item->group, q->items[b->first].group))
-			b = new_batch(q, i);
-		else
-			buf_addc(&b->params, ',');
-		driver_write_ref(&b->params, &q->refs[item->index]);
+		if (!b || b->n == q->driver->info.states_batch || bytes > BATCH_BYTES ||
+			!streq(item->group, q->items[b->first].group)) {
+			q->batches = xrealloc(q->batches, q->n_batches + 1, sizeof(*q->batches));
+			b = &q->batches[q->n_batches++];
+			*b = (struct batch){.first = i};
+			bytes = 0;
+		}
+		bytes += size;
 		b->n++;
 	}
-	for (size_t i = 0; i < q->n_batches; i++)
-		buf_adds(&q->batches[i].params, "]}");
 }
 
 /* --- probes --- */
@@ -180,10 +185,11 @@ static void add_probe(struct question *q, const struct item *item)
 
 /* --- batches --- */
 
-static void take_answer(struct question *q, const struct batch *b, const struct json *list)
+static void take_answer(struct question *q, struct batch b, const struct json *list)
 {
-	for (size_t i = 0; i < b->n; i++) {
-		struct item *item = &q->items[b->first + i];
+	q->answered = true;
+	for (size_t i = 0; i < b.n; i++) {
+		struct item *item = &q->items[b.first + i];
 
 		report_read(json_at(list, i), &q->reports[item->index], &item->probe);
 		if (item->probe.host && !q->no_probes) {
@@ -195,28 +201,59 @@ static void take_answer(struct question *q, const struct batch *b, const struct 
 	}
 }
 
+static int ask_once(struct co *co, struct question *q, struct batch b, bool retry, struct err *err)
+{
+	_cleanup_buf_ struct buf params = BUF_INIT;
+	_cleanup_json_ struct json *result = NULL;
+	const struct json *list;
+
+	for (size_t i = 0; i < b.n; i++) {
+		buf_adds(&params, i ? "," : "{\"machines\":[");
+		driver_write_ref(&params, &q->refs[q->items[b.first + i].index]);
+	}
+	buf_adds(&params, "]}");
+	if (driver_call(co, q->driver, "states", &params, NULL, retry, &result, err) < 0)
+		return -1;
+	list = json_get(result, "machines");
+	if (!json_is(list, JSON_ARRAY) || list->n != b.n) {
+		err_set(err, ERR_PROTOCOL, "%zu reports for %zu machines (S1)",
+			json_is(list, JSON_ARRAY) ? list->n : 0, b.n);
+		return driver_bad_answer(q->driver, "states", err);
+	}
+	take_answer(q, b, list);
+	return 0;
+}
+
+static bool worth_halving(const struct question *q, struct batch b, const struct err *err)
+{
+	return b.n > 1 && (err->code == ERR_CRASHED || err->code == ERR_PROTOCOL) &&
+	       q->splits < (q->answered ? SPLITS_MAX : SPLITS_IN_VAIN);
+}
+
+/* retry: a crash may be an accident. Of a half it is none. */
+static void ask(struct co *co, struct question *q, struct batch b, bool retry)
+{
+	_cleanup_err_ struct err err = ERR_INIT;
+
+	if (ask_once(co, q, b, retry, &err) == 0)
+		return;
+	if (worth_halving(q, b, &err)) {
+		size_t half = b.n / 2;
+
+		q->splits++;
+		ask(co, q, (struct batch){b.first, half}, false);
+		ask(co, q, (struct batch){b.first + half, b.n - half}, false);
+		return;
+	}
+	for (size_t i = 0; i < b.n; i++)
+		fail(q, &q->items[b.first + i], &err);
+}
+
 static void run_batch(struct co *co, size_t i, void *arg)
 {
 	struct question *q = arg;
-	struct batch *b = &q->batches[i];
-	_cleanup_json_ struct json *result = NULL;
-	_cleanup_err_ struct err err = ERR_INIT;
-	const struct json *list;
-	int r = driver_call(co, q->driver, "states", &b->params, NULL, true, &result, &err);
 
-	buf_finish(&b->params);
-	list = json_get(result, "machines");
-	if (r == 0 && (!json_is(list, JSON_ARRAY) || list->n != b->n)) {
-		r = err_set(&err, ERR_PROTOCOL, "%zu reports for %zu machines (S1)",
-			json_is(list, JSON_ARRAY) ? list->n : 0, b->n);
-		driver_bad_answer(q->driver, "states", &err);
-	}
-	if (r == 0) {
-		take_answer(q, b, list);
-		return;
-	}
-	for (size_t k = 0; k < b->n; k++)
-		fail(q, &q->items[b->first + k], &err);
+	ask(co, q, q->batches[i], true);
 }
 
 /* Whoever has no report by now gets the reason of the whole. */
@@ -230,8 +267,6 @@ static int finish(struct question *q, int reason, struct err *err)
 		free(q->items[i].group);
 		free(q->items[i].probe.host);
 	}
-	for (size_t i = 0; i < q->n_batches; i++)
-		buf_finish(&q->batches[i].params);
 	free(q->batches);
 	free(q->items);
 	free(q->probes);
@@ -253,9 +288,9 @@ static int run(struct co *co, struct question *q, struct err *err)
 	return finish(q, r, err);
 }
 
-int driver_states(struct co *co, struct driver *d, const struct machine_ref *refs, size_t n,
-	struct machine_report *reports, void (*on_report)(void *ud, size_t i), void *ud,
-	struct err *err)
+int driver_ask(struct co *co, struct driver *d, const struct machine_ref *refs, size_t n,
+	bool no_probes, struct machine_report *reports, void (*on_report)(void *ud, size_t i),
+	void *ud, struct err *err)
 {
 	struct question q = {
 		.driver = d,
@@ -264,23 +299,15 @@ int driver_states(struct co *co, struct driver *d, const struct machine_ref *ref
 		.on_report = on_report,
 		.ud = ud,
 		.n = n,
+		.no_probes = no_probes,
 	};
 
 	return n ? run(co, &q, err) : 0;
 }
 
-int driver_address(struct co *co, struct driver *d, const struct machine_ref *ref,
-	struct machine_report *ret, struct err *err)
+int driver_states(struct co *co, struct driver *d, const struct machine_ref *refs, size_t n,
+	struct machine_report *reports, void (*on_report)(void *ud, size_t i), void *ud,
+	struct err *err)
 {
-	struct machine_report r = {0};
-	struct question q = {.driver = d, .refs = ref, .reports = &r, .n = 1, .no_probes = true};
-	int rc = run(co, &q, err);
-
-	if (rc == 0 && r.failed)
-		rc = err_move(err, &r.error);
-	if (rc == 0)
-		*ret = r;
-	else
-		machine_report_finish(&r);
-	return rc;
+	return driver_ask(co, d, refs, n, false, reports, on_report, ud, err);
 }

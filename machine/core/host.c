@@ -8,7 +8,7 @@
 
 #define POLL_MS 3000u
 #define CRASHES_MAX 3u
-#define REPORT_MS 60000u
+#define GATHER_MS 20u /* a poll waits so long for those of other machines */
 
 int host_open(
 	struct co *co, struct app *app, struct record *take_rec, struct host **ret, struct err *err)
@@ -66,42 +66,30 @@ int host_blame(struct err *err, const char *what, const char *machine, const cha
 	return err_wrap(err, "%s %s", what, machine);
 }
 
-static int ask(struct co *co, struct host *h, struct machine_report *r, struct err *err)
+static int ask(struct co *co, struct host *h, unsigned gather_ms, struct machine_report *ret,
+	struct err *err)
 {
 	_cleanup_free_ char *dir = NULL;
 	struct machine_ref ref = record_ref(h->app->store, h->rec, &dir);
-	struct co_deadline d;
 
-	co_deadline_begin(co, &d, REPORT_MS);
-	int rc = driver_states(co, h->driver, &ref, 1, r, NULL, NULL, err);
-	co_deadline_end(co, &d);
-	if (rc == 0 && r->failed)
-		rc = err_move(err, &r->error);
-	return rc;
+	if (driver_state(co, h->driver, &ref, gather_ms, ret, err) < 0)
+		return host_blame(err, "state of", h->rec->name, record_driver_name(h->rec));
+	return 0;
 }
 
 int host_report(struct co *co, struct host *h, struct machine_report *ret, struct err *err)
 {
-	struct machine_report r = {0};
-
-	if (ask(co, h, &r, err) < 0) {
-		machine_report_finish(&r);
-		return host_blame(err, "state of", h->rec->name, record_driver_name(h->rec));
-	}
-	*ret = r;
-	return 0;
+	return ask(co, h, 0, ret, err);
 }
 
 int host_location(struct co *co, struct host *h, struct machine_report *ret, struct err *err)
 {
 	_cleanup_free_ char *dir = NULL;
 	struct machine_ref ref = record_ref(h->app->store, h->rec, &dir);
-	struct co_deadline d;
 
-	co_deadline_begin(co, &d, REPORT_MS);
-	int rc = driver_address(co, h->driver, &ref, ret, err);
-	co_deadline_end(co, &d);
-	return rc < 0 ? host_blame(err, "address of", h->rec->name, record_driver_name(h->rec)) : 0;
+	if (driver_address(co, h->driver, &ref, ret, err) < 0)
+		return host_blame(err, "address of", h->rec->name, record_driver_name(h->rec));
+	return 0;
 }
 
 int report_url(const struct machine_report *r, char **ret, struct err *err)
@@ -161,14 +149,23 @@ static bool may_become(enum machine_state now, enum machine_state want)
 	return now != STATE_ERROR || want == STATE_ERROR;
 }
 
-static int wait_state_every(
-	struct co *co, struct host *h, enum machine_state want, unsigned ms, struct err *err)
+/* At least ms long (or almost, for who woke a little late), until a time that all who poll as often
+ * have in common, so that one request serves them. */
+static int sleep_to_poll(struct co *co, unsigned ms)
 {
-	for (;;) {
+	unsigned left = ms - (unsigned)(loop_now(co_loop(co)) % ms);
+
+	return co_sleep(co, left < ms - ms / 20 ? left + ms : left);
+}
+
+static int wait_state_every(struct co *co, struct host *h, enum machine_state want, unsigned ms,
+	bool polling, struct err *err)
+{
+	for (;; polling = true) {
 		struct machine_report r = {0};
 		_cleanup_err_ struct err e = ERR_INIT;
 
-		if (host_report(co, h, &r, &e) == 0) {
+		if (ask(co, h, polling ? GATHER_MS : 0, &r, &e) == 0) {
 			enum machine_state now = r.state;
 			_cleanup_free_ char *why = xstrdup(r.message);
 			machine_report_finish(&r);
@@ -189,7 +186,7 @@ static int wait_state_every(
 		} else {
 			return err_move(err, &e);
 		}
-		int rc = co_sleep(co, poll_ms(ms));
+		int rc = sleep_to_poll(co, poll_ms(ms));
 		if (rc < 0)
 			return co_err(rc, err);
 	}
@@ -201,7 +198,7 @@ int host_wait_state(struct co *co, struct host *h, enum machine_state want, uint
 	struct co_deadline d;
 
 	co_deadline_begin(co, &d, timeout_ms);
-	int rc = wait_state_every(co, h, want, poll_ms(0), err);
+	int rc = wait_state_every(co, h, want, 0, false, err);
 	co_deadline_end(co, &d);
 	if (rc < 0 && err->code == ERR_TIMEOUT)
 		return err_set(err, ERR_TIMEOUT,
@@ -277,12 +274,12 @@ static int follow(struct co *co, struct host *h, const struct driver_outcome *o,
 		log_debug("(%s) waiting: %s", h->rec->name, o->message);
 		app_status(h->app, h->rec->name, "waiting: %s", o->message);
 	}
-	int rc = co_sleep(co, poll_ms(o->retry_after_ms));
+	int rc = co_sleep(co, poll_ms(o->retry_after_ms)); /* O2: before the first look, too */
 	if (rc < 0)
 		return co_err(rc, err);
 	if (o->wait_for == STATE_NONE)
 		return 0;
-	return wait_state_every(co, h, o->wait_for, o->retry_after_ms, err);
+	return wait_state_every(co, h, o->wait_for, o->retry_after_ms, true, err);
 }
 
 /* A driver that crashed during create is called again with its last checkpoint, if that is safe on

@@ -168,6 +168,56 @@ def test_ls_harmless(listed, behaviour):
     assert status.out == 'Running\n', status
 
 
+@pytest.fixture(scope='module')
+def asked(new_cli):
+    """`ls`, and `stop` of all, where the question about one machine of many ends the driver."""
+    done = {}
+
+    def run(behaviour):
+        if behaviour not in done:
+            cli = new_cli(fault=True)
+            populate(cli, 'states', [behaviour])
+            env = {**QUICK, 'MACHINE_TEST_DEADLINE_MS': '30000'} # there is no hang among them
+            ls = cli.run('ls', '-t', '30', env=env)
+            names = [GOOD[0], machine_name(behaviour), *GOOD[1:]]
+            done[behaviour] = cli, ls, cli.run('stop', *names, env=env)
+        return done[behaviour]
+    return run
+
+
+# a hang tells nobody which of the machines it is about
+CRASHING = [b for b in [*FATAL, *EMPTY] if b not in ('hang', 'deaf', 'stuck') and 'error' not in b]
+
+
+@pytest.mark.parametrize('behaviour', CRASHING)
+def test_one_machine_hides_no_other(asked, behaviour):
+    cli, ls, stop = asked(behaviour)
+    name = machine_name(behaviour)
+    assert re.search(r'\bError\b', rows(ls)[name]), ls
+    check_error(stop.err, behaviour, name, 'state', {**FATAL, **EMPTY}[behaviour])
+    assert stop.status == 1
+    for good in GOOD:
+        assert re.search(r'\bRunning\b', rows(ls)[good]), ls
+        assert f'Machine "{good}" was stopped.' in stop.out, stop
+        assert not errors_of(stop.err, good), stop
+    cli.assert_whole()
+
+
+def test_many_wait_in_one_request(cli):
+    """However many machines boot, a poll is one request to the driver."""
+    names = [f'm{i}' for i in range(12)]
+    for process in [cli.start(*flaky_create(n, {'start': ['boot:4', 'ok']})) for n in names]:
+        assert process.finish().status == 0
+    set_states(cli, 'Stopped')
+    before = len(cli.calls('states/'))
+    cli.ok('start', *names, env={'MACHINE_POLL_MS': '500'})
+    asked = [int(number) for _, _, number in cli.calls('states/')[before:]]
+    assert asked[0] == len(names), asked # is it running already?
+    # each was looked at six times or more; 12 starts end at different times, then they keep step
+    assert sum(asked) >= 6 * len(names)
+    assert len(asked) < sum(asked) / 3, asked
+
+
 def test_one_crash_while_listing_is_made_up_for(cli):
     cli.create_flaky('odd')
     cli.set_script('odd', {'states': ['segv', 'ok']})
