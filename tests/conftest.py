@@ -22,6 +22,18 @@ def pytest_configure(config):
         signal.signal(number, terminate)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Tests that share the work of a fixture run in one process (--dist loadgroup). A module's SHARED
+    maps such a fixture to the parameter that it depends on and its default."""
+    for item in items:
+        for fixture, (parameter, default) in getattr(item.module, 'SHARED', {}).items():
+            if fixture in item.fixturenames:
+                chosen = getattr(item, 'callspec', None)
+                value = chosen.params.get(parameter, default) if chosen else default
+                item.add_marker(pytest.mark.xdist_group(f'{fixture}-{value}'))
+
+
 def pytest_unconfigure():
     """A run that was cut short leaves nothing running, either."""
     for left in cli_module.reap(set(), grace=0):

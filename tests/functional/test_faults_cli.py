@@ -9,6 +9,7 @@ from faults import EMPTY, FATAL, HARMLESS, QUICK, check_error, machine_name
 
 ACTIONS = {'start': 'Stopped', 'stop': 'Running', 'restart': 'Running', 'kill': 'Running'}
 GOOD = ['good1', 'good2', 'good3']
+SHARED = {'acted': ('action', 'rm'), 'listed': ('', 'all'), 'asked': ('behaviour', '')}
 
 
 def populate(cli, method, behaviours):
@@ -124,11 +125,12 @@ def listed(new_cli):
     """For each behaviour of `states` a store with one such machine; all listed at once."""
     stores = {}
     for behaviour in [*FATAL, *EMPTY, *HARMLESS]:
-        cli = new_cli(fault=True)
-        cli.create_none('plain')
-        cli.create_flaky('odd')
+        cli = stores[behaviour] = new_cli(fault=True)
+        making = [cli.start('create', '-d', 'none', '--url', 'tcp://127.0.0.1:1', 'plain'),
+                  cli.start(*flaky_create('odd'))]
+        assert not any(process.process.wait(60) for process in making)
+        assert not any(process.finish().leftovers for process in making)
         cli.set_script('odd', {'states': behaviour})
-        stores[behaviour] = cli
     runs = {b: (cli, cli.start('ls', '-t', '2'), cli.start('status', 'odd', env=QUICK))
             for b, cli in stores.items()}
     for _, ls, status in runs.values():
@@ -228,7 +230,8 @@ def test_interrupt_ends_a_hanging_driver(cli):
     """Ctrl-C: the driver is told, then killed; what was checkpointed stays."""
     import signal
     from hosts import wait_for
-    running = cli.start(*flaky_create('web', {'create': 'checkpoint:3+deaf'}))
+    running = cli.start(*flaky_create('web', {'create': 'checkpoint:3+deaf'}),
+                        env={'MACHINE_TEST_GRACE_MS': '700'})
     wait_for('create', lambda: cli.calls('create', 'web'), 20)
     wait_for('checkpoint', lambda: 'Checkpoint' in cli.config('web')['Driver'], 20)
     running.process.send_signal(signal.SIGINT)

@@ -11,6 +11,7 @@ METHODS = {
     'preCreateCheck': r'preCreateCheck|pre-create check',
     'create': r'\bcreat',
 }
+SHARED = {'made': ('method', '')}
 KEPT = {'create'} # from here on, what failed stays for rm and --resume
 
 

@@ -222,6 +222,10 @@ class Cli:
         rows = [tuple(l.split(' ')) for l in path.read_text().splitlines()] if path.exists() else []
         return [r for r in rows if method in (None, r[1]) and name in (None, r[2])]
 
+    def resources(self, name):
+        """What flaky's "cloud" has for a machine; the driver knows it by its state alone."""
+        return [p.name for p in self.flaky.glob(f'resource-{name}-*')]
+
     def config(self, name):
         return json.loads((self.store / 'machines' / name / 'config.json').read_text())
 
