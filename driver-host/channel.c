@@ -29,6 +29,11 @@ struct graces graces_default(void)
 	return g;
 }
 
+struct graces graces_hasty(void)
+{
+	return (struct graces){0, {CHANNEL_HASTY_EOF_MS, CHANNEL_HASTY_TERM_MS}};
+}
+
 void channel_fault(struct channel *ch, const char *fmt, ...)
 {
 	_cleanup_free_ char *what = NULL;

@@ -12,6 +12,8 @@
 #define CHANNEL_CANCEL_MS 5000u /* X3: from $/cancelRequest to SIGTERM */
 #define CHANNEL_TERM_MS 2000u   /* from SIGTERM to SIGKILL */
 #define CHANNEL_EOF_MS 2000u    /* Q1: from end of input to SIGTERM */
+#define CHANNEL_HASTY_TERM_MS 100u
+#define CHANNEL_HASTY_EOF_MS 500u
 #define CHANNEL_MESSAGE_MAX 4096u
 #define CHANNEL_CHECKPOINTS_MAX 10000u
 #define CHANNEL_PROGRESS_MAX 32u      /* waiting for the caller; the oldest are dropped */
@@ -26,6 +28,8 @@ struct graces {
 };
 /* The protocol's; MACHINE_TEST_GRACE_MS shortens them all. */
 struct graces graces_default(void);
+/* For who has only asked questions and is about to end (X3). */
+struct graces graces_hasty(void);
 
 struct channel_options {
 	const char *name; /* the driver's */

@@ -94,7 +94,7 @@ int driver_open(struct co *co, const char *name, const struct driver_options *op
 	struct driver **ret, struct err *err)
 {
 	unsigned max = opt && opt->max_workers ? opt->max_workers : DRIVER_WORKERS_DEFAULT;
-	struct pool_options po = {.max_workers = max, .greet = greet};
+	struct pool_options po = {.max_workers = max, .greet = greet, .hasty = opt && opt->hasty};
 	struct driver *d = xcalloc(1, sizeof(*d));
 
 	d->loop = co_loop(co);

@@ -51,6 +51,9 @@ struct driver_options {
 	unsigned max_workers;   /* 0: DRIVER_WORKERS_DEFAULT */
 	const char *trace_file; /* protocol trace, appended, 0600; secrets masked; NULL: none */
 	const char *file; /* run this executable instead of looking up the name; NULL: registry */
+	/* Only questions are asked: a worker whose answer is not wanted any more, or that does not
+	 * end by itself, is killed at once rather than given its graces. */
+	bool hasty;
 };
 
 /* Starts one worker and initializes it. err: ERR_NOT_FOUND for an unknown driver. */

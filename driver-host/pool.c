@@ -42,7 +42,7 @@ struct pool *pool_new(struct loop *loop, const struct pool_options *opt)
 	pool->name = xstrdup(opt->name);
 	pool->file = xstrdup(opt->file);
 	pool->trace = opt->trace;
-	pool->graces = graces_default();
+	pool->graces = opt->hasty ? graces_hasty() : graces_default();
 	pool->greet = opt->greet;
 	pool->ud = opt->ud;
 	pool->max_workers = opt->max_workers;

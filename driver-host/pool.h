@@ -16,6 +16,7 @@ struct pool_options {
 	/* Introduces a fresh worker; -1: it is of no use. */
 	int (*greet)(struct co *co, void *ud, struct channel *ch, struct err *err);
 	void *ud;
+	bool hasty; /* see struct driver_options */
 };
 
 struct pool *pool_new(struct loop *loop, const struct pool_options *opt);

@@ -30,6 +30,7 @@
 enum stage { RUNNING, INPUT_ENDED, TERM_SENT, KILL_SENT, ABANDONED };
 
 struct proc {
+	struct proc *prev, *next; /* while it is not reaped */
 	uv_process_t process;
 	uv_pipe_t in, out, err;
 	uv_timer_t ender; /* the next step towards the end */
@@ -49,6 +50,24 @@ struct proc {
 	char *name;
 	char read_buf[PROC_READ_SIZE];
 };
+
+static struct proc *alive;
+
+static void link_alive(struct proc *p)
+{
+	p->next = alive;
+	if (alive)
+		alive->prev = p;
+	alive = p;
+}
+
+static void unlink_alive(struct proc *p)
+{
+	*(p->prev ? &p->prev->next : &alive) = p->next;
+	if (p->next)
+		p->next->prev = p->prev;
+	p->prev = p->next = NULL;
+}
 
 static void free_if_unused(struct proc *p)
 {
@@ -119,7 +138,7 @@ static void err_over(struct proc *p)
 	proc_stderr_end(&p->words);
 }
 
-static void kill_group(struct proc *p, int sig)
+static void kill_group(const struct proc *p, int sig)
 {
 	if (kill(-p->pid, sig) < 0 && errno == ESRCH && !p->reaped)
 		kill(p->pid, sig);
@@ -152,6 +171,7 @@ static void on_ender(uv_timer_t *timer)
 		log_warn("driver \"%s\": process %d does not end, not even by SIGKILL", p->name,
 			p->pid);
 		p->stage = ABANDONED;
+		unlink_alive(p);
 		p->reaped = true;
 		out_over(p);
 		err_over(p);
@@ -164,6 +184,7 @@ static void on_exit_status(uv_process_t *process, int64_t status, int sig)
 {
 	struct proc *p = process->data;
 
+	unlink_alive(p);
 	p->reaped = true;
 	p->status = status;
 	p->signal = sig;
@@ -335,6 +356,7 @@ int proc_start(struct loop *loop, const struct proc_options *opt, const struct p
 		return err_errno(err, -r, "start %s", opt->file);
 	}
 	p->pid = p->process.pid;
+	link_alive(p);
 	p->words = (struct proc_stderr){.name = p->name, .pid = p->pid};
 	uv_read_start((uv_stream_t *)&p->out, on_alloc, on_output);
 	uv_read_start((uv_stream_t *)&p->err, on_alloc, on_stderr);
@@ -410,6 +432,12 @@ void proc_terminate(struct proc *p)
 	close_input(p);
 	kill_group(p, SIGTERM);
 	uv_timer_start(&p->ender, on_ender, p->graces.term_ms, 0);
+}
+
+void proc_kill_all(void)
+{
+	for (const struct proc *p = alive; p; p = p->next)
+		kill_group(p, SIGKILL);
 }
 
 int proc_pid(const struct proc *p)

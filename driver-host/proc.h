@@ -55,6 +55,8 @@ void proc_ignore_output(struct proc *p);
 void proc_end(struct proc *p);
 /* SIGTERM now, SIGKILL after a grace. To the whole group. */
 void proc_terminate(struct proc *p);
+/* SIGKILL to all there are, for who cannot wait for their ends. */
+void proc_kill_all(void);
 int proc_pid(const struct proc *p);
 /* "exited with status 3", "died by signal 11 (Segmentation fault)" */
 void proc_describe_end(const struct proc *p, struct buf *out);

@@ -36,21 +36,26 @@ static void write_stderr(const char *line)
 	}
 }
 
-/* What a terminal would obey rather than show: C0, DEL, and C1 in UTF-8. Line ends are blanks. */
+void log_clean(char *text)
+{
+	for (unsigned char *p = (unsigned char *)text; *p; p++) {
+		if ((*p < 0x20 && *p != '\t' && *p != '\n') || *p == 0x7f)
+			*p = '?';
+		else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+			p[0] = p[1] = '?';
+	}
+}
+
 void log_neutralise(char *s)
 {
 	size_t len = strlen(s);
 
 	while (len > 0 && (s[len - 1] == '\n' || s[len - 1] == '\r'))
 		s[--len] = '\0';
-	for (unsigned char *p = (unsigned char *)s; *p; p++) {
+	for (char *p = s; *p; p++)
 		if (*p == '\n' || *p == '\r')
 			*p = ' ';
-		else if ((*p < 0x20 && *p != '\t') || *p == 0x7f)
-			*p = '?';
-		else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
-			p[0] = p[1] = '?';
-	}
+	log_clean(s);
 }
 
 void log_set_sink(log_sink_fn fn, void *userdata)

@@ -4,13 +4,12 @@
 
 #include "buf.h"
 #include "config.h"
+#include "interrupt.h"
 #include "log.h"
 #include "mem.h"
+#include "output.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <string.h>
-#include <unistd.h>
 
 const struct cli_flag cli_globals[] = {
 	FLAG_B("debug", "D", NULL, "Enable debug mode"),
@@ -58,7 +57,8 @@ static void command_sink(void *userdata, enum log_level level, const char *line)
 
 	status_hide(cli->display);
 	fprintf(out, "%s\n", line);
-	fflush(out);
+	if (out == stdout)
+		output_flush();
 	status_show(cli->display);
 }
 
@@ -106,6 +106,13 @@ static int open_store(struct cli *cli, struct err *err)
 	return store_open(path, &cli->app.store, err);
 }
 
+/* Where HOME is not set, these still have an answer. */
+static bool needs_store(const struct cli *cli)
+{
+	return cli->cmd != &cmd_help && cli->cmd != &cmd_driver &&
+	       (cli->cmd != &cmd_version || cli->args.args.n);
+}
+
 static int parse_command(struct co *co, struct cli *cli, const struct strv *rest, struct err *err)
 {
 	const struct command *c = cli->cmd;
@@ -139,45 +146,18 @@ static void run_command(struct co *co, void *arg)
 	struct job *j = arg;
 	struct cli *cli = j->cli;
 
-	cli->app.drivers = driver_set_new();
+	cli->app.drivers = driver_set_new(cli->cmd->only_asks);
 	j->rc = parse_command(co, cli, &j->rest, &j->err);
-	if (j->rc == 0 && cli->args.help)
+	if (j->rc == 0 && cli->args.help) {
 		help_command(cli->cmd, cli->args.n ? cli->args.flags : cli->cmd->flags,
 			cli->args.n ? cli->args.n : cli->cmd->n_flags, stdout);
-	else if (j->rc == 0)
-		j->rc = cli->cmd->run(co, cli, &j->err);
-	driver_set_close(co, cli->app.drivers);
-}
-
-struct interrupt {
-	uv_signal_t sig;
-	struct loop *loop;
-	bool again;
-};
-
-/* The first Ctrl-C cancels; the second quits at once. */
-static void on_interrupt(uv_signal_t *sig, int signum)
-{
-	struct interrupt *in = sig->data;
-
-	if (in->again)
-		_exit(128 + signum);
-	in->again = true;
-	log_error("Interrupted: ending what is under way (again to quit at once)");
-	loop_cancel_all(in->loop);
-}
-
-static void watch_signals(struct loop *loop, struct interrupt in[2])
-{
-	static const int signums[] = {SIGINT, SIGTERM};
-
-	for (size_t i = 0; i < 2; i++) {
-		in[i].loop = loop;
-		in[i].sig.data = &in[i];
-		uv_signal_init(loop_uv(loop), &in[i].sig);
-		uv_signal_start(&in[i].sig, on_interrupt, signums[i]);
-		uv_unref((uv_handle_t *)&in[i].sig);
+	} else if (j->rc == 0) {
+		if (needs_store(cli))
+			j->rc = open_store(cli, &j->err);
+		if (j->rc == 0)
+			j->rc = cli->cmd->run(co, cli, &j->err);
 	}
+	driver_set_close(co, cli->app.drivers);
 }
 
 static void show_status(void *userdata, const char *machine, const char *text)
@@ -199,17 +179,14 @@ static void open_display(struct cli *cli)
 
 static int run_on_loop(struct cli *cli, struct job *j, struct err *err)
 {
-	struct interrupt in[2] = {0};
-
 	if (loop_new(&cli->app.loop, err) < 0)
 		return -1;
-	watch_signals(cli->app.loop, in);
+	struct interrupts *in = interrupts_watch(cli->app.loop);
 	open_display(cli);
 	co_spawn(cli->app.loop, cli->cmd->name, run_command, j);
 	loop_run(cli->app.loop);
 	status_free(take(cli->display));
-	for (size_t i = 0; i < 2; i++)
-		uv_close((uv_handle_t *)&in[i].sig, NULL);
+	cli->interrupted = interrupts_end(in);
 	loop_free(cli->app.loop);
 	if (j->rc < 0)
 		err_move(err, &j->err);
@@ -234,8 +211,6 @@ static int dispatch(struct cli *cli, struct err *err)
 	if (!cli->cmd)
 		return err_set(err, ERR_USER, "%s: '%s' is not a %s command. See '%s --help'.",
 			cli->prog, name, cli->prog, cli->arg0);
-	if (open_store(cli, err) < 0)
-		return -1;
 	cli->app.native_ssh = parsed_bool(&cli->globals, "native-ssh");
 	for (size_t i = 1; i < words->n; i++)
 		strv_add(&j.rest, words->items[i]);
@@ -244,14 +219,20 @@ static int dispatch(struct cli *cli, struct err *err)
 	return rc;
 }
 
+/* Parts of the text may come from a driver or a host: none of it shall steer a terminal. */
 static void print_error(const struct err *err)
 {
-	fflush(stdout);
-	fprintf(stderr, "%s\n", err_msg(err));
+	_cleanup_free_ char *text = xstrdup(err_msg(err));
+
+	log_clean(text);
+	output_flush();
+	fprintf(stderr, "%s\n", text);
 }
 
-static int exit_status(const struct err *err)
+static int exit_status(const struct cli *cli, const struct err *err)
 {
+	if (cli->interrupted)
+		return 128 + cli->interrupted;
 	return create_failed_precheck(err) ? 3 : 1;
 }
 
@@ -262,11 +243,13 @@ int cli_main(int argc, char **argv)
 	_cleanup_strv_ struct strv words = STRV_INIT;
 	int rc;
 
-	for (int i = 0; i < argc; i++)
+	output_guard();
+	strv_add(&cli.argv, argc ? argv[0] : "docker-machine");
+	for (int i = 1; i < argc; i++) {
 		strv_add(&cli.argv, argv[i]);
-	for (int i = 1; i < argc; i++)
 		strv_add(&words, argv[i]);
-	cli.arg0 = argc ? argv[0] : "docker-machine";
+	}
+	cli.arg0 = cli.argv.items[0];
 	const char *slash = strrchr(cli.arg0, '/');
 	cli.prog = slash ? slash + 1 : cli.arg0;
 	log_set_sink(command_sink, &cli);
@@ -281,10 +264,10 @@ int cli_main(int argc, char **argv)
 	}
 	if (rc == 0)
 		rc = dispatch(&cli, &err);
-	if (rc == 0 && (fflush(stdout) != 0 || ferror(stdout)))
-		rc = err_errno(&err, errno ? errno : EIO, "write to standard output");
+	if (rc == 0)
+		rc = output_check(!cli.cmd || cli.cmd->talk == TALK_STDERR, &err);
 	if (rc < 0) {
-		cli.status = exit_status(&err);
+		cli.status = exit_status(&cli, &err);
 		print_error(&err);
 	}
 	parsed_finish(&cli.args);

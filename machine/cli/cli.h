@@ -21,6 +21,7 @@ struct cli {
 	const struct command *cmd;
 	struct parsed args;     /* of the command */
 	int status;             /* exit status if run succeeds */
+	int interrupted;        /* the signal that cancelled it, or 0 */
 	struct status *display; /* NULL: no terminal to show what machines are at */
 };
 
@@ -36,7 +37,8 @@ struct command {
 	const struct cli_flag *flags;
 	size_t n_flags;
 	enum talk talk;
-	bool raw; /* no flag parsing: ssh */
+	bool raw;       /* no flag parsing: ssh */
+	bool only_asks; /* changes no machine: a driver that hangs may be killed at once */
 	/* Parses by itself (create, driver); cli->args is then empty and rest holds the words.
 	 * NULL: the shared way. */
 	int (*prepare)(struct co *co, struct cli *cli, const struct strv *rest, struct err *err);

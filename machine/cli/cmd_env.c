@@ -282,6 +282,7 @@ const struct command cmd_env = {
 	.flags = env_flags,
 	.n_flags = ARRAY_SIZE(env_flags),
 	.talk = TALK_STDERR,
+	.only_asks = true,
 	.run = run_env,
 };
 
@@ -314,5 +315,6 @@ const struct command cmd_config = {
 	.flags = config_flags,
 	.n_flags = ARRAY_SIZE(config_flags),
 	.talk = TALK_STDERR,
+	.only_asks = true,
 	.run = run_config,
 };

@@ -260,6 +260,7 @@ const struct command cmd_ls = {
 	.flags = flags,
 	.n_flags = ARRAY_SIZE(flags),
 	.talk = TALK_STDERR,
+	.only_asks = true,
 	.run = run_ls,
 };
 
@@ -310,5 +311,6 @@ const struct command cmd_active = {
 	.flags = active_flags,
 	.n_flags = ARRAY_SIZE(active_flags),
 	.talk = TALK_STDERR,
+	.only_asks = true,
 	.run = run_active,
 };

@@ -68,6 +68,7 @@ const struct command cmd_ip = {
 	.summary = "Get the IP address of a machine",
 	.description = "Argument(s) are one or more machine names.",
 	.talk = TALK_STDERR,
+	.only_asks = true,
 	.run = run_ip,
 };
 
@@ -105,6 +106,7 @@ const struct command cmd_url = {
 	.summary = "Get the URL of a machine",
 	.description = "Argument is a machine name.",
 	.talk = TALK_STDERR,
+	.only_asks = true,
 	.run = run_url,
 };
 
@@ -132,6 +134,7 @@ const struct command cmd_status = {
 	.summary = "Get the status of a machine",
 	.description = "Argument is a machine name.",
 	.talk = TALK_STDERR,
+	.only_asks = true,
 	.run = run_status,
 };
 
@@ -156,6 +159,7 @@ const struct command cmd_inspect = {
 	.summary = "Inspect information about a machine",
 	.description = "Argument is a machine name.",
 	.talk = TALK_STDERR,
+	.only_asks = true,
 	.run = run_inspect,
 };
 
@@ -186,5 +190,6 @@ const struct command cmd_version = {
 	.args = "[arg...]",
 	.summary = "Show the Docker Machine version or a machine docker version",
 	.talk = TALK_STDERR,
+	.only_asks = true,
 	.run = run_version,
 };

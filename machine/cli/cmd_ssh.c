@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,7 +24,8 @@ static bool have_ssh(void)
 	return false;
 }
 
-/* The terminal belongs to ssh while it runs: Ctrl-C is its business. */
+/* The terminal belongs to ssh while it runs: Ctrl-C is its business. What ends us otherwise ends it
+ * too. */
 static int run_client(const struct ssh_target *t, const struct strv *words, struct err *err)
 {
 	_cleanup_strv_ struct strv argv = STRV_INIT;
@@ -39,11 +41,14 @@ static int run_client(const struct ssh_target *t, const struct strv *words, stru
 		return err_errno(err, errno, "run ssh");
 	if (pid == 0) {
 		signal(SIGPIPE, SIG_DFL);
+		prctl(PR_SET_PDEATHSIG, SIGHUP);
 		execvp(argv.items[0], argv.items);
 		_exit(127);
 	}
 	signal(SIGINT, SIG_IGN);
 	signal(SIGQUIT, SIG_IGN);
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGHUP, SIG_DFL);
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return err_errno(err, errno, "wait for ssh");
@@ -96,5 +101,6 @@ const struct command cmd_ssh = {
 	.description = "Arguments are [machine-name] [command]",
 	.talk = TALK_STDERR,
 	.raw = true,
+	.only_asks = true,
 	.run = run_ssh,
 };

@@ -26,7 +26,8 @@ void app_status(const struct app *app, const char *machine, const char *fmt, ...
 
 /* Opened drivers by name: each is opened once, also when many flows ask at the same time. */
 struct driver_set;
-struct driver_set *driver_set_new(void);
+/* hasty: see struct driver_options */
+struct driver_set *driver_set_new(bool hasty);
 int driver_set_get(struct co *co, struct driver_set *set, const char *name, struct driver **ret,
 	struct err *err);
 void driver_set_close(struct co *co, struct driver_set *set); /* closes all and frees set */

@@ -17,11 +17,15 @@ struct opened {
 
 struct driver_set {
 	struct opened *list;
+	bool hasty;
 };
 
-struct driver_set *driver_set_new(void)
+struct driver_set *driver_set_new(bool hasty)
 {
-	return xcalloc(1, sizeof(struct driver_set));
+	struct driver_set *set = xcalloc(1, sizeof(*set));
+
+	set->hasty = hasty;
+	return set;
 }
 
 static struct opened *find(struct driver_set *set, const char *name)
@@ -32,12 +36,12 @@ static struct opened *find(struct driver_set *set, const char *name)
 	return NULL;
 }
 
-static void open_it(struct co *co, struct opened *o)
+static void open_it(struct co *co, struct opened *o, bool hasty)
 {
 	_cleanup_err_ struct err err = ERR_INIT;
 
 	o->opening = true;
-	struct driver_options opt = {.trace_file = getenv("MACHINE_TRACE")};
+	struct driver_options opt = {.trace_file = getenv("MACHINE_TRACE"), .hasty = hasty};
 	if (driver_open(co, o->name, &opt, &o->driver, &err) < 0)
 		err_move(&o->error, &err);
 	o->opening = false;
@@ -71,7 +75,7 @@ int driver_set_get(struct co *co, struct driver_set *set, const char *name, stru
 		o->name = xstrdup(name);
 		o->next = set->list;
 		set->list = o;
-		open_it(co, o);
+		open_it(co, o, set->hasty);
 	}
 	if (wait_for_it(co, o, err) < 0)
 		return -1;

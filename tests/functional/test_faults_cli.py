@@ -236,7 +236,7 @@ def test_interrupt_ends_a_hanging_driver(cli):
     wait_for('checkpoint', lambda: 'Checkpoint' in cli.config('web')['Driver'], 20)
     running.process.send_signal(signal.SIGINT)
     result = running.finish(30)
-    assert result.status == 1, result
+    assert result.status == 130, result
     assert not result.leftovers
     assert cli.config('web')['Driver']['Checkpoint'] == 3
     cli.ok('rm', '-y', 'web')

@@ -1,0 +1,10 @@
+/* Ctrl-C and its relatives: the first cancels what is under way, the second quits at once. */
+#pragma once
+
+#include "co.h"
+
+struct interrupts;
+
+struct interrupts *interrupts_watch(struct loop *loop);
+/* After loop_run; returns the signal that came first, 0 if none did. */
+int interrupts_end(struct interrupts *in);
