@@ -64,11 +64,16 @@ int cli_one_name(struct cli *cli, const char **ret, struct err *err);
 /* Loads a record and opens its host, for commands about one machine. */
 int cli_open_host(
 	struct co *co, struct cli *cli, const char *name, struct host **ret, struct err *err);
-/* Runs an action on many machines at once; every failure is reported; -1 if there was any. */
-int cli_each(struct co *co, struct cli *cli, const struct strv *names, action_fn fn, bool change,
-	struct err *err);
-/* Prints a question, reads one line. ERR_USER at end of input. true: starts with y or Y. */
-int cli_ask(const char *question, char **ret_answer, struct err *err);
+#define CLI_AT_ONCE 64u
+/* Runs an action on many machines at once, each under its lock, on a record read under it, which is
+ * saved afterwards. If one cannot be loaded, nothing is done. -1 with every failure's message. */
+int cli_each(
+	struct co *co, struct cli *cli, const struct strv *names, action_fn fn, struct err *err);
+/* Its parts, for commands that change nothing. errs: one for each name. */
+int cli_check_all(struct cli *cli, const struct strv *names, struct err *err);
+int cli_join_errors(const struct err *errs, const struct strv *names, struct err *err);
+/* Prints a question, reads one line. ERR_USER "EOF" at the end of input. */
+int cli_ask(struct co *co, const char *question, char **ret_answer, struct err *err);
 /* The usage error of a command: prints help on stdout first. */
 int cli_usage(struct cli *cli, struct err *err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

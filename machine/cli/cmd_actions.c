@@ -12,7 +12,7 @@ static int over_names(struct co *co, struct cli *cli, action_fn fn, struct err *
 
 	if (cli_names(cli, &names, err) < 0)
 		return -1;
-	return cli_each(co, cli, &names, fn, true, err);
+	return cli_each(co, cli, &names, fn, err);
 }
 
 /* The address may have changed, and nothing in this shell knows. */
@@ -82,7 +82,8 @@ static int run_regenerate(struct co *co, struct cli *cli, struct err *err)
 	if (cli_names(cli, &names, err) < 0)
 		return -1;
 	if (!parsed_bool(&cli->args, "force")) {
-		if (cli_ask("Regenerate TLS machine certs?  Warning: this is irreversible. (y/n): ",
+		if (cli_ask(co,
+			    "Regenerate TLS machine certs?  Warning: this is irreversible. (y/n): ",
 			    &answer, err) < 0)
 			return -1;
 		if (!*answer)
@@ -93,7 +94,7 @@ static int run_regenerate(struct co *co, struct cli *cli, struct err *err)
 	log_info("Regenerating TLS certificates");
 	if (parsed_bool(&cli->args, "client-certs") && renew_client_certs(co, cli, &names, err) < 0)
 		return -1;
-	return cli_each(co, cli, &names, action_regenerate_certs, true, err);
+	return cli_each(co, cli, &names, action_regenerate_certs, err);
 }
 
 #define ACTION(id, n, s, fn)                                                 \

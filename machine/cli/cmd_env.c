@@ -4,6 +4,7 @@
 #include "buf.h"
 #include "log.h"
 #include "mem.h"
+#include "quote.h"
 #include "tcp.h"
 
 #include <stdlib.h>
@@ -11,28 +12,34 @@
 
 #define TLS_MS 20000u
 
-/* Syntax of each shell: around name and value when setting, around the name when unsetting, and the
- * hint. */
+/* Syntax of each shell: around name and value when setting, around the name when unsetting, the
+ * hint, and what within a value must not be taken for syntax. */
 static const struct shell {
 	const char *name;
 	const char *set, *set_mid, *set_end;
 	const char *unset, *unset_mid, *unset_end;
-	const char *hint; /* %s: the command line */
+	const char *hint;           /* %s: the command line */
+	const char *special;        /* characters of a value that are wrapped */
+	const char *before, *after; /* in these */
 } shells[] = {
 	{"bash", "export ", "=\"", "\"\n", "unset ", "", "\n",
-		"# Run this command to configure your shell: \n# eval $(%s)\n"},
+		"# Run this command to configure your shell: \n# eval $(%s)\n", "\"\\$`", "\\", ""},
 	{"fish", "set -gx ", " \"", "\";\n", "set -e ", "", ";\n",
-		"# Run this command to configure your shell: \n# eval (%s)\n"},
+		"# Run this command to configure your shell: \n# eval (%s)\n", "\"\\$", "\\", ""},
 	{"powershell", "$Env:", " = \"", "\"\n", "Remove-Item Env:\\\\", "", "\n",
-		"# Run this command to configure your shell: \n# & %s | Invoke-Expression\n"},
+		"# Run this command to configure your shell: \n# & %s | Invoke-Expression\n",
+		"\"$`", "`", ""},
 	{"cmd", "SET ", "=", "\n", "SET ", "=", "\n",
 		"REM Run this command to configure your shell: \n"
-		"REM \t@FOR /f \"tokens=*\" %%i IN ('%s') DO @%%i\n"},
+		"REM \t@FOR /f \"tokens=*\" %%i IN ('%s') DO @%%i\n",
+		"", "", ""},
 	{"tcsh", "setenv ", " \"", "\";\n", "unsetenv ", "", ";\n",
-		": Run this command to configure your shell: \n: eval `%s`\n"},
+		": Run this command to configure your shell: \n: eval `%s`\n", "\"$`!", "\"'",
+		"'\""},
 	{"emacs", "(setenv \"", "\" \"", "\")\n", "(setenv \"", "\" nil", ")\n",
 		";; Run this command to configure your shell: \n"
-		";; (with-temp-buffer (shell-command \"%s\" (current-buffer)) (eval-buffer))\n"},
+		";; (with-temp-buffer (shell-command \"%s\" (current-buffer)) (eval-buffer))\n",
+		"\"\\", "\\", ""},
 };
 
 static const struct {
@@ -71,7 +78,12 @@ static int choose_shell(const struct cli *cli, const struct shell **ret, struct 
 
 static void add_set(struct buf *b, const struct shell *s, const char *name, const char *value)
 {
-	buf_addf(b, "%s%s%s%s%s", s->set, name, s->set_mid, value, s->set_end);
+	buf_addf(b, "%s%s%s", s->set, name, s->set_mid);
+	for (const char *p = value; *p; p++) {
+		bool special = strchr(s->special, *p) != NULL;
+		buf_addf(b, "%s%c%s", special ? s->before : "", *p, special ? s->after : "");
+	}
+	buf_adds(b, s->set_end);
 }
 
 static void add_unset(struct buf *b, const struct shell *s, const char *name)
@@ -286,20 +298,30 @@ const struct command cmd_env = {
 	.run = run_env,
 };
 
+static void print_file(const char *flag, const char *dir, const char *file)
+{
+	_cleanup_free_ char *path = xasprintf("%s/%s", dir, file);
+	_cleanup_free_ char *quoted = go_quote(path);
+
+	printf("--%s=%s\n", flag, quoted);
+}
+
 static int run_config(struct co *co, struct cli *cli, struct err *err)
 {
 	__attribute__((cleanup(boilerplate_finish))) struct boilerplate p = {0};
-	_cleanup_strv_ struct strv names = STRV_INIT;
+	const char *name;
 
-	if (cli_names(cli, &names, err) < 0)
+	if (cli_one_name(cli, &name, err) < 0)
 		return -1;
-	if (check_name(co, cli, names.items[0], &p, err) < 0)
+	if (check_name(co, cli, name, &p, err) < 0)
 		return err->code == ERR_NOT_FOUND
 			       ? -1
 			       : err_wrap(err, "Error running connection boilerplate");
-	printf("--tlsverify\n--tlscacert=\"%s/ca.pem\"\n--tlscert=\"%s/cert.pem\"\n"
-	       "--tlskey=\"%s/key.pem\"\n-H=%s\n",
-		p.dir, p.dir, p.dir, p.url);
+	puts("--tlsverify");
+	print_file("tlscacert", p.dir, "ca.pem");
+	print_file("tlscert", p.dir, "cert.pem");
+	print_file("tlskey", p.dir, "key.pem");
+	printf("-H=%s\n", p.url);
 	return 0;
 }
 

@@ -1,7 +1,6 @@
 /* ip, url, status, inspect, version, active: one answer on standard output. */
 #include "cli.h"
 
-#include "buf.h"
 #include "config.h"
 #include "log.h"
 #include "mem.h"
@@ -40,26 +39,24 @@ static void ip_one(struct co *co, size_t i, void *arg)
 static int run_ip(struct co *co, struct cli *cli, struct err *err)
 {
 	_cleanup_strv_ struct strv names = STRV_INIT;
-	_cleanup_buf_ struct buf failed = BUF_INIT;
 
-	if (cli_names(cli, &names, err) < 0)
+	if (cli_names(cli, &names, err) < 0 || cli_check_all(cli, &names, err) < 0)
 		return -1;
 	struct addresses a = {cli, &names, xcalloc(names.n, sizeof(char *)),
 		xcalloc(names.n, sizeof(struct err))};
-	int r = co_each(co, names.n, 0, ip_one, &a);
+	int r = co_each(co, names.n, CLI_AT_ONCE, ip_one, &a);
+	int rc = cli_join_errors(a.errs, &names, err);
+	if (rc == 0 && r < 0)
+		rc = co_err(r, err);
 	for (size_t i = 0; i < names.n; i++) {
 		if (a.ips[i])
 			puts(a.ips[i]);
-		else if (a.errs[i].code != ERR_NONE)
-			buf_addf(&failed, "%s%s", failed.len ? "\n" : "", err_msg(&a.errs[i]));
 		free(a.ips[i]);
 		err_finish(&a.errs[i]);
 	}
 	free(a.ips);
 	free(a.errs);
-	if (r < 0)
-		return co_err(r, err);
-	return failed.len ? err_set(err, ERR_USER, "%s", buf_str(&failed)) : 0;
+	return rc;
 }
 
 const struct command cmd_ip = {

@@ -5,6 +5,7 @@
 #include "mem.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <string.h>
 
 static const struct cli_flag flags[] = {
@@ -17,12 +18,12 @@ static const struct cli_flag flags[] = {
 };
 
 /* One word that starts with y; anything else, and the end of input, is no. */
-static bool confirmed(void)
+static bool confirmed(struct co *co)
 {
 	_cleanup_err_ struct err e = ERR_INIT;
 	_cleanup_free_ char *answer = NULL;
 
-	if (cli_ask("Are you sure? (y/n): ", &answer, &e) < 0)
+	if (cli_ask(co, "Are you sure? (y/n): ", &answer, &e) < 0)
 		return false;
 	const char *s = answer + strspn(answer, " \t");
 	size_t word = strcspn(s, " \t");
@@ -71,13 +72,14 @@ static int run_rm(struct co *co, struct cli *cli, struct err *err)
 	_cleanup_free_ char *all = strv_join(names, ", ");
 	log_info("About to remove %s", all);
 	log_info("WARNING: This action will delete both local reference and remote instance.");
-	if (!force && !parsed_bool(&cli->args, "y") && !confirmed())
+	bool go_on = force || parsed_bool(&cli->args, "y") || confirmed(co);
+	if (!go_on && !co_cancelled(co))
 		return 0;
 	for (size_t i = 0; i < names->n && !co_cancelled(co); i++)
 		remove_one(co, cli, names->items[i], force, &failed);
-	if (co_cancelled(co))
-		return err_set(err, ERR_CANCELED, "cancelled");
-	return failed.len ? err_set(err, ERR_USER, "%s", buf_str(&failed)) : 0;
+	if (failed.len)
+		return err_set(err, ERR_USER, "%s", buf_str(&failed));
+	return co_cancelled(co) ? co_err(-ECANCELED, err) : 0;
 }
 
 const struct command cmd_rm = {

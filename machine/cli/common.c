@@ -5,11 +5,14 @@
 #include "buf.h"
 #include "log.h"
 #include "mem.h"
+#include "output.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
-#define ACTIONS_AT_ONCE 64u
+#define ANSWER_MAX 255u
 
 int cli_names(struct cli *cli, struct strv *ret, struct err *err)
 {
@@ -57,16 +60,30 @@ int cli_usage(struct cli *cli, struct err *err, const char *fmt, ...)
 	return err_set(err, ERR_USER, "%s", msg);
 }
 
-int cli_ask(const char *question, char **ret_answer, struct err *err)
+/* A byte at a time: what follows the line is not ours. The loop waits, so that Ctrl-C is heard. */
+int cli_ask(struct co *co, const char *question, char **ret_answer, struct err *err)
 {
-	char line[256];
+	_cleanup_buf_ struct buf line = BUF_INIT;
+	char c;
 
 	fputs(question, stdout);
-	fflush(stdout);
-	if (!fgets(line, sizeof(line), stdin))
-		return err_set(err, ERR_USER, "EOF");
-	line[strcspn(line, "\r\n")] = '\0';
-	*ret_answer = xstrdup(line);
+	output_flush();
+	while (line.len < ANSWER_MAX) {
+		int r = co_fd(co, STDIN_FILENO, UV_READABLE, 0, NULL);
+		if (r == -ECANCELED)
+			return co_err(r, err);
+		/* files cannot be waited for, and need not be */
+		ssize_t n = read(STDIN_FILENO, &c, 1);
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (n <= 0 && !line.len)
+			return err_set(err, ERR_USER, "EOF");
+		if (n <= 0 || c == '\n')
+			break;
+		if (c != '\r')
+			buf_addc(&line, c);
+	}
+	*ret_answer = xstrdup(buf_str(&line));
 	return 0;
 }
 
@@ -74,7 +91,6 @@ struct each {
 	struct cli *cli;
 	const struct strv *names;
 	action_fn fn;
-	bool change;
 	struct err *errs;
 };
 
@@ -85,16 +101,14 @@ static int act(struct co *co, struct each *e, const char *name, struct err *err)
 	struct store_lock *lock = NULL;
 	struct host *h;
 
-	if (e->change && store_lock(co, app->store, name, 0, &lock, err) < 0)
+	if (store_lock(co, app->store, name, 0, &lock, err) < 0)
 		return -1;
 	int rc = cli_open_host(co, e->cli, name, &h, err);
 	if (rc == 0) {
 		rc = e->fn(co, h, err);
-		if (e->change) {
-			_cleanup_err_ struct err save = ERR_INIT;
-			if (record_save(app->store, h->rec, &save) < 0 && rc == 0)
-				rc = err_move(err, &save);
-		}
+		_cleanup_err_ struct err save = ERR_INIT;
+		if (record_save(app->store, h->rec, &save) < 0 && rc == 0)
+			rc = err_move(err, &save);
 		host_close(co, h);
 	}
 	store_unlock(lock);
@@ -109,7 +123,7 @@ static void act_one(struct co *co, size_t i, void *arg)
 }
 
 /* One message per line, without those that repeat. */
-static int join_errors(const struct err *errs, const struct strv *names, struct err *err)
+int cli_join_errors(const struct err *errs, const struct strv *names, struct err *err)
 {
 	_cleanup_buf_ struct buf all = BUF_INIT;
 	enum err_code code = ERR_NONE;
@@ -130,29 +144,33 @@ static int join_errors(const struct err *errs, const struct strv *names, struct 
 	return err_set(err, code, "%s", buf_str(&all));
 }
 
-static int check_all(struct cli *cli, const struct strv *names, struct err *errs, struct err *err)
+int cli_check_all(struct cli *cli, const struct strv *names, struct err *err)
 {
+	struct err *errs = xcalloc(names->n, sizeof(*errs));
+
 	for (size_t i = 0; i < names->n; i++) {
 		struct record *rec;
 		if (record_load(cli->app.store, names->items[i], &rec, &errs[i]) == 0)
 			record_free(rec);
 	}
-	return join_errors(errs, names, err);
+	int rc = cli_join_errors(errs, names, err);
+	for (size_t i = 0; i < names->n; i++)
+		err_finish(&errs[i]);
+	free(errs);
+	return rc;
 }
 
-int cli_each(struct co *co, struct cli *cli, const struct strv *names, action_fn fn, bool change,
-	struct err *err)
+int cli_each(
+	struct co *co, struct cli *cli, const struct strv *names, action_fn fn, struct err *err)
 {
+	if (cli_check_all(cli, names, err) < 0)
+		return -1;
 	struct err *errs = xcalloc(names->n, sizeof(*errs));
-	struct each e = {cli, names, fn, change, errs};
-
-	int rc = check_all(cli, names, errs, err);
-	if (rc == 0) {
-		int r = co_each(co, names->n, ACTIONS_AT_ONCE, act_one, &e);
-		rc = join_errors(errs, names, err);
-		if (rc == 0 && r < 0)
-			rc = co_err(r, err);
-	}
+	struct each e = {cli, names, fn, errs};
+	int r = co_each(co, names->n, CLI_AT_ONCE, act_one, &e);
+	int rc = cli_join_errors(errs, names, err);
+	if (rc == 0 && r < 0)
+		rc = co_err(r, err);
 	for (size_t i = 0; i < names->n; i++)
 		err_finish(&errs[i]);
 	free(errs);

@@ -31,8 +31,8 @@ bool go_parse_int(const char *s, int64_t *ret)
 		base = kind == 'x' ? 16 : kind == 'b' ? 2 : 8;
 		digits += kind == 'x' || kind == 'b' || kind == 'o' ? 2 : 1;
 	}
-	if (!isxdigit((unsigned char)*digits))
-		return false;
+	if (!*digits || digits[strspn(digits, "0123456789abcdefABCDEF")])
+		return false; /* strtoll takes signs, blanks and prefixes of its own */
 	_cleanup_free_ char *text = xasprintf("%s%s", *s == '-' ? "-" : "", digits);
 	char *end;
 	errno = 0;

@@ -11,9 +11,10 @@
 
 static void add_names(struct buf *b, const struct cli_flag *f)
 {
-	buf_addf(b, "--%s", f->spec.name);
-	if (f->alias)
-		buf_addf(b, ", %s%s", f->alias[1] ? "--" : "-", f->alias);
+	const char *const names[] = {f->spec.name, f->alias};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names) && names[i]; i++)
+		buf_addf(b, "%s%s%s", i ? ", " : "", names[i][1] ? "--" : "-", names[i]);
 }
 
 /* `--long, -s "default"<tab>text [$VAR]` */

@@ -1,10 +1,10 @@
 #include "create.h"
 
-#include "buf.h"
 #include "cert.h"
 #include "fault.h"
 #include "log.h"
 #include "mem.h"
+#include "quote.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -210,28 +210,6 @@ static const char precheck_mark[] = "Error with pre-create check: ";
 bool create_failed_precheck(const struct err *err)
 {
 	return strncmp(err_msg(err), precheck_mark, strlen(precheck_mark)) == 0;
-}
-
-/* Go's %q, as far as error texts need it. */
-static char *go_quote(const char *s)
-{
-	struct buf b = BUF_INIT;
-
-	buf_addc(&b, '"');
-	for (; *s; s++) {
-		if (*s == '"' || *s == '\\')
-			buf_addf(&b, "\\%c", *s);
-		else if (*s == '\n')
-			buf_adds(&b, "\\n");
-		else if (*s == '\t')
-			buf_adds(&b, "\\t");
-		else if ((unsigned char)*s < 0x20)
-			buf_addf(&b, "\\x%02x", (unsigned char)*s);
-		else
-			buf_addc(&b, *s);
-	}
-	buf_addc(&b, '"');
-	return buf_steal(&b);
 }
 
 static int configure(struct co *co, struct driver *d, const struct machine_ref *ref,

@@ -3,6 +3,7 @@
 
 #include "buf.h"
 #include "mem.h"
+#include "quote.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -170,50 +171,9 @@ bool store_exists(const struct store *s, const char *name)
 	return lstat(dir, &st) == 0;
 }
 
-/* Length of the UTF-8 character at s; 0 if it is none. C1 controls count as none. */
-static size_t utf8_len(const unsigned char *s)
-{
-	size_t n = 0;
-
-	if (s[0] >= 0xc2 && s[0] < 0xe0)
-		n = 2;
-	else if (s[0] >= 0xe0 && s[0] < 0xf0)
-		n = 3;
-	else if (s[0] >= 0xf0 && s[0] < 0xf5)
-		n = 4;
-	for (size_t i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	return s[0] == 0xc2 && s[1] < 0xa0 ? 0 : n;
-}
-
-char *store_quote(const char *name)
-{
-	static const char plain[] = "\a\b\f\n\r\t\v\\\"", letter[] = "abfnrtv\\\"";
-	struct buf b = BUF_INIT;
-
-	buf_addc(&b, '"');
-	for (const char *p = name; *p; p++) {
-		const char *special = strchr(plain, *p);
-		size_t n;
-		if (special) {
-			buf_addf(&b, "\\%c", letter[special - plain]);
-		} else if (*p >= ' ' && *p < 0x7f) {
-			buf_addc(&b, *p);
-		} else if ((n = utf8_len((const unsigned char *)p))) {
-			buf_add(&b, p, n);
-			p += n - 1;
-		} else {
-			buf_addf(&b, "\\x%02x", (unsigned char)*p);
-		}
-	}
-	buf_addc(&b, '"');
-	return buf_steal(&b);
-}
-
 int store_not_found(const char *name, struct err *err)
 {
-	_cleanup_free_ char *quoted = store_quote(name ? name : "");
+	_cleanup_free_ char *quoted = go_quote(name ? name : "");
 
 	return err_set(err, ERR_NOT_FOUND,
 		"Docker machine %s does not exist. Use \"docker-machine ls\" to list machines. "

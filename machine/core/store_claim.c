@@ -8,6 +8,7 @@
 #include "fault.h"
 #include "log.h"
 #include "mem.h"
+#include "quote.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -63,7 +64,7 @@ static int publish(const struct store *s, const char *dir, const char *target, c
 	fault_point("store.claim.before-rename");
 	int r = rename_new(dir, target);
 	if (r == -EEXIST || r == -ENOTEMPTY) {
-		_cleanup_free_ char *quoted = store_quote(name);
+		_cleanup_free_ char *quoted = go_quote(name);
 		return err_set(err, ERR_EXISTS, "Docker machine %s already exists", quoted);
 	}
 	if (r < 0)
@@ -80,7 +81,7 @@ int store_claim(struct store *s, const char *name, const struct store_file *file
 	struct err *err)
 {
 	if (!machine_name_possible(name)) {
-		_cleanup_free_ char *quoted = store_quote(name ? name : "");
+		_cleanup_free_ char *quoted = go_quote(name ? name : "");
 		return err_set(err, ERR_USER, "%s cannot be a machine's name", quoted);
 	}
 	if (store_ensure(s, err) < 0)

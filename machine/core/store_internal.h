@@ -37,6 +37,3 @@ void store_sweep_folders(struct store *s); /* dot folders in machines/ */
 void store_sweep_locks(struct store *s);   /* lock files of machines that are gone */
 /* Deletes the lock file; the caller holds the lock. */
 void store_lock_forget(const struct store *s, const char *name);
-
-/* Go's %q, as far as names need it. Malloc'ed. */
-char *store_quote(const char *name);

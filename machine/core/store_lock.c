@@ -13,6 +13,7 @@
 #include "fault.h"
 #include "log.h"
 #include "mem.h"
+#include "quote.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -130,7 +131,7 @@ static char *describe(const char *name)
 {
 	if (!name)
 		return xstrdup("the certificates");
-	_cleanup_free_ char *quoted = store_quote(name);
+	_cleanup_free_ char *quoted = go_quote(name);
 	return xasprintf("machine %s", quoted);
 }
 
