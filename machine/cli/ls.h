@@ -21,6 +21,17 @@ struct rows {
 	size_t n;
 };
 
+/* All machines of the store, also those that cannot be loaded. */
+int rows_load(struct store *s, struct rows *rows, struct err *err);
+void rows_sort(struct rows *rows);
+void row_finish(struct row *r);
+void rows_finish(struct rows *rows);
+
+/* There is a URL that a client may use. */
+bool row_url_known(const struct row *r);
+/* "*" or "* (swarm)": DOCKER_HOST means this one; "-": another, or none; "": not known. */
+const char *row_active_text(const struct row *r);
+
 struct filters;
 /* "KEY=VALUE" each. ERR_USER: `Unsupported filter syntax`, … */
 int filters_parse(const struct json *list, struct filters **ret, struct err *err);
@@ -34,6 +45,5 @@ bool filters_match_state(const struct filters *f, const struct row *r);
 /* Asks drivers (and engines, with versions) about all rows, each within timeout_ms. */
 int rows_ask(struct co *co, struct app *app, struct rows *rows, uint64_t timeout_ms, bool versions,
 	struct err *err);
-/* Lower-cased natural order: digit runs compare as numbers. */
+/* Lower-cased natural order: digit runs compare as numbers, digits come first. */
 int natural_compare(const char *a, const char *b);
-void rows_finish(struct rows *rows);

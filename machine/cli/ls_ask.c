@@ -35,9 +35,6 @@ static void set_error(struct row *r, const char *text)
 {
 	free(r->error);
 	r->error = xstrdup(text);
-	for (char *p = r->error; *p; p++)
-		if (*p == '\n' || *p == '\t' || *p == '\r')
-			*p = ' ';
 }
 
 static void ask_engine(struct co *co, struct asking *a, struct row *r)
