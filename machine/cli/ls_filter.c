@@ -1,9 +1,9 @@
 #include "ls.h"
 
+#include "ls_regex.h"
 #include "mem.h"
 
 #include <ctype.h>
-#include <regex.h>
 #include <string.h>
 #include <strings.h>
 
@@ -37,15 +37,8 @@ static int add(struct filters *f, const char *text, struct err *err)
 	if (k == KEY_COUNT)
 		return err_set(err, ERR_USER, "Unsupported filter key '%s'", name);
 	struct filter item = {.key = (enum key)k};
-	if (k == KEY_NAME) {
-		int rc = regcomp(&item.re, eq + 1, REG_EXTENDED | REG_NOSUB);
-		if (rc != 0) {
-			char why[128];
-			regerror(rc, &item.re, why, sizeof(why));
-			return err_set(
-				err, ERR_USER, "error parsing regexp: %s: `%s`", why, eq + 1);
-		}
-	}
+	if (k == KEY_NAME && regex_compile(eq + 1, &item.re, err) < 0)
+		return -1;
 	item.value = xstrdup(eq + 1);
 	f->items = xrealloc(f->items, f->n + 1, sizeof(*f->items));
 	f->items[f->n++] = item;

@@ -1,0 +1,97 @@
+/* Patterns that mean the same to Go's regexp package. */
+#include "ls_regex.h"
+
+#include "mem.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static void test_matches(void **state)
+{
+	static const struct {
+		const char *pattern, *yes, *no;
+	} cases[] = {
+		{"web", "my-web-1", "wab"},
+		{"", "anything", NULL},
+		{"^web$", "web", "web1"},
+		{"^web\\d+$", "web12", "webd"},
+		{"^\\D+$", "web", "web1"},
+		{"\\Aa\\z", "a", "ab"},
+		{"^[\\d-]+$", "1-2", "1d"},
+		{"^[\\w]+$", "a_1", "a-1"},
+		{"^[^\\d]+$", "ab", "a1"},
+		{"^[a\\-z]+$", "a-z", "b"},
+		{"^[\\]a]+$", "a]", "b"},
+		{"^[]a]+$", "a]", "b"},
+		{"^[^]a]+$", "b", "]"},
+		{"^[\\^]$", "^", "a"},
+		{"^[\\^-]$", "^", "a"},
+		{"^[\\^a]$", "a", "b"},
+		{"^[[:alpha:]-]+$", "a-b", "1"},
+		{"^(?:a|b)+$", "abba", "abc"},
+		{"^(?P<x>a)(?<y>b)$", "ab", "a"},
+		{"(?i)WEB", "my-web", "wab"},
+		{"^a+?b*?c??$", "aab", "aabcc"},
+		{"^a{2,3}?$", "aaa", "a"},
+		{"^web\\.1$", "web.1", "webx1"},
+		{"\\bweb\\b", "my-web-1", "webs"},
+		{"a|b", "b", "c"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_err_ struct err err = ERR_INIT;
+		regex_t re;
+		if (regex_compile(cases[i].pattern, &re, &err) < 0)
+			fail_msg("%s: %s", cases[i].pattern, err_msg(&err));
+		if (regexec(&re, cases[i].yes, 0, NULL, 0) != 0)
+			fail_msg("%s does not match %s", cases[i].pattern, cases[i].yes);
+		if (cases[i].no && regexec(&re, cases[i].no, 0, NULL, 0) == 0)
+			fail_msg("%s matches %s", cases[i].pattern, cases[i].no);
+		regfree(&re);
+	}
+}
+
+static void test_refused(void **state)
+{
+	static const struct {
+		const char *pattern, *text;
+	} cases[] = {
+		{"(", NULL},
+		{"a)", "error parsing regexp: unexpected ): `)`"},
+		{"[a", "error parsing regexp: missing closing ]: `[a`"},
+		{"a\\", "error parsing regexp: trailing backslash at end of expression: ``"},
+		{"\\q", "error parsing regexp: invalid escape sequence: `\\q`"},
+		{"(a)\\1", "error parsing regexp: invalid escape sequence: `\\1`"},
+		{"[\\q]", "error parsing regexp: invalid escape sequence: `\\q`"},
+		{"(?=a)", "error parsing regexp: invalid or unsupported Perl syntax: `(?=`"},
+		{"(?<=a>)", "error parsing regexp: invalid or unsupported Perl syntax: `(?<`"},
+		{"(?", "error parsing regexp: invalid or unsupported Perl syntax: `(?`"},
+		{"[\\", "error parsing regexp: invalid escape sequence: `\\`"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_err_ struct err err = ERR_INIT;
+		regex_t re;
+		if (regex_compile(cases[i].pattern, &re, &err) == 0)
+			fail_msg("%s is accepted", cases[i].pattern);
+		assert_int_equal(err.code, ERR_USER);
+		if (cases[i].text)
+			assert_string_equal(err_msg(&err), cases[i].text);
+	}
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_matches),
+		cmocka_unit_test(test_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
