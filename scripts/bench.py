@@ -2,9 +2,11 @@
 """bench [N]...: what commands cost in time, processes and memory, over N machines of driver none.
 
 N defaults to 10 100 400 1000. PEER=PROGRAM names another docker-machine to compare with: the last
-columns are then its figures divided by ours. Nothing is asserted here. The memory is the peak of
-the sum of all processes' proportional shares (PSS), sampled in a run of its own; processes are
-counted by strace.
+columns are then its figures divided by ours. Nothing is asserted here.
+
+The memory is the peak of the sum of all processes' proportional shares (PSS), sampled in a run of
+its own. There strace holds each process for a moment before it exits, so that none comes and goes
+between two samples. strace also counts the processes.
 """
 
 import os
@@ -20,6 +22,7 @@ import time
 TOP = pathlib.Path(__file__).resolve().parents[1]
 OURS = TOP / 'build' / 'machine' / 'cli' / 'machine'
 REPEAT = 7
+HOLD_MS = 150 # below the grace that a driver has for its end
 
 
 def tree(root):
@@ -27,13 +30,14 @@ def tree(root):
     found, todo = [root], [root]
     while todo:
         pid = todo.pop()
-        for task in pathlib.Path(f'/proc/{pid}/task').glob('*/children'):
-            try:
-                children = [int(c) for c in task.read_text().split()]
-            except OSError:
-                continue
-            found += children
-            todo += children
+        try:
+            tasks = os.listdir(f'/proc/{pid}/task')
+            texts = [pathlib.Path(f'/proc/{pid}/task/{t}/children').read_text() for t in tasks]
+        except OSError: # it ended meanwhile
+            continue
+        children = [int(child) for text in texts for child in text.split()]
+        found += children
+        todo += children
     return found
 
 
@@ -44,6 +48,14 @@ def pss_kib(pid):
         return 0
     match = re.search(r'^Pss:\s+(\d+)', text, re.M)
     return int(match.group(1)) if match else 0
+
+
+def is_strace(pid):
+    """Also the process that is about to become ours."""
+    try:
+        return os.path.basename(os.readlink(f'/proc/{pid}/exe')) == 'strace'
+    except OSError:
+        return True
 
 
 def seconds(argv, env):
@@ -58,13 +70,16 @@ def seconds(argv, env):
 
 
 def peak_mib(argv, env):
-    child = subprocess.Popen(argv, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    hold = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=exit_group', '-e', 'signal=none',
+            '-e', f'inject=exit_group:delay_enter={HOLD_MS}000']
+    child = subprocess.Popen(hold + argv, env=env, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL)
     peak, done = 0, threading.Event()
 
     def sample():
         nonlocal peak
         while not done.is_set():
-            peak = max(peak, sum(pss_kib(pid) for pid in tree(child.pid)))
+            peak = max(peak, sum(pss_kib(pid) for pid in tree(child.pid) if not is_strace(pid)))
 
     sampler = threading.Thread(target=sample)
     sampler.start()
