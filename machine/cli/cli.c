@@ -89,20 +89,26 @@ static int set_debug(const struct cli *cli, struct err *err)
 	return 0;
 }
 
+char *cli_store_path(const struct cli *cli)
+{
+	bool parsed = cli->globals.values; /* not so in the help after wrong flags */
+	const char *path =
+		parsed ? parsed_str(&cli->globals, "storage-path") : getenv("MACHINE_STORAGE_PATH");
+	const char *home = getenv("HOME");
+
+	if (path && *path)
+		return xstrdup(path);
+	return home && *home ? xasprintf("%s/.docker/machine", home) : xstrdup("");
+}
+
 static int open_store(struct cli *cli, struct err *err)
 {
-	const char *path = parsed_str(&cli->globals, "storage-path");
-	const char *home = getenv("HOME");
-	_cleanup_free_ char *dflt = NULL;
+	_cleanup_free_ char *path = cli_store_path(cli);
 
-	if (!*path) {
-		if (!home || !*home)
-			return err_set(err, ERR_USER,
-				"HOME is not set: name the store with --storage-path or "
-				"MACHINE_STORAGE_PATH");
-		dflt = xasprintf("%s/.docker/machine", home);
-		path = dflt;
-	}
+	if (!*path)
+		return err_set(err, ERR_USER,
+			"HOME is not set: name the store with --storage-path or "
+			"MACHINE_STORAGE_PATH");
 	return store_open(path, &cli->app.store, err);
 }
 

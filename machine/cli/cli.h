@@ -49,6 +49,9 @@ struct command {
 extern const struct command *const cli_commands[]; /* ends with NULL, in the order of help */
 const struct command *cli_find_command(const char *name);
 
+/* --storage-path, its variable, or the default below HOME; "" without any. malloc'ed. */
+char *cli_store_path(const struct cli *cli);
+
 int cli_main(int argc, char **argv);
 
 /* help.c */

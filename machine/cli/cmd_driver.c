@@ -142,6 +142,10 @@ static int run_driver(struct co *co, struct cli *cli, struct err *err)
 	_cleanup_strv_ struct strv rest = STRV_INIT;
 	const struct strv *args = &cli->args.args;
 
+	if (args->n > 1 && (streq(args->items[1], "-h") || streq(args->items[1], "--help"))) {
+		help_command(cli->cmd, NULL, 0, stdout);
+		return 0;
+	}
 	for (size_t i = 1; i < args->n; i++)
 		strv_add(&rest, args->items[i]);
 	for (size_t i = 0; args->n && i < ARRAY_SIZE(subcommands); i++)

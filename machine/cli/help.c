@@ -72,6 +72,7 @@ void help_command(const struct command *cmd, const struct cli_flag *flags, size_
 void help_app(const struct cli *cli, FILE *out)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT, aligned = BUF_INIT;
+	_cleanup_free_ char *store = cli_store_path(cli);
 
 	fprintf(out,
 		"Usage: %s [OPTIONS] COMMAND [arg...]\n\nCreate and manage machines running "
@@ -79,8 +80,11 @@ void help_app(const struct cli *cli, FILE *out)
 		"Version: %s\n\nAuthor:\n  The machine authors\n\nOptions:\n",
 		cli->prog, MACHINE_VERSION);
 	for (size_t i = 0; i < cli_n_globals; i++) {
+		struct cli_flag f = cli_globals[i];
+		if (streq(f.spec.name, "storage-path"))
+			f.spec.def_str = store;
 		buf_adds(&text, "  ");
-		add_flag(&text, &cli_globals[i]);
+		add_flag(&text, &f);
 		buf_addc(&text, '\n');
 	}
 	buf_adds(&text, "  --help, -h\tshow help\n  --version, -v\tprint the version\n");
