@@ -17,8 +17,8 @@ bool log_debug_enabled(void);
 /* One line, without newline at its end. Control characters other than tab are replaced. */
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* What a terminal would obey rather than show is replaced, in place: C0 but for tab and newline, DEL,
- * and C1 in UTF-8. */
+/* What a terminal would obey rather than show is replaced, in place: C0 but for tab and newline,
+ * DEL, and C1 in UTF-8. */
 void log_clean(char *text);
 /* The same; line ends become blanks. */
 void log_neutralise(char *s);
