@@ -21,7 +21,6 @@ void record_free(struct record *r)
 	json_free(r->progress);
 	/* a driver's state may hold the keys to an account */
 	secret_free(r->saved);
-	secret_free(r->unchanged);
 	free(r->progress_saved);
 	free(r);
 }
@@ -66,9 +65,7 @@ static int config_text(const struct record *r, char **ret, struct err *err)
 static void config_written(struct record *r, char *take_text)
 {
 	secret_free(r->saved);
-	secret_free(r->unchanged);
 	r->saved = take_text;
-	r->unchanged = xstrdup(take_text);
 	r->migrated = false;
 }
 
@@ -125,12 +122,14 @@ static int keep_old(struct store *s, const struct record *r, struct err *err)
 static int save_config(struct store *s, struct record *r, struct err *err)
 {
 	_cleanup_free_ char *path = store_machine_file(s, r->name, "config.json");
-	_cleanup_secret_ char *text = NULL;
+	_cleanup_secret_ char *text = NULL, *unchanged = NULL;
 	bool migrated = r->migrated;
 
 	if (config_text(r, &text, err) < 0)
 		return -1;
-	if (r->unchanged && streq(text, r->unchanged))
+	if (r->saved && !migrated)
+		unchanged = record_unchanged(r);
+	if (unchanged && streq(text, unchanged))
 		return 0;
 	if (migrated && keep_old(s, r, err) < 0)
 		return -1;

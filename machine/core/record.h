@@ -20,7 +20,6 @@ struct record {
 	struct json *progress; /* .create.json, or NULL when the machine is complete */
 	char *saved;           /* config.json's text as read or last written; NULL: never */
 	/* record_save's own: */
-	char *unchanged;      /* what doc was written as, or would have been when it was read */
 	char *progress_saved; /* .create.json's text; NULL: there is none */
 	bool migrated;        /* saved is of an older version */
 };
@@ -40,6 +39,9 @@ int record_load(struct store *s, const char *name, struct record **ret, struct e
 /* The same from config.json's bytes, without .create.json. */
 int record_parse(struct store *s, const char *name, const char *text, size_t len,
 	struct record **ret, struct err *err);
+/* How `saved` would be written if nothing had changed, for record_save: those who only read do not
+ * pay for it. malloc'ed, a secret; NULL if `saved` makes no sense. */
+char *record_unchanged(const struct record *r);
 
 /* HostOptions with every member, in the original's order, at its default; the caller edits it. */
 struct json *record_default_host_options(const struct store *s, const char *name);

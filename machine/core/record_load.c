@@ -70,6 +70,18 @@ static void tidy(struct json *doc, const char *name)
 	json_unset(doc, "RawDriver");
 }
 
+char *record_unchanged(const struct record *r)
+{
+	_cleanup_json_ struct json *doc = NULL;
+	_cleanup_err_ struct err err = ERR_INIT;
+	int64_t version;
+
+	if (parse_doc(r->saved, strlen(r->saved), &doc, &version, &err) < 0)
+		return NULL;
+	tidy(doc, r->name);
+	return json_to_string(doc, JSON_STORE);
+}
+
 int record_parse(struct store *s, const char *name, const char *text, size_t len,
 	struct record **ret, struct err *err)
 {
@@ -92,8 +104,6 @@ int record_parse(struct store *s, const char *name, const char *text, size_t len
 	r->saved = xstrndup(text, len);
 	r->migrated = version < CONFIG_VERSION;
 	tidy(doc, name);
-	if (!r->migrated)
-		r->unchanged = json_to_string(doc, JSON_STORE);
 	relocate_config(doc, recorded, s, name);
 	r->doc = take(doc);
 	*ret = r;
