@@ -281,6 +281,7 @@ int channel_start(
 		channel_free(ch);
 		return err_wrap(err, "driver \"%s\"", opt->name);
 	}
+	log_debug("driver \"%s\"[%d] runs %s", ch->name, proc_pid(ch->proc), opt->file);
 	*ret = ch;
 	return 0;
 }

@@ -1,5 +1,6 @@
 #include "channel_internal.h"
 
+#include "log.h"
 #include "mem.h"
 
 #include <errno.h>
@@ -170,6 +171,7 @@ int channel_call(struct co *co, struct channel *ch, const char *method, const st
 		return err_set(err, ERR_USER,
 			"driver \"%s\": the request %s of %zu bytes is too large", ch->name, method,
 			params->len);
+	log_debug("driver \"%s\"[%d] is asked: %s", ch->name, proc_pid(ch->proc), method);
 	ch->next_id++;
 	ch->method = method;
 	ch->call = &call;

@@ -42,8 +42,7 @@ static size_t likely_first(struct rows *rows, const char *docker_host)
 static int find_active(
 	struct co *co, struct cli *cli, struct rows *rows, const char *docker_host, struct err *err)
 {
-	int64_t seconds = MAX(parsed_int(&cli->args, "timeout"), (int64_t)1);
-	uint64_t ends = loop_now(cli->app.loop) + (uint64_t)seconds * 1000;
+	uint64_t ends = loop_now(cli->app.loop) + rows_timeout_ms(cli);
 	size_t n = likely_first(rows, docker_host);
 	struct rows parts[] = {{rows->items, n}, {rows->items + n, rows->n - n}};
 	bool timed_out = false;

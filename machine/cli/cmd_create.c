@@ -230,6 +230,8 @@ static int check_required(const struct cli *cli, struct err *err)
 	return 0;
 }
 
+#define NAME_MAX_BYTES 63u /* the name becomes the host's own: longer is none for DNS */
+
 static int check_name(const struct cli *cli, struct err *err)
 {
 	const struct strv *args = &cli->args.args;
@@ -250,6 +252,11 @@ static int check_name(const struct cli *cli, struct err *err)
 		return err_set(err, ERR_USER,
 			"Error creating machine: Invalid hostname specified. Allowed hostname "
 			"chars are: 0-9a-zA-Z . -");
+	if (strlen(args->items[0]) > NAME_MAX_BYTES)
+		return err_set(err, ERR_USER,
+			"Error creating machine: Invalid hostname specified. \"%.70s\" is longer "
+			"than %u characters",
+			args->items[0], NAME_MAX_BYTES);
 	return 0;
 }
 

@@ -63,7 +63,9 @@ static int choose_shell(const struct cli *cli, const struct shell **ret, struct 
 	const char *env = getenv("SHELL");
 
 	if (!*name) {
-		if (!env || !*env) {
+		if ((!env || !*env) && parsed_bool(&cli->args, "unset")) {
+			env = "sh"; /* what is unset is spelled alike in most shells */
+		} else if (!env || !*env) {
 			log_warn("The default lines below are for a sh/bash shell, you can specify "
 				 "the "
 				 "shell you're using, with the --shell flag.");
@@ -314,7 +316,7 @@ static int run_config(struct co *co, struct cli *cli, struct err *err)
 	if (cli_one_name(cli, &name, err) < 0)
 		return -1;
 	if (check_name(co, cli, name, &p, err) < 0)
-		return err->code == ERR_NOT_FOUND
+		return err->code == ERR_NOT_FOUND || err->code == ERR_NOT_RUNNING
 			       ? -1
 			       : err_wrap(err, "Error running connection boilerplate");
 	puts("--tlsverify");

@@ -30,15 +30,6 @@ static void keep(struct rows *rows, const struct filters *f,
 	rows->n = n;
 }
 
-static const char *state_text(const struct row *r)
-{
-	if (r->timed_out)
-		return "Timeout";
-	if (!r->rec || r->driver_missing || r->report.failed)
-		return "Error";
-	return machine_state_name(r->report.state);
-}
-
 /* One line, and no column of its own, whatever is in it. */
 static char *cell(const char *text)
 {
@@ -84,7 +75,7 @@ static void add_row(struct buf *b, const struct row *r)
 {
 	_cleanup_free_ char *version = version_text(r), *swarm = swarm_text(r);
 	const char *url = row_url_known(r) && !r->timed_out ? r->report.url : "";
-	const char *const texts[] = {r->name, row_active_text(r), driver_text(r), state_text(r),
+	const char *const texts[] = {r->name, row_active_text(r), driver_text(r), row_state_text(r),
 		url, swarm, version, error_text(r)};
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
@@ -110,15 +101,12 @@ static int list(
 	struct co *co, struct cli *cli, const struct filters *f, struct rows *rows, struct err *err)
 {
 	bool quiet = parsed_bool(&cli->args, "quiet");
-	int64_t seconds = parsed_int(&cli->args, "timeout");
 
-	if (seconds <= 0)
-		seconds = 1;
 	if (rows_load(cli->app.store, rows, err) < 0)
 		return -1;
 	keep(rows, f, filters_match);
 	if ((!quiet || filters_need_state(f)) &&
-		rows_ask(co, &cli->app, rows, (uint64_t)seconds * 1000, !quiet, err) < 0)
+		rows_ask(co, &cli->app, rows, rows_timeout_ms(cli), !quiet, err) < 0)
 		return -1;
 	keep(rows, f, filters_match_state);
 	if (!quiet) {

@@ -29,6 +29,8 @@ void rows_finish(struct rows *rows);
 
 /* There is a URL that a client may use. */
 bool row_url_known(const struct row *r);
+/* The state as it is shown, and as filters see it. */
+const char *row_state_text(const struct row *r);
 /* "*" or "* (swarm)": DOCKER_HOST means this one; "-": another, or none; "": not known. */
 const char *row_active_text(const struct row *r);
 
@@ -42,6 +44,8 @@ bool filters_need_state(const struct filters *f);
 bool filters_match(const struct filters *f, const struct row *r);
 bool filters_match_state(const struct filters *f, const struct row *r);
 
+/* The flag --timeout (-t, in seconds) in milliseconds: at least one second, at most a year. */
+uint64_t rows_timeout_ms(const struct cli *cli);
 /* Asks drivers (and engines, with versions) about all rows, each within timeout_ms. */
 int rows_ask(struct co *co, struct app *app, struct rows *rows, uint64_t timeout_ms, bool versions,
 	struct err *err);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define ENGINES_AT_ONCE 128u
+#define TIMEOUT_MAX_S (365 * 24 * 3600)
 
 struct asking {
 	struct app *app;
@@ -175,6 +176,13 @@ static size_t group(struct asking *a, struct driver_rows **ret)
 	}
 	*ret = list;
 	return n;
+}
+
+uint64_t rows_timeout_ms(const struct cli *cli)
+{
+	int64_t seconds = parsed_int(&cli->args, "timeout");
+
+	return (uint64_t)MAX(MIN(seconds, (int64_t)TIMEOUT_MAX_S), (int64_t)1) * 1000;
 }
 
 int rows_ask(struct co *co, struct app *app, struct rows *rows, uint64_t timeout_ms, bool versions,

@@ -107,11 +107,7 @@ static bool matches(const struct filter *f, const struct row *r)
 	case KEY_LABEL:
 		return r->rec && has_label(r->rec, f->value);
 	case KEY_STATE:
-		return strcasecmp(r->timed_out ? "Timeout"
-					       : machine_state_name(r->rec && r->reported
-									    ? r->report.state
-									    : STATE_ERROR),
-			       f->value) == 0;
+		return strcasecmp(row_state_text(r), f->value) == 0;
 	case KEY_COUNT:
 		break;
 	}

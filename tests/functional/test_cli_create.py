@@ -52,6 +52,15 @@ def test_driver_is_found(made, words, env):
     assert made(*words, 'web', env=env)['DriverName'] == 'none'
 
 
+def test_longest_name(store):
+    name = 'x' * 63
+    store.ok('create', '-d', 'none', '--url', 'x', name)
+    store.ok('rm', '-y', name)
+    err = store.fails('create', '-d', 'none', '--url', 'x', name + 'y').err
+    assert err.startswith('Error creating machine: Invalid hostname specified. ') and '63' in err
+    assert name + 'y' not in store.names()
+
+
 def test_name_first(store):
     store.ok('create', 'web', '-d', 'none', '--url', 'x')
     store.ok('create', '-d', 'none', '--url', 'x', '--', 'web2')

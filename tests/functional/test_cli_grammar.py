@@ -1,6 +1,7 @@
 """The command line's grammar: flags, positionals, help, version, wrong usage, the environment."""
 
 import json
+import re
 import os
 import subprocess
 
@@ -240,6 +241,14 @@ def test_debug_variable(store, value, on):
         err = store.ok('-D', 'status', 'noisy', env={'MACHINE_DEBUG': value}).err
         assert ('line 1 ' in err) == on
     store.ok('rm', '-y', 'noisy')
+
+
+def test_debug_names_the_driver(store):
+    store.create_none('plain')
+    err = store.ok('-D', 'status', 'plain').err
+    assert re.search(r'driver "none"\[\d+\] runs /.*machine-driver-none\n', err)
+    assert re.search(r'driver "none"\[\d+\] is asked: states\n', err)
+    store.ok('rm', '-y', 'plain')
 
 
 def test_debug_variable_unparsable(store):

@@ -179,6 +179,16 @@ def test_hostile_texts(cli):
     assert [line for line in out.splitlines() if line.startswith('a?[31m b c ')]
 
 
+def test_states_that_cannot_be_told(cli):
+    cli.create_none('good')
+    cli.create_flaky('rude')
+    cli.set_script('rude', {'states': 'error:auth'})
+    assert table(cli.ok('ls'))['rude']['STATE'] == 'Error'
+    assert cli.ok('ls', '-q', '--filter', 'state=error').out == 'rude\n'
+    huge = ['-t', str(2 ** 63 - 1)] # seconds, and not a time in the past
+    assert cli.ok('ls', *huge, '-q', '--filter', 'state=running').out == 'good\n'
+
+
 def test_states_of_one_crash_do_not_hide_others(cli):
     cli.create_none('fine')
     cli.create_flaky('bad')
