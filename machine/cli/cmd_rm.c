@@ -46,10 +46,13 @@ static void remove_one(
 	_cleanup_err_ struct err driver_err = ERR_INIT, err = ERR_INIT;
 
 	int rc = remove_machine(co, &cli->app, name, force, &driver_err, &err);
-	if (driver_err.code != ERR_NONE || (rc < 0 && err.code != ERR_NONE)) {
-		const struct err *e = driver_err.code != ERR_NONE ? &driver_err : &err;
+	/* by force, the store can fail after the driver did */
+	const struct err *errs[] = {&driver_err, &err};
+	for (size_t i = 0; i < ARRAY_SIZE(errs); i++) {
+		if (errs[i]->code == ERR_NONE)
+			continue;
 		_cleanup_free_ char *msg =
-			xasprintf("Error removing host \"%s\": %s", name, err_msg(e));
+			xasprintf("Error removing host \"%s\": %s", name, err_msg(errs[i]));
 		note(failed, force, msg);
 	}
 	if (rc == 0) {
