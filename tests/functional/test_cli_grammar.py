@@ -158,6 +158,10 @@ def test_help_of_each(store, command):
         assert store.ok('help', command).out == shown[0].out
 
 
+def test_errors_do_not_steer_the_terminal(store):
+    assert store.fails('\x1b[31mx\x9b').err.startswith("machine: '?[31mx??' is not a machine command")
+
+
 def test_help_wins(store):
     result = store.ok('rm', '-h', 'foo')
     assert result.out.startswith('Usage: ') and store.names() == ['bar', 'foo']

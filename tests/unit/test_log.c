@@ -102,6 +102,16 @@ static void test_names(void **state)
 	assert_string_equal(log_level_name((enum log_level)99), "info");
 }
 
+static void test_clean(void **state)
+{
+	char text[] = "a\x1b[31m\tb\nc\r\x7f\xc2\x9b\xc3\xa4";
+
+	(void)state;
+	log_clean(text);
+	assert_string_equal(text, "a?[31m\tb\nc??"
+				  "??\xc3\xa4");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -109,6 +119,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_debug, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_one_harmless_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_default_sink_is_stderr, setup, teardown),
+		cmocka_unit_test(test_clean),
 		cmocka_unit_test(test_names),
 	};
 
