@@ -8,6 +8,7 @@
 #include "registry.h"
 #include "tabwriter.h"
 
+#include <errno.h>
 #include <string.h>
 
 struct described {
@@ -48,6 +49,7 @@ static int driver_ls(struct co *co, struct cli *cli, const struct strv *args, st
 	struct described d = {&list, xcalloc(list.n + 1, sizeof(struct driver *)),
 		xcalloc(list.n + 1, sizeof(struct err))};
 	int r = co_each(co, list.n, 8, open_one, &d);
+	r = r == 0 && co_cancelled(co) ? -ECANCELED : r;
 	buf_adds(&text, "NAME\tVERSION\tORIGIN\tEXECUTABLE\tDESCRIPTION\n");
 	for (size_t i = 0; i < list.n; i++) {
 		add_line(&text, &list.items[i], d.drivers[i], &d.errs[i]);

@@ -10,8 +10,13 @@
 
 static const int signums[] = {SIGINT, SIGTERM, SIGHUP};
 
+/* One wish to end may come as two signals: timeout(1), for one, sends to the process and its group.
+ */
+#define SAME_WISH_MS 300u
+
 struct interrupts {
 	struct loop *loop;
+	uint64_t since;
 	uv_signal_t handles[ARRAY_SIZE(signums)];
 	size_t open;
 	int first;
@@ -21,11 +26,14 @@ static void on_signal(uv_signal_t *handle, int signum)
 {
 	struct interrupts *in = handle->data;
 
+	if (in->first && loop_now(in->loop) - in->since < SAME_WISH_MS)
+		return;
 	if (in->first) {
 		proc_kill_all();
 		_exit(128 + signum);
 	}
 	in->first = signum;
+	in->since = loop_now(in->loop);
 	log_error("Interrupted: ending what is under way (again to quit at once)");
 	loop_cancel_all(in->loop);
 }

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -130,11 +131,33 @@ def test_interrupted_twice(cli):
     wait_for('checkpoint', lambda: cli.config('web')['Driver'].get('Checkpoint') == 2, 20)
     running.process.send_signal(signal.SIGINT)
     wait_for('first', lambda: 'Interrupted' in running.output(), 20)
+    heard = time.monotonic()
+    wait_for('a second wish', lambda: time.monotonic() - heard > 0.4, 20)
     running.process.send_signal(signal.SIGINT)
     result = running.finish(20)
     assert result.status == 130 and not result.leftovers, result
     cli.assert_whole()
     cli.ok('rm', '-y', 'web')
+
+
+def test_two_signals_at_once_are_one(cli):
+    """timeout(1) sends to the program and then to its group: that is no impatience."""
+    running = waiting_in(cli, 'create', *flaky_create('web', {'create': 'hang'}),
+                         env={'MACHINE_TEST_GRACE_MS': '500'})
+    for number in signal.SIGTERM, signal.SIGINT:
+        running.process.send_signal(number)
+    result = running.finish(20)
+    assert result.status in (128 + signal.SIGTERM, 128 + signal.SIGINT), result
+    assert not result.leftovers
+    # it went on to its end
+    assert 'Error creating machine: ' in result.err and '--resume web' in result.err, result
+
+
+def test_interrupted_driver_ls(cli):
+    running = waiting_in(cli, 'initialize', 'driver', 'ls', env={'FLAKY_INITIALIZE': 'hang'})
+    running.process.send_signal(signal.SIGINT)
+    result = running.finish(20)
+    assert result.status == 130 and not result.out and not result.leftovers, result
 
 
 def test_ignored_signals_stay_ignored(hanging):
