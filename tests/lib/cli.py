@@ -242,7 +242,8 @@ class Cli:
     def assert_whole(self):
         """Every machine's config.json parses, nothing half-made is visible, ls works."""
         machines = self.store / 'machines'
-        present = sorted(p.name for p in machines.iterdir() if not p.name.startswith('.'))
+        present = sorted(p.name for p in machines.iterdir() if not p.name.startswith('.')) \
+            if machines.exists() else []
         for name in present:
             self.config(name)
         assert sorted(self.names()) == present
