@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -318,6 +319,9 @@ static int spawn(struct proc *p, uv_loop_t *uv, const struct proc_options *opt, 
 		stdio[i].flags = UV_INHERIT_FD;
 		stdio[i].data.fd = child[i];
 	}
+	/* What we were started with and without the flag (a lock of the calling script, say) is no
+	 * business of a driver, which may leave daemons behind. */
+	close_range(STDERR_FILENO + 1, UINT_MAX, CLOSE_RANGE_CLOEXEC);
 	p->open++; /* also a failed spawn leaves a handle to close */
 	return uv_spawn(uv, &p->process, &o);
 }

@@ -250,6 +250,22 @@ static void test_environment(void **state)
 	finish(&r);
 }
 
+static void test_descriptors(void **state)
+{
+	struct run r = {
+		.config = "{\"do\": {\"configure\": [[\"descriptors\"]]}}", .body = echo_env};
+	int inherited = dup2(STDOUT_FILENO, 100);
+
+	assert_int_equal(inherited, 100);
+	run(&r);
+	close(inherited);
+	assert_int_equal(r.result, 0);
+	assert_non_null(json_get(r.out, "0"));
+	assert_non_null(json_get(r.out, "2"));
+	assert_null(json_get(r.out, "100"));
+	finish(&r);
+}
+
 /* --- calls --- */
 
 static int save(struct co *co, void *ud, const struct json *state, struct err *err)
@@ -697,11 +713,11 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, fixture_setup, fixture_teardown)
 	static const struct CMUnitTest tests[] = {T(open), T(open_unknown), T(bad_starts),
-		T(silent_start), T(text_instead_of_a_driver), T(environment), T(create),
-		T(create_is_not_repeated), T(configure_is_repeated_once), T(nonsense_answers),
-		T(upgrade_info), T(many_flows), T(every_second_crashes), T(many_flows_cancelled),
-		T(states_one_batch), T(states_batches), T(states_groups), T(states_crash),
-		T(states_all_crash), T(states_one_failed), T(states_wrong_number),
+		T(silent_start), T(text_instead_of_a_driver), T(environment), T(descriptors),
+		T(create), T(create_is_not_repeated), T(configure_is_repeated_once),
+		T(nonsense_answers), T(upgrade_info), T(many_flows), T(every_second_crashes),
+		T(many_flows_cancelled), T(states_one_batch), T(states_batches), T(states_groups),
+		T(states_crash), T(states_all_crash), T(states_one_failed), T(states_wrong_number),
 		T(states_deadline), T(states_probes), T(probe_past_deadline), T(trace)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
