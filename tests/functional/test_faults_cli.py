@@ -5,7 +5,7 @@ import re
 import pytest
 
 from cli import flaky_create
-from faults import EMPTY, FATAL, HARMLESS, QUICK, check_error, machine_name
+from faults import EMPTY, FATAL, HARMLESS, QUICK, QUICKEST, check_error, machine_name
 
 ACTIONS = {'start': 'Stopped', 'stop': 'Running', 'restart': 'Running', 'kill': 'Running'}
 GOOD = ['good1', 'good2', 'good3']
@@ -47,8 +47,8 @@ def acted(new_cli):
                 set_states(cli, ACTIONS[action])
             names = [machine_name(b) for b in [*FATAL, *EMPTY, *HARMLESS]]
             flags = ['-y'] if action == 'rm' else []
-            result = cli.run(action, *flags, GOOD[0], *names, *GOOD[1:], env=QUICK, timeout=150,
-                             clean=False)
+            result = cli.run(action, *flags, GOOD[0], *names, *GOOD[1:], timeout=150, clean=False,
+                             env=QUICKEST if action == 'rm' else QUICK)
             done[action] = cli, result
         return done[action]
     return run
