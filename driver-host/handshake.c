@@ -89,8 +89,15 @@ int handshake(struct co *co, struct channel *ch, const char *name, struct driver
 	co_deadline_begin(co, &deadline, DRIVER_INITIALIZE_MS);
 	r = channel_call(co, ch, "initialize", &params, NULL, &result, err);
 	co_deadline_end(co, &deadline);
-	if (r < 0)
+	if (r < 0) {
+		if (err->code == ERR_CANCELED)
+			return -1;
+		if (!strstr(err_msg(err), "initialize")) /* the driver's own words */
+			err_wrap(err, "initialize");
+		if (!strstr(err_msg(err), "driver \""))
+			err_wrap(err, "driver \"%s\"", name);
 		return -1;
+	}
 	if (read_result(result, &info, err) < 0) {
 		driver_info_finish(&info);
 		return err_wrap(

@@ -19,7 +19,9 @@ int host_open(
 	h->rec = take_rec;
 	h->dir = store_machine_dir(app->store, take_rec->name);
 	if (driver_set_get(co, app->drivers, record_driver_name(take_rec), &h->driver, err) < 0) {
-		host_blame(err, "open", h->rec->name, record_driver_name(h->rec));
+		/* not found: the text says what to do, for all of its machines */
+		if (err->code != ERR_NOT_FOUND)
+			host_blame(err, "open", h->rec->name, record_driver_name(h->rec));
 		host_close(co, h);
 		return -1;
 	}

@@ -9,7 +9,8 @@ from faults import EMPTY, FATAL, HARMLESS, QUICK, QUICKEST, check_error, machine
 
 ACTIONS = {'start': 'Stopped', 'stop': 'Running', 'restart': 'Running', 'kill': 'Running'}
 GOOD = ['good1', 'good2', 'good3']
-SHARED = {'acted': ('action', 'rm'), 'listed': ('', 'all'), 'asked': ('behaviour', '')}
+SHARED = {'acted': ('action', 'rm'), 'listed': ('', 'all'), 'asked': ('behaviour', ''),
+          'greeted': ('', 'all')}
 
 
 def populate(cli, method, behaviours):
@@ -185,6 +186,36 @@ def asked(new_cli):
             done[behaviour] = cli, ls, cli.run('stop', *names, env=env)
         return done[behaviour]
     return run
+
+
+@pytest.fixture(scope='module')
+def greeted(new_cli):
+    """Commands on a machine whose driver does not get over initialize."""
+    cli = new_cli(fault=True)
+    cli.create_none('plain')
+    cli.create_flaky('odd')
+    runs = {}
+    for behaviour in [*FATAL, *EMPTY]:
+        env = {**QUICK, 'FLAKY_INITIALIZE': behaviour}
+        runs[behaviour] = [cli.start('ls', '-t', '20', env=env), cli.start('rm', '-y', 'odd', env=env),
+                           cli.start('stop', 'odd', env=env)]
+    for run in [run for of_one in runs.values() for run in of_one]:
+        run.process.wait(120)
+    return cli, {b: [run.finish() for run in of_one] for b, of_one in runs.items()}
+
+
+@pytest.mark.parametrize('behaviour', [*FATAL, *EMPTY])
+def test_initialize(greeted, behaviour):
+    cli, results = greeted
+    ls, *others = results[behaviour]
+    pattern = r'protocolVersion|\bI\d' if behaviour == 'empty' else FATAL[behaviour]
+    for result in others:
+        assert result.status == 1, result
+        check_error(result.err, behaviour, 'odd', 'initialize', pattern)
+    assert re.search(r'\bRunning\b', rows(ls)['plain']), ls
+    assert re.search(r'initialize|\bTimeout\b', rows(ls)['odd']), ls
+    assert not [r.leftovers for r in results[behaviour] if r.leftovers]
+    assert cli.ok('status', 'odd').out == 'Running\n'
 
 
 # a hang tells nobody which of the machines it is about
