@@ -139,7 +139,8 @@ struct machine_report { /* S */
 void machine_report_finish(struct machine_report *r);
 
 /*
- * Asks about n machines; cut into batches by the driver's limits, spread over workers, and probes
+ * Asks about n machines; cut into batches by the driver's limits, spread over workers, a batch
+ * that ends the driver asked again in halves, and probes
  * (S4) carried out on the loop, all at once. reports has n elements, zeroed by the caller; each is
  * filled in, failed or not, also when batches crash: the function itself fails only when cancelled
  * or timed out; reports not filled in by then are failed with that error. on_report (may be NULL)
