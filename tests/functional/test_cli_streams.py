@@ -99,7 +99,7 @@ def hanging(new_cli):
 @pytest.mark.parametrize('command', [['ls'], ['ls', '--filter', 'state=Timeout']])
 def test_ls_ends_with_its_time(hanging, command):
     result = hanging.ok(*command, '-t', '1')
-    assert 1 <= result.seconds < 4, result
+    assert 1 <= result.seconds < 5, result # not the 5 s of a cancelled request more
     rows = {line.split()[0]: line for line in result.out.splitlines()[1:]}
     assert rows['odd'].split() == ['odd', 'flaky', 'Timeout']
     if len(command) == 1:
