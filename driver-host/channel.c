@@ -164,7 +164,14 @@ static void on_log(struct channel *ch, const struct json *params)
 	enum log_level level = log_level_parse(json_str(json_get(params, "level"), "info"));
 	const char *message = json_str(json_get(params, "message"), "");
 
-	if (level > LOG_LEVEL_DEBUG || log_debug_enabled())
+	const char *machine = ch->call ? ch->call->machine : NULL;
+
+	if (level == LOG_LEVEL_DEBUG && !log_debug_enabled())
+		return;
+	if (machine)
+		log_line(level, "(%s) %s%.*s", machine, level == LOG_LEVEL_DEBUG ? "DBG | " : "",
+			(int)CHANNEL_MESSAGE_MAX, message);
+	else
 		log_line(level, "driver \"%s\": %.*s", ch->name, (int)CHANNEL_MESSAGE_MAX, message);
 }
 

@@ -175,6 +175,8 @@ int channel_call(struct co *co, struct channel *ch, const char *method, const st
 	ch->next_id++;
 	ch->method = method;
 	ch->call = &call;
+	call.machine = obs ? obs->machine : NULL;
+	proc_about(ch->proc, call.machine);
 	call.over = ch->ended;
 	send_request(ch, &call, params);
 	reason = serve(co, ch, &call, obs);

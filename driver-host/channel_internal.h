@@ -13,6 +13,7 @@ struct progress {
 struct call {
 	struct co *co;
 	const char *method;
+	const char *machine; /* NULL: none, or several */
 	int64_t id;
 	bool answered;
 	struct json *result; /* NULL: error is set */

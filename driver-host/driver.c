@@ -203,10 +203,11 @@ int driver_configure(struct co *co, struct driver *d, const struct machine_ref *
 {
 	_cleanup_json_ struct json *result = NULL, *none = json_object();
 	_cleanup_buf_ struct buf params = BUF_INIT;
+	struct driver_observer about = {.machine = m->name};
 	const struct json *state;
 
 	write_params(&params, m, flags ? flags : none);
-	if (driver_call(co, d, "configure", &params, NULL, true, &result, err) < 0)
+	if (driver_call(co, d, "configure", &params, &about, true, &result, err) < 0)
 		return -1;
 	state = json_get(result, "state");
 	if (!state)
@@ -224,6 +225,7 @@ int driver_pre_create_check(struct co *co, struct driver *d, const struct machin
 	_cleanup_json_ struct json *result = NULL;
 	_cleanup_buf_ struct buf params = BUF_INIT;
 
+	no_checkpoints.machine = m->name;
 	no_checkpoints.checkpoint = NULL;
 	write_params(&params, m, NULL);
 	return driver_call(co, d, "preCreateCheck", &params, &no_checkpoints, true, &result, err);
@@ -248,11 +250,13 @@ int driver_run(struct co *co, struct driver *d, enum driver_op op, const struct 
 	const struct driver_observer *obs, struct driver_outcome *ret, struct err *err)
 {
 	const char *method = driver_op_name(op);
+	struct driver_observer about = obs ? *obs : (struct driver_observer){0};
 	_cleanup_json_ struct json *result = NULL;
 	_cleanup_buf_ struct buf params = BUF_INIT;
 
+	about.machine = m->name;
 	write_params(&params, m, NULL);
-	if (driver_call(co, d, method, &params, obs, false, &result, err) < 0)
+	if (driver_call(co, d, method, &params, &about, false, &result, err) < 0)
 		return -1;
 	if (outcome_read(result, ret, err) < 0)
 		return driver_bad_answer(d, method, err);
@@ -265,10 +269,11 @@ int driver_upgrade_info(struct co *co, struct driver *d, const struct machine_re
 	_cleanup_json_ struct json *result = NULL;
 	_cleanup_buf_ struct buf params = BUF_INIT;
 	_cleanup_err_ struct err failure = ERR_INIT;
+	struct driver_observer about = {.machine = m->name};
 	const char *kind;
 
 	write_params(&params, m, NULL);
-	if (driver_call(co, d, "upgradeInfo", &params, NULL, true, &result, &failure) < 0) {
+	if (driver_call(co, d, "upgradeInfo", &params, &about, true, &result, &failure) < 0) {
 		if (failure.code != ERR_NOT_SUPPORTED)
 			return err_move(err, &failure);
 		*ret = UPGRADE_ENGINE; /* D6 */

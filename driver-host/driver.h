@@ -76,6 +76,7 @@ struct machine_ref {
 /* What happens while a request is being served. All members may be NULL. They run on the calling
  * coroutine. */
 struct driver_observer {
+	const char *machine; /* whom the request is about, for log lines; the calls below set it */
 	void *userdata;
 	/* Store the state durably; may suspend. -1 makes the checkpoint fail (C3). */
 	int (*checkpoint)(struct co *co, void *userdata, const struct json *state, struct err *err);

@@ -459,6 +459,12 @@ void proc_describe_end(const struct proc *p, struct buf *out)
 		buf_addf(out, "exited with status %" PRId64, p->status);
 }
 
+void proc_about(struct proc *p, const char *machine)
+{
+	free(p->words.machine);
+	p->words.machine = machine ? xstrdup(machine) : NULL;
+}
+
 const char *proc_last_words(const struct proc *p)
 {
 	return p->words.last ? p->words.last : "";

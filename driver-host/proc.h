@@ -60,6 +60,9 @@ void proc_kill_all(void);
 int proc_pid(const struct proc *p);
 /* "exited with status 3", "died by signal 11 (Segmentation fault)" */
 void proc_describe_end(const struct proc *p, struct buf *out);
+/* The machine that its standard error is about from now on, for log lines; NULL: none, or several.
+ */
+void proc_about(struct proc *p, const char *machine);
 /* The last line on standard error, cleaned of control characters; "" if there was none. */
 const char *proc_last_words(const struct proc *p);
 void proc_free(struct proc *p);

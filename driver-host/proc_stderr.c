@@ -56,6 +56,8 @@ static void end_line(struct proc_stderr *s, uint64_t second)
 		text = clean(s->line.data, s->line.len);
 		if (++s->lines > PROC_STDERR_LINES_PER_SECOND)
 			s->dropped++;
+		else if (s->machine)
+			log_debug("(%s) DBG | %s", s->machine, text);
 		else
 			log_debug("driver \"%s\"[%d]: %s", s->name, s->pid, text);
 		cut_to(text, PROC_LAST_WORDS_MAX);
@@ -103,4 +105,5 @@ void proc_stderr_finish(struct proc_stderr *s)
 {
 	buf_finish(&s->line);
 	free(take(s->last));
+	free(take(s->machine));
 }

@@ -9,6 +9,7 @@
 struct proc_stderr {
 	const char *name; /* borrowed */
 	int pid;
+	char *machine;   /* whom the lines are about, or NULL */
 	struct buf line; /* begun, not ended */
 	bool cut;        /* the rest of this line is dropped */
 	char *last;      /* last line that was not empty */

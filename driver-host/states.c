@@ -205,6 +205,8 @@ static int ask_once(struct co *co, struct question *q, struct batch b, bool retr
 {
 	_cleanup_buf_ struct buf params = BUF_INIT;
 	_cleanup_json_ struct json *result = NULL;
+	struct driver_observer about = {
+		.machine = b.n == 1 ? q->refs[q->items[b.first].index].name : NULL};
 	const struct json *list;
 
 	for (size_t i = 0; i < b.n; i++) {
@@ -212,7 +214,7 @@ static int ask_once(struct co *co, struct question *q, struct batch b, bool retr
 		driver_write_ref(&params, &q->refs[q->items[b.first + i].index]);
 	}
 	buf_adds(&params, "]}");
-	if (driver_call(co, q->driver, "states", &params, NULL, retry, &result, err) < 0)
+	if (driver_call(co, q->driver, "states", &params, &about, retry, &result, err) < 0)
 		return -1;
 	list = json_get(result, "machines");
 	if (!json_is(list, JSON_ARRAY) || list->n != b.n) {

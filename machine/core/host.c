@@ -324,7 +324,8 @@ static int save_outcome(struct run *run, struct driver_outcome *o, struct err *e
 /* 1: finished; 0: call the driver again; -1: failed */
 static int run_once(struct co *co, struct run *run, struct err *err)
 {
-	struct driver_observer obs = {run, save_checkpoint, show_progress};
+	struct driver_observer obs = {
+		.userdata = run, .checkpoint = save_checkpoint, .progress = show_progress};
 	struct host *h = run->h;
 	_cleanup_free_ char *dir = NULL;
 	_cleanup_err_ struct err e = ERR_INIT;

@@ -1,11 +1,13 @@
 """The command line's grammar: flags, positionals, help, version, wrong usage, the environment."""
 
 import json
-import re
 import os
+import re
 import subprocess
 
 import pytest
+
+from cli import flaky_create
 
 COMMANDS = ['active', 'config', 'create', 'driver', 'env', 'inspect', 'ip', 'kill', 'ls',
             'provision', 'regenerate-certs', 'restart', 'rm', 'ssh', 'start', 'status', 'stop',
@@ -253,6 +255,14 @@ def test_debug_names_the_driver(store):
     assert re.search(r'driver "none"\[\d+\] runs /.*machine-driver-none\n', err)
     assert re.search(r'driver "none"\[\d+\] is asked: states\n', err)
     store.ok('rm', '-y', 'plain')
+
+
+def test_what_a_driver_writes_in_debug(store):
+    """Programs know the lines of a driver by this beginning."""
+    result = store.ok('-D', *flaky_create('talker', {'create': 'stderr'}))
+    assert '\n(talker) DBG | line 1 xxx' in result.err
+    assert 'DBG' not in result.out
+    store.ok('rm', '-y', 'talker')
 
 
 def test_debug_variable_unparsable(store):

@@ -64,7 +64,8 @@ static void write_deeds(struct buf *out, const char *deeds)
 static int call(struct co *co, struct run *r, struct channel *ch, const char *deeds,
 	struct json **answer, struct err *err)
 {
-	const struct driver_observer obs = {r, on_checkpoint, on_progress};
+	const struct driver_observer obs = {
+		.userdata = r, .checkpoint = on_checkpoint, .progress = on_progress};
 	_cleanup_buf_ struct buf params = BUF_INIT;
 	struct co_deadline d;
 	int result;

@@ -279,7 +279,7 @@ static int save(struct co *co, void *ud, const struct json *state, struct err *e
 
 static void create(struct co *co, struct run *r)
 {
-	const struct driver_observer obs = {r, save, NULL};
+	const struct driver_observer obs = {.userdata = r, .checkpoint = save};
 
 	r->result = run_op(co, r, DRIVER_CREATE, &obs);
 }
