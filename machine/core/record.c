@@ -123,7 +123,7 @@ static int save_config(struct store *s, struct record *r, struct err *err)
 {
 	_cleanup_free_ char *path = store_machine_file(s, r->name, "config.json");
 	_cleanup_secret_ char *text = NULL, *unchanged = NULL;
-	bool migrated = r->migrated;
+	bool migrated = r->migrated && r->saved;
 
 	if (config_text(r, &text, err) < 0)
 		return -1;
