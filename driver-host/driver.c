@@ -124,6 +124,7 @@ void driver_close(struct co *co, struct driver *d)
 {
 	if (!d)
 		return;
+	driver_end_gatherings(co, d);
 	pool_close(co, d->pool);
 	trace_free(d->trace);
 	driver_info_finish(&d->info);

@@ -13,6 +13,8 @@ struct driver {
 	struct trace *trace;
 	struct driver_info *greeted; /* where the next handshake goes; NULL: it is only checked */
 	struct gathering *gathering[2]; /* that are open: for questions with and without probes */
+	size_t gatherings;              /* that have not ended */
+	struct co *closer;              /* who waits for their ends */
 };
 
 /* {"name": …, "state": …} */
@@ -26,3 +28,5 @@ int driver_bad_answer(const struct driver *d, const char *method, struct err *er
 int driver_ask(struct co *co, struct driver *d, const struct machine_ref *refs, size_t n,
 	bool no_probes, struct machine_report *reports, void (*on_report)(void *ud, size_t i),
 	void *ud, struct err *err);
+/* Waits for the ends of questions that their askers have left. */
+void driver_end_gatherings(struct co *co, struct driver *d);

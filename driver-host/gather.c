@@ -3,8 +3,9 @@
  * that wait for their machines cost one request per poll, not one each.
  *
  * The first that asks starts a coroutine, which waits a moment for others, takes whoever has come,
- * and hands each its report as soon as that is final. Who cannot wait any longer leaves; the last
- * one to leave cancels the request and stays until it is over, as with every call.
+ * and hands each its report as soon as that is final. Who cannot wait any longer leaves. When
+ * nobody waits any more, whatever of the request is still under way is cancelled; the driver is not
+ * closed before that has ended.
  */
 #include "driver_internal.h"
 
@@ -47,6 +48,16 @@ static void close_gathering(struct gathering *g)
 	g->place = NULL;
 }
 
+/* One waits no longer. */
+static void drop_asker(struct gathering *g, size_t i)
+{
+	g->items[i].asker = NULL;
+	if (--g->waiting > 0)
+		return;
+	close_gathering(g);
+	co_cancel(g->co);
+}
+
 static void on_report(void *ud, size_t i)
 {
 	struct gathering *g = ud;
@@ -57,8 +68,7 @@ static void on_report(void *ud, size_t i)
 	asker->report = g->reports[i];
 	asker->final = true;
 	g->reports[i] = (struct machine_report){0};
-	g->items[i].asker = NULL;
-	g->waiting--;
+	drop_asker(g, i);
 	co_wake(asker->co);
 }
 
@@ -82,6 +92,7 @@ static void free_gathering(struct gathering *g)
 static void run_gathering(struct co *co, void *arg)
 {
 	struct gathering *g = arg;
+	struct driver *d = g->driver;
 	_cleanup_err_ struct err err = ERR_INIT;
 	struct machine_ref *refs;
 	struct co_deadline limit;
@@ -98,10 +109,13 @@ static void run_gathering(struct co *co, void *arg)
 	}
 	co_deadline_begin(co, &limit, DRIVER_STATES_MS);
 	/* whatever becomes of it, each report is filled in */
-	driver_ask(co, g->driver, refs, g->n, g->no_probes, g->reports, on_report, g, &err);
+	driver_ask(co, d, refs, g->n, g->no_probes, g->reports, on_report, g, &err);
 	co_deadline_end(co, &limit);
 	free(refs);
 	free_gathering(g);
+	d->gatherings--;
+	if (d->closer)
+		co_wake(d->closer);
 }
 
 static struct gathering *find_or_start(struct driver *d, bool no_probes, unsigned open_ms)
@@ -116,6 +130,7 @@ static struct gathering *find_or_start(struct driver *d, bool no_probes, unsigne
 	g->place = place;
 	g->no_probes = no_probes;
 	g->open_ms = open_ms;
+	d->gatherings++;
 	g->co = co_spawn(d->loop, "states", run_gathering, g);
 	return g;
 }
@@ -133,22 +148,6 @@ static size_t join(struct gathering *g, struct asker *asker, const struct machin
 	};
 	g->waiting++;
 	return g->n++;
-}
-
-/* The answer is not waited for any longer. */
-static void leave(struct co *co, struct gathering *g, size_t i, struct asker *self)
-{
-	if (g->waiting > 1) {
-		g->items[i].asker = NULL;
-		g->waiting--;
-		return;
-	}
-	close_gathering(g);
-	co_cancel(g->co);
-	co_mask(co);
-	while (!self->final)
-		co_wait(co);
-	co_unmask(co);
 }
 
 static int left_error(const struct driver *d, int reason, struct err *err)
@@ -172,7 +171,7 @@ static int ask_together(struct co *co, struct driver *d, const struct machine_re
 	while (r == 0 && !self.final)
 		r = co_wait(co);
 	if (!self.final)
-		leave(co, g, i, &self);
+		drop_asker(g, i);
 	if (r < 0)
 		r = left_error(d, r, err);
 	else if (self.report.failed)
@@ -194,4 +193,13 @@ int driver_address(struct co *co, struct driver *d, const struct machine_ref *m,
 	struct machine_report *ret, struct err *err)
 {
 	return ask_together(co, d, m, true, 0, ret, err);
+}
+
+void driver_end_gatherings(struct co *co, struct driver *d)
+{
+	co_mask(co);
+	d->closer = co;
+	while (d->gatherings > 0)
+		co_wait(co);
+	co_unmask(co);
 }

@@ -11,7 +11,8 @@ struct asking {
 	int result[ASKERS];
 	struct err errors[ASKERS];
 	struct machine_report reports[ASKERS];
-	unsigned cancel_ms; /* after the driver is there; 0: never */
+	const char *states[ASKERS]; /* of the machines, NULL: empty */
+	unsigned cancel_ms;         /* after the driver is there; 0: never */
 	uv_timer_t timer;
 };
 
@@ -19,7 +20,7 @@ static void ask_one(struct co *co, size_t i, void *arg)
 {
 	struct asking *a = arg;
 	_cleanup_free_ char *name = xasprintf("m%zu", i);
-	_cleanup_json_ struct json *state = json_object();
+	_cleanup_json_ struct json *state = parse(a->states[i] ? a->states[i] : "{}");
 	struct machine_ref ref = {name, "", "/nowhere/m", "/nowhere", state};
 	struct co_deadline limit;
 
@@ -61,6 +62,11 @@ static void ask_good(struct co *co, void *arg)
 static void ask_stuck(struct co *co, void *arg)
 {
 	ask_all(co, arg, "{\"do\": {\"states\": [[\"sleep\", 60]]}}");
+}
+
+static void ask_zones(struct co *co, void *arg)
+{
+	ask_all(co, arg, "{\"initialize\": {\"capabilities\": {\"groupBy\": [\"Zone\"]}}}");
 }
 
 static void run(co_fn fn, struct asking *a)
@@ -145,11 +151,46 @@ static void test_cancelled(void **state)
 	finish(&a);
 }
 
+#define ZONE_GOOD                                                                             \
+	"{\"Zone\": \"a\", \"do\": {\"states\": [[\"sleep\", 0.3], [\"states\", {\"state\": " \
+	"\"Running\"}]]}}"
+#define ZONE_STUCK "{\"Zone\": \"b\", \"do\": {\"states\": [[\"sleep\", 60]]}}"
+#define ZONE_POLITE                                                                             \
+	"{\"Zone\": \"c\", \"do\": {\"states\": [[\"wait_cancel\"], [\"error\", {\"message\": " \
+	"\"x\", \"data\": {\"kind\": \"canceled\"}}]]}}"
+
+/* Whoever has left, his request may last longer than all the askers; the driver does not go before
+ * it. */
+static void test_left_behind(void **state)
+{
+	struct asking a = {.patience = {PATIENT_MS, 50, 50, 50, 50},
+		.states = {ZONE_GOOD, ZONE_STUCK, ZONE_STUCK, ZONE_STUCK, ZONE_STUCK}};
+
+	run(ask_zones, &a);
+	assert_int_equal(a.result[0], 0);
+	assert_string_equal(a.reports[0].ip, "m0");
+	for (size_t i = 1; i < ASKERS; i++)
+		assert_int_equal(a.errors[i].code, ERR_TIMEOUT);
+	finish(&a);
+}
+
+static void test_cancelled_apart(void **state)
+{
+	struct asking a = {.patience = {PATIENT_MS, PATIENT_MS, PATIENT_MS, PATIENT_MS, PATIENT_MS},
+		.states = {ZONE_STUCK, ZONE_STUCK, ZONE_STUCK, ZONE_STUCK, ZONE_POLITE},
+		.cancel_ms = 300};
+
+	run(ask_zones, &a);
+	for (size_t i = 0; i < ASKERS; i++)
+		assert_int_equal(a.errors[i].code, ERR_CANCELED);
+	finish(&a);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, fixture_setup, fixture_teardown)
-	static const struct CMUnitTest tests[] = {
-		T(together), T(some_leave), T(all_leave), T(cancelled)};
+	static const struct CMUnitTest tests[] = {T(together), T(some_leave), T(all_leave),
+		T(cancelled), T(left_behind), T(cancelled_apart)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
