@@ -47,6 +47,8 @@ static int escape(struct translation *t, struct err *err)
 		return refuse("trailing backslash at end of expression", "", 0, err);
 	if (members)
 		buf_addf(&t->out, "[%s%s]", isupper((unsigned char)c) ? "^" : "", members);
+	else if (strchr("<>`'", c)) /* with the backslash they would be GNU's anchors */
+		buf_addc(&t->out, c);
 	else if (ispunct((unsigned char)c) || c == 'b' || c == 'B')
 		buf_addf(&t->out, "\\%c", c);
 	else if (c == 'A' || c == 'z')

@@ -38,6 +38,9 @@ static void test_matches(void **state)
 		{"^a+?b*?c??$", "aab", "aabcc"},
 		{"^a{2,3}?$", "aaa", "a"},
 		{"^web\\.1$", "web.1", "webx1"},
+		{"\\<web", "my-<web>", "my-web"},
+		{"web\\>", "my-<web>", "web"},
+		{"\\`web\\'", "my-`web'", "web"},
 		{"\\bweb\\b", "my-web-1", "webs"},
 		{"a|b", "b", "c"},
 	};
