@@ -24,6 +24,15 @@ static bool have_ssh(void)
 	return false;
 }
 
+/* The loop's handler goes; what was ignored (nohup) stays so. */
+static void obey(int signum)
+{
+	struct sigaction now;
+
+	if (sigaction(signum, NULL, &now) == 0 && now.sa_handler != SIG_IGN)
+		signal(signum, SIG_DFL);
+}
+
 /* The terminal belongs to ssh while it runs: Ctrl-C is its business. What ends us otherwise ends it
  * too. */
 static int run_client(const struct ssh_target *t, const struct strv *words, struct err *err)
@@ -47,8 +56,8 @@ static int run_client(const struct ssh_target *t, const struct strv *words, stru
 	}
 	signal(SIGINT, SIG_IGN);
 	signal(SIGQUIT, SIG_IGN);
-	signal(SIGTERM, SIG_DFL);
-	signal(SIGHUP, SIG_DFL);
+	obey(SIGTERM);
+	obey(SIGHUP);
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return err_errno(err, errno, "wait for ssh");

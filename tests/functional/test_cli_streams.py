@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from cli import command_line, descendants, flaky_create
+from cli import FAKES, command_line, descendants, flaky_create
 from hosts import wait_for
 
 
@@ -168,6 +168,23 @@ def test_ignored_signals_stay_ignored(hanging):
         running.process.send_signal(number)
     result = running.finish(20)
     assert result.status == 0 and ' Timeout ' in result.out, result
+
+
+def test_nohup_reaches_over_ssh(cli, tmp_path):
+    text = (FAKES / 'machine-driver-flaky').read_text()
+    driver, client = tmp_path / 'machine-driver-shy', tmp_path / 'ssh'
+    driver.write_text(text.replace("'ip':", "'ssh': {'host': '127.0.0.1'}, 'ip':"))
+    client.write_text('#!/bin/sh\n: >here\nuntil [ -e go ]; do sleep 0.05; done\necho done\n')
+    for file in driver, client:
+        file.chmod(0o755)
+    env = {'MACHINE_DRIVER_PATH': str(tmp_path), 'PATH': f'{tmp_path}:{os.environ["PATH"]}'}
+    cli.ok('create', '-d', 'shy', 'web', env=env)
+    running = cli.start('ssh', 'web', env=env, prefix=['env', '--ignore-signal=HUP'])
+    wait_for('ssh', (cli.folder / 'here').exists, 20)
+    running.process.send_signal(signal.SIGHUP)
+    (cli.folder / 'go').touch()
+    result = running.finish(20)
+    assert (result.status, result.out) == (0, 'done\n'), result
 
 
 @pytest.mark.parametrize('command', [['rm', 'm1'], ['regenerate-certs', 'm1']])
