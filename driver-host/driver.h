@@ -140,12 +140,11 @@ struct machine_report { /* S */
 void machine_report_finish(struct machine_report *r);
 
 /*
- * Asks about n machines; cut into batches by the driver's limits, spread over workers, a batch
- * that ends the driver asked again in halves, and probes
- * (S4) carried out on the loop, all at once. reports has n elements, zeroed by the caller; each is
- * filled in, failed or not, also when batches crash: the function itself fails only when cancelled
- * or timed out; reports not filled in by then are failed with that error. on_report (may be NULL)
- * is called as each becomes final.
+ * Asks about n machines: cut into batches by the driver's limits, spread over workers; a batch that
+ * ends the driver is asked again in halves; probes (S4) are carried out on the loop, all at once.
+ * reports has n elements, zeroed by the caller; each is filled in, failed or not, also when batches
+ * crash: the function itself fails only when cancelled or timed out; reports not filled in by then
+ * are failed with that error. on_report (may be NULL) is called as each becomes final.
  */
 int driver_states(struct co *co, struct driver *d, const struct machine_ref *refs, size_t n,
 	struct machine_report *reports, void (*on_report)(void *ud, size_t i), void *ud,
