@@ -3,8 +3,8 @@
 
 #include "buf.h"
 #include "conform.h"
-#include "log.h"
 #include "mem.h"
+#include "output.h"
 #include "registry.h"
 #include "tabwriter.h"
 
@@ -28,13 +28,11 @@ static void open_one(struct co *co, size_t i, void *arg)
 static void add_line(struct buf *b, const struct registry_entry *e, const struct driver *d,
 	const struct err *err)
 {
-	_cleanup_free_ char *why = d ? NULL : xstrdup(err_msg(err));
+	_cleanup_free_ char *version = output_clean(d ? driver_info(d)->version : "-");
+	_cleanup_free_ char *text = output_clean(d ? driver_info(d)->description : err_msg(err));
 
-	for (char *p = why; p && *p; p++)
-		if (*p == '\n' || *p == '\t')
-			*p = ' ';
-	buf_addf(b, "%s\t%s\t%s\t%s\t%s\n", e->name, d ? driver_info(d)->version : "-",
-		driver_origin_name(e->origin), e->file, d ? driver_info(d)->description : why);
+	buf_addf(b, "%s\t%s\t%s\t%s\t%s\n", e->name, version, driver_origin_name(e->origin),
+		e->file, text);
 }
 
 static int driver_ls(struct co *co, struct cli *cli, const struct strv *args, struct err *err)
@@ -74,11 +72,13 @@ static void print_flags(const struct driver_info *info)
 	for (size_t i = 0; i < info->flags.n; i++) {
 		const struct flagspec *f = &info->flags.items[i];
 		_cleanup_json_ struct json *def = flagspec_default(f);
-		_cleanup_free_ char *shown = json_to_string(def, JSON_COMPACT);
+		_cleanup_free_ char *text_def = json_to_string(def, JSON_COMPACT);
+		_cleanup_free_ char *shown = output_clean(text_def);
+		_cleanup_free_ char *usage = output_clean(f->usage ? f->usage : "");
 		buf_addf(&text, "--%s\t%s\t%s\t%s\t%s%s%s\t%s\n", f->name, flag_type_name(f->type),
 			f->env && *f->env ? f->env : "-", f->secret ? "-" : shown,
 			f->required ? "required" : "", f->required && f->secret ? ", " : "",
-			f->secret ? "secret" : "", f->usage ? f->usage : "");
+			f->secret ? "secret" : "", usage);
 	}
 	tabwriter_format(buf_str(&text), 5, 3, ' ', &aligned);
 	fputs(buf_str(&aligned), stdout);
@@ -87,8 +87,10 @@ static void print_flags(const struct driver_info *info)
 static void print_names(const char *title, const struct json *names)
 {
 	printf("%-14s", title);
-	for (size_t i = 0; json_at(names, i); i++)
-		printf(" %s", json_str(json_at(names, i), "?"));
+	for (size_t i = 0; json_at(names, i); i++) {
+		_cleanup_free_ char *name = output_clean(json_str(json_at(names, i), "?"));
+		printf(" %s", name);
+	}
 	puts(json_at(names, 0) ? "" : " -");
 }
 
@@ -101,8 +103,10 @@ static int driver_describe(struct co *co, struct cli *cli, const struct strv *ar
 	if (driver_set_get(co, cli->app.drivers, args->items[0], &d, err) < 0)
 		return -1;
 	const struct driver_info *i = driver_info(d);
+	_cleanup_free_ char *version = output_clean(i->version);
+	_cleanup_free_ char *description = output_clean(i->description);
 	printf("%-14s %s\n%-14s %s\n%-14s %s\n%-14s %s (%s)\n", "Name:", i->name,
-		"Version:", i->version, "Description:", i->description, "Executable:", i->file,
+		"Version:", version, "Description:", description, "Executable:", i->file,
 		driver_origin_name(i->origin));
 	printf("%-14s %s\n%-14s %u\n%-14s %u\n", "Provisioned:", i->provision ? "yes" : "no",
 		"Max workers:", i->max_workers, "States batch:", i->states_batch);

@@ -1,8 +1,8 @@
 #include "ls.h"
 
 #include "buf.h"
-#include "log.h"
 #include "mem.h"
+#include "output.h"
 #include "tabwriter.h"
 
 #include <stdio.h>
@@ -28,18 +28,6 @@ static void keep(struct rows *rows, const struct filters *f,
 			row_finish(&rows->items[i]);
 	}
 	rows->n = n;
-}
-
-/* One line, and no column of its own, whatever is in it. */
-static char *cell(const char *text)
-{
-	char *s = xstrdup(text);
-
-	for (char *p = s; *p; p++)
-		if (*p == '\n' || *p == '\t' || *p == '\r')
-			*p = ' ';
-	log_clean(s);
-	return s;
 }
 
 static char *version_text(const struct row *r)
@@ -79,7 +67,7 @@ static void add_row(struct buf *b, const struct row *r)
 		url, swarm, version, error_text(r)};
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
-		_cleanup_free_ char *text = cell(texts[i]);
+		_cleanup_free_ char *text = output_clean(texts[i]);
 		buf_addf(b, "%s%s", i ? "\t" : "", text);
 	}
 	buf_addc(b, '\n');

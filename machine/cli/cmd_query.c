@@ -4,6 +4,7 @@
 #include "config.h"
 #include "log.h"
 #include "mem.h"
+#include "output.h"
 
 #include <string.h>
 
@@ -20,7 +21,7 @@ static int ip_of(struct co *co, struct host *h, char **ret, struct err *err)
 
 	if (host_report(co, h, &r, err) < 0)
 		return err_wrap(err, "Error getting IP address");
-	*ret = xstrdup(r.ip);
+	*ret = output_clean(r.ip);
 	machine_report_finish(&r);
 	return 0;
 }
@@ -88,7 +89,8 @@ static int print_url(struct co *co, struct host *h, struct err *err)
 
 	if (host_url(co, h, &url, err) < 0)
 		return -1;
-	puts(url);
+	_cleanup_free_ char *shown = output_clean(url);
+	puts(shown);
 	return 0;
 }
 

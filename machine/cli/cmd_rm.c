@@ -32,12 +32,10 @@ static bool confirmed(struct co *co)
 
 static void note(struct buf *failed, bool force, const char *msg)
 {
-	if (force) {
-		fflush(stdout);
-		fprintf(stderr, "%s\n", msg);
-	} else {
+	if (force)
+		log_error("%s", msg);
+	else
 		buf_addf(failed, "%s%s", failed->len ? "\n" : "", msg);
-	}
 }
 
 static void remove_one(

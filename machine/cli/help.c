@@ -5,6 +5,7 @@
 #include "buf.h"
 #include "config.h"
 #include "mem.h"
+#include "output.h"
 #include "tabwriter.h"
 
 #include <string.h>
@@ -21,6 +22,8 @@ static void add_names(struct buf *b, const struct cli_flag *f)
 static void add_flag(struct buf *b, const struct cli_flag *f)
 {
 	const struct flagspec *s = &f->spec;
+	_cleanup_free_ char *usage = output_clean(s->usage ? s->usage : "");
+	_cleanup_free_ char *def = output_clean(s->def_str ? s->def_str : "");
 	const char *sep = "";
 
 	switch (s->type) {
@@ -30,8 +33,8 @@ static void add_flag(struct buf *b, const struct cli_flag *f)
 	case FLAG_STRING:
 		add_names(b, f);
 		buf_adds(b, " ");
-		if (s->def_str && *s->def_str)
-			buf_addf(b, "\"%s\"", s->secret ? "…" : s->def_str);
+		if (*def)
+			buf_addf(b, "\"%s\"", s->secret ? "…" : def);
 		break;
 	case FLAG_INT:
 		add_names(b, f);
@@ -44,7 +47,7 @@ static void add_flag(struct buf *b, const struct cli_flag *f)
 		buf_addc(b, ']');
 		break;
 	}
-	buf_addf(b, "\t%s", s->usage ? s->usage : "");
+	buf_addf(b, "\t%s", usage);
 	if (s->env && *s->env)
 		buf_addf(b, " [$%s]", s->env);
 }

@@ -5,6 +5,7 @@
  */
 #include "output.h"
 
+#include "log.h"
 #include "mem.h"
 
 #include <errno.h>
@@ -24,6 +25,17 @@ void output_guard(void)
 	for (int fd = 0; fd <= STDERR_FILENO; fd++)
 		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", useless[fd]) != fd)
 			_exit(1); /* and no stream to say why */
+}
+
+char *output_clean(const char *text)
+{
+	char *s = xstrdup(text);
+
+	log_neutralise(s);
+	for (char *p = s; *p; p++)
+		if (*p == '\t')
+			*p = ' ';
+	return s;
 }
 
 /* A write that failed within an earlier call has left only a mark. */

@@ -7,6 +7,9 @@
 
 /* First of all: descriptors 0, 1 and 2 are open from now on. */
 void output_guard(void);
+/* One line without tabs and without anything that a terminal obeys, of a text that a driver, a host
+ * or a file gave; malloc'ed. */
+char *output_clean(const char *text);
 /* Writes out what is pending and remembers the first failure, whichever call it happened in. */
 void output_flush(void);
 /*
