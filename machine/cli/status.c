@@ -1,8 +1,8 @@
 #include "status.h"
 
 #include "buf.h"
-#include "log.h"
 #include "mem.h"
+#include "output.h"
 #include "utf8.h"
 
 #include <string.h>
@@ -126,21 +126,21 @@ static void drop(struct status *s, size_t i)
 
 void status_set(struct status *s, const char *machine, const char *text)
 {
+	_cleanup_free_ char *shown = output_clean(text ? text : "");
 	size_t i = 0;
 
 	if (!s)
 		return;
 	while (i < s->n && !streq(s->entries[i].machine, machine))
 		i++;
-	if (i < s->n && text && streq(s->entries[i].text, text))
+	if (i < s->n && streq(s->entries[i].text, shown))
 		return;
 	if (i < s->n)
 		drop(s, i);
-	if (text && *text) {
+	if (*shown) {
 		s->entries = xrealloc(s->entries, s->n + 1, sizeof(*s->entries));
-		struct status_entry *e = &s->entries[s->n++];
-		*e = (struct status_entry){xstrdup(machine), xstrdup(text), loop_now(s->loop)};
-		log_neutralise(e->text);
+		s->entries[s->n++] =
+			(struct status_entry){xstrdup(machine), take(shown), loop_now(s->loop)};
 	}
 	if (!s->n)
 		clear(s);

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from cli import FAKES
+from cli import like_flaky
 
 HEADER = 'NAME ACTIVE DRIVER STATE URL SWARM DOCKER ERRORS'.split()
 REFUSED = 'Unable to query docker version: dial tcp 127.0.0.1:1: connect: connection refused'
@@ -202,16 +202,10 @@ def test_states_of_one_crash_do_not_hide_others(cli):
 
 def test_hostile_driver(cli, tmp_path):
     """Whatever a driver says where, no terminal is steered by it."""
-    file = tmp_path / 'machine-driver-sly'
-    text = (FAKES / 'machine-driver-flaky').read_text()
     csi, both = r'\u009b2J', r'\x1b[2J\u009b2J\n'
-    for said, more in (('Fails to order', both), ("'version': '1", both), ("'default': '{}", both),
-                       ('What to do', csi), ("'ip': '127", both), ('tcp://', both), ('ordered to fail', both)):
-        assert said in text
-        text = text.replace(said, said + more)
-    file.write_text(text)
-    file.chmod(0o755)
-    env = {'MACHINE_DRIVER_PATH': str(tmp_path)}
+    texts = (('Fails to order', both), ("'version': '1", both), ("'default': '{}", both), ('What to do', csi),
+             ("'ip': '127", both), ('tcp://', both), ('ordered to fail', both))
+    env = like_flaky(tmp_path, 'sly', *[(said, said + more) for said, more in texts])
     script = ['-d', 'sly', '--flaky-script', json.dumps({'remove': 'error:auth', 'stop': 'error:auth'}), 'web']
     for command in (['driver', 'ls'], ['driver', 'describe', 'sly'], ['create', '-d', 'sly', '--help'],
                     ['create', *script], ['ls'], ['ip', 'web'], ['url', 'web'], ['stop', 'web'],

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from cli import FAKES, command_line, descendants, flaky_create
+from cli import command_line, descendants, flaky_create, like_flaky
 from hosts import wait_for
 
 
@@ -171,13 +171,11 @@ def test_ignored_signals_stay_ignored(hanging):
 
 
 def test_nohup_reaches_over_ssh(cli, tmp_path):
-    text = (FAKES / 'machine-driver-flaky').read_text()
-    driver, client = tmp_path / 'machine-driver-shy', tmp_path / 'ssh'
-    driver.write_text(text.replace("'ip':", "'ssh': {'host': '127.0.0.1'}, 'ip':"))
+    env = like_flaky(tmp_path, 'shy', ("'ip':", "'ssh': {'host': '127.0.0.1'}, 'ip':"))
+    env['PATH'] = f'{tmp_path}:{os.environ["PATH"]}'
+    client = tmp_path / 'ssh'
     client.write_text('#!/bin/sh\n: >here\nuntil [ -e go ]; do sleep 0.05; done\necho done\n')
-    for file in driver, client:
-        file.chmod(0o755)
-    env = {'MACHINE_DRIVER_PATH': str(tmp_path), 'PATH': f'{tmp_path}:{os.environ["PATH"]}'}
+    client.chmod(0o755)
     cli.ok('create', '-d', 'shy', 'web', env=env)
     running = cli.start('ssh', 'web', env=env, prefix=['env', '--ignore-signal=HUP'])
     wait_for('ssh', (cli.folder / 'here').exists, 20)

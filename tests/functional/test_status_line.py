@@ -1,5 +1,6 @@
 """On a terminal a line tells what machines are at; elsewhere the output is plain lines alone."""
 
+import json
 import os
 import pty
 import select
@@ -8,7 +9,7 @@ import time
 
 import pytest
 
-from cli import flaky_create
+from cli import flaky_create, like_flaky
 
 CLEAR = '\r\x1b[K'
 LINE = 'waiting: not yet'
@@ -18,7 +19,7 @@ def on_terminal(cli, *args, env=None, until=None, timeout=60):
     """Runs with a terminal for all three streams; what it showed, and the exit status. `until` is a
     pair: once that text shows, the function is called with the process."""
     master, slave = pty.openpty()
-    text, wanted = '', until
+    text, wanted, process = '', until, None
     try:
         process = subprocess.Popen([cli.program, *args], env={**cli.env, 'TERM': 'xterm', **(env or {})},
                                    stdin=slave, stdout=slave, stderr=slave, cwd=cli.folder,
@@ -39,6 +40,9 @@ def on_terminal(cli, *args, env=None, until=None, timeout=60):
         return text, process.wait(10)
     finally:
         os.close(master)
+        if process and process.poll() is None: # its drivers see the end of their input
+            process.kill()
+            process.wait()
 
 
 def lines_left(text):
@@ -70,6 +74,16 @@ def test_shows_what_is_waited_for_and_leaves_nothing(cli):
     assert not [line for line in left if LINE in line or '\x1b' in line], left
     assert 'Creating machine...' in left
     assert left[-1] == ''
+
+
+def test_a_text_of_two_lines_ages_as_any(cli, tmp_path):
+    """The same text again and again is one thing that takes long, whatever characters are in it."""
+    env = like_flaky(tmp_path, 'chatty', ('not yet', r'not\n\x1b[2Jyet\n'))
+    argv = ['create', '-d', 'chatty', '--flaky-script', json.dumps(script()), 'web1']
+    text, status = on_terminal(cli, *argv, env=env, until=('yet (1s)', let_it_end(cli, 'web1')))
+    assert status == 0, text
+    assert 'web1: waiting: not ?[2Jyet (1s)' in text
+    assert '\x1b' not in text.replace(CLEAR, '')
 
 
 def test_dumb_terminals_get_plain_lines(cli):

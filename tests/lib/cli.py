@@ -251,3 +251,16 @@ class Cli:
 
 def flaky_create(name, script=None):
     return ['create', '-d', 'flaky', '--flaky-script', json.dumps(script or {}), name]
+
+
+def like_flaky(folder, name, *changes):
+    """A driver that is flaky but for some texts: pairs of old and new, as in the source. Returns the
+    environment that finds it."""
+    text = (FAKES / 'machine-driver-flaky').read_text()
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new)
+    file = folder / f'machine-driver-{name}'
+    file.write_text(text)
+    file.chmod(0o755)
+    return {'MACHINE_DRIVER_PATH': str(folder)}
