@@ -202,8 +202,9 @@ int host_wait_state(struct co *co, struct host *h, enum machine_state want, uint
 
 	co_deadline_begin(co, &d, timeout_ms);
 	int rc = wait_state_every(co, h, want, 0, false, err);
+	bool too_long = co_deadline_left(co) == 0; /* else it is the driver that was too slow */
 	co_deadline_end(co, &d);
-	if (rc < 0 && err->code == ERR_TIMEOUT)
+	if (rc < 0 && err->code == ERR_TIMEOUT && too_long)
 		return err_set(err, ERR_TIMEOUT,
 			"machine \"%s\" was not %s within %llu s (driver \"%s\")", h->rec->name,
 			machine_state_name(want), (unsigned long long)(timeout_ms / 1000),
