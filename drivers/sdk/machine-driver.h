@@ -117,3 +117,9 @@ bool md_cancelled(struct md_request *rq);
 int md_sleep(struct md_request *rq, uint32_t ms, struct err *err);
 
 #include "md-helpers.h"
+#include "md-image.h"
+#include "md-lock.h"
+#include "md-run.h"
+#include "md-seed.h"
+#include "md-sshkey.h"
+#include "md-watch.h"

@@ -1,0 +1,57 @@
+/*
+ * Part of machine-driver.h: base images. An image is a folder STORE/cache/images/ID that never
+ * changes once it is there, for the disks of machines are layers on it. image.json in it says what
+ * it is made of and holds the checksum of every file.
+ *
+ * ID is NAME-HASH, HASH the first 12 hex digits of the SHA-256 of what identifies its content. A
+ * NAME stands for its newest ID.
+ */
+#pragma once
+
+#include "err.h"
+#include "md-watch.h"
+
+#include <stdint.h>
+
+enum md_image_part {         /* what a driver needs; one bit each */
+	MD_IMAGE_ROOTFS = 1, /* a root file system, as a compressed tar archive */
+	MD_IMAGE_DISK = 2,   /* a bootable disk, qcow2 */
+	MD_IMAGE_DIRECT = 4, /* a disk with a root file system only, its kernel and its initrd */
+};
+
+enum md_image_seed {
+	MD_SEED_CLOUD_INIT, /* the whole of cloud-init */
+	MD_SEED_LEAN, /* reads the seeds that the SDK writes: #cloud-config as JSON, see md-seed.h
+		       */
+};
+
+#define MD_IMAGE_DEFAULT "debian-12" /* the NAME that `machine image build` gives */
+
+struct md_image { /* strings are malloc'ed, NULL where the image has no such part */
+	char *id, *dir;
+	unsigned parts; /* enum md_image_part */
+	char *rootfs, *rootfs_sha256;
+	char *disk;
+	char *root_disk, *kernel, *initrd;
+	char *cmdline; /* the kernel's arguments for MD_IMAGE_DIRECT */
+	enum md_image_seed seed;
+};
+
+/*
+ * Finds an image. ref: "" (MD_IMAGE_DEFAULT), a NAME or ID in the cache, the path of a local disk
+ * image or of a folder made by build-image, or an http(s) or file URL of a disk image. What is not
+ * in the cache yet is taken in: copied or downloaded under a lock, resumed where an earlier
+ * download ended, checked. checksum: "", "sha256:HEX", "sha512:HEX", the URL or path of a
+ * SHA256SUMS or SHA512SUMS file, or "none". A URL of another computer needs a checksum or "none".
+ *
+ * The image has at least one of the parts of `any`; the files of those are read and compared with
+ * their checksums before this returns. ERR_NOT_FOUND: there is none, and how to get one.
+ */
+int md_image_get(const struct md_watch *w, const char *store_path, const char *ref,
+	const char *checksum, unsigned any, struct md_image *ret, struct err *err);
+/* Notes that a machine's disk is a layer on the image (a link `image` in the machine's folder), so
+ * that `machine image rm` keeps it. Before the disk is made. */
+int md_image_use(const char *machine_dir, const struct md_image *image, struct err *err);
+void md_image_finish(struct md_image *image);
+
+#define _cleanup_image_ __attribute__((cleanup(md_image_finish)))

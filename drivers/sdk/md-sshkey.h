@@ -1,0 +1,12 @@
+/* Part of machine-driver.h: SSH key pairs, Ed25519 in OpenSSH's format. */
+#pragma once
+
+#include "err.h"
+
+/* DIR/NAME (0600) and DIR/NAME.pub (0644), whole or not at all. An existing key is kept. With
+ * ret_pub the public line "ssh-ed25519 BASE64 COMMENT", malloc'ed, without line break. */
+int md_sshkey(
+	const char *dir, const char *name, const char *comment, char **ret_pub, struct err *err);
+/* The machine's own login key: DIR/id_ed25519, and the links id_rsa and id_rsa.pub to it for
+ * programs that know the old name. */
+int md_sshkey_login(const char *dir, const char *comment, char **ret_pub, struct err *err);
