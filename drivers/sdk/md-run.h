@@ -1,8 +1,8 @@
 /*
  * Part of machine-driver.h: other programs. Argument lists, never a shell. A program is looked for
- * in PATH and in /usr/sbin and /sbin. It has no standard input, runs in the C locale, in a process
- * group of its own, and holds none of the driver's descriptors; the whole group is killed when time
- * is up or the watcher gives up.
+ * in PATH and in the sbin folders. It has no standard input, runs in the C locale and with none of
+ * the driver's descriptors. It stays in the driver's process group, so that it ends when the driver
+ * is ended; it is killed when time is up or the watcher gives up.
  */
 #pragma once
 

@@ -57,7 +57,8 @@ int sdk_conn_send(struct sdk_conn *c, const struct buf *body, struct err *err);
 void sdk_conn_send_error(struct sdk_conn *c, int64_t id, int code, const struct err *error);
 /* Sends a result; if it is too large, an error instead. */
 void sdk_conn_send_result(struct sdk_conn *c, int64_t id, const struct json *result);
-int64_t sdk_now_ms(void); /* monotonic */
+int64_t sdk_now_ms(void);                           /* monotonic */
+bool sdk_watch_cancelled(const struct md_watch *w); /* NULL: no */
 
 /* Answers one request after initialize. */
 void sdk_serve(struct sdk_conn *c, const struct md_driver *driver, const struct rpc_msg *request);

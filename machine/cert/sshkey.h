@@ -1,14 +1,10 @@
-/* SSH key pairs. Ed25519 by libsodium in OpenSSH's format; fingerprints. */
+/* What kind of SSH key a file holds; fingerprints. */
 #pragma once
 
 #include "err.h"
 
 #include <stdbool.h>
 #include <stddef.h>
-
-/* DIR/id_ed25519 (0600), DIR/id_ed25519.pub (0644) and the links id_rsa, id_rsa.pub. An existing
- * key is kept. */
-int sshkey_make_ed25519(const char *dir, const char *comment, struct err *err);
 
 enum sshkey_type { SSHKEY_UNKNOWN, SSHKEY_RSA, SSHKEY_ED25519, SSHKEY_ECDSA, SSHKEY_DSA };
 struct sshkey_info {
