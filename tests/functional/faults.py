@@ -29,7 +29,7 @@ HARMLESS = ['twice', 'stderr', 'notes', 'child', 'slow:0.3', 'ok']
 
 # so that a hanging driver does not take the minutes and seconds that a user's gets; long enough for
 # one that floods and then answers
-SLOW = 3 if 'asan' in os.environ.get('MACHINE_BUILD_DIR', '') else 1
+SLOW = 4 if 'asan' in os.environ.get('MACHINE_BUILD_DIR', '') else 1
 QUICK = {'MACHINE_TEST_DEADLINE_MS': str(3000 * SLOW), 'MACHINE_TEST_GRACE_MS': '700',
          'MACHINE_POLL_MS': '50'}
 QUICKEST = {**QUICK, 'MACHINE_TEST_DEADLINE_MS': str(1500 * SLOW)} # where one comes after the other
