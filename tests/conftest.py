@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items):
 
 def pytest_unconfigure():
     """A run that was cut short leaves nothing running, either."""
-    for left in cli_module.reap(set(), grace=0):
+    for left in cli_module.reap(set(), grace=0, hosts_too=True):
         print(f'ended: {left}', file=sys.stderr)
 
 

@@ -79,6 +79,32 @@ def of_a_host(pid):
     return mark in groups or mark in command_line(pid)
 
 
+def words_of(pid):
+    try:
+        return pathlib.Path(f'/proc/{pid}/cmdline').read_bytes().decode(errors='replace').split('\0')
+    except OSError:
+        return []
+
+
+def local_hosts(below='/'):
+    """The processes, by their ids, that are machines of the drivers qemu and nspawn with files
+    below a folder; they outlive the command that started them."""
+    found = []
+    for name in os.listdir('/proc'):
+        words = words_of(name) if name.isdigit() else []
+        programs = [os.path.basename(w) for w in words[:2]]
+        if (('--supervise' in words or 'virtiofsd' in programs
+             or any(p.startswith('qemu-system-') for p in programs))
+                and any(str(below) in w for w in words)):
+            found.append(int(name))
+    return found
+
+
+def of_local_hosts():
+    hosts = local_hosts()
+    return set(hosts).union(*map(descendants, hosts))
+
+
 class Result:
     def __init__(self, argv, status, out, err, seconds, leftovers):
         self.argv, self.status, self.out, self.err = argv, status, out, err
@@ -133,13 +159,14 @@ class Running:
         return result
 
 
-def reap(before, grace=EXIT_GRACE):
-    """What still runs of the descendants that are not in `before`, after a grace; killed."""
+def reap(before, grace=EXIT_GRACE, hosts_too=False):
+    """What still runs of the descendants that are not in `before`, after a grace; killed. Machines
+    of our local drivers are left alone, but for `hosts_too`: their tests see to them."""
     end = time.monotonic() + grace
     while True:
-        left = []
+        left, kept = [], set() if hosts_too else of_local_hosts()
         for pid in descendants(os.getpid()):
-            if pid in before:
+            if pid in before or pid in kept:
                 continue
             stat = _stat(pid)
             if stat and stat[0] == 'Z' and stat[1] == os.getpid():
