@@ -164,9 +164,9 @@ def reap(before, grace=EXIT_GRACE, hosts_too=False):
     of our local drivers are left alone, but for `hosts_too`: their tests see to them."""
     end = time.monotonic() + grace
     while True:
-        left, kept = [], set() if hosts_too else of_local_hosts()
+        left = []
         for pid in descendants(os.getpid()):
-            if pid in before or pid in kept:
+            if pid in before:
                 continue
             stat = _stat(pid)
             if stat and stat[0] == 'Z' and stat[1] == os.getpid():
@@ -176,6 +176,9 @@ def reap(before, grace=EXIT_GRACE, hosts_too=False):
                     pass
             elif stat and stat[0] != 'Z' and not of_a_host(pid):
                 left.append(pid)
+        if left and not hosts_too:
+            kept = of_local_hosts()
+            left = [pid for pid in left if pid not in kept]
         if not left or time.monotonic() > end:
             break
         time.sleep(0.02)
