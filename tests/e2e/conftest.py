@@ -1,6 +1,7 @@
 import pytest
 
 import cli as cli_module
+import images
 from real import generic
 
 
@@ -28,3 +29,17 @@ def machine(new_cli, lab):
     yield make
     for host in made:
         lab.remove(host)
+
+
+@pytest.fixture(scope='session')
+def image_folder():
+    """A base image as scripts/build-image makes it."""
+    return images.folder()
+
+
+@pytest.fixture(scope='session')
+def local_cli(tmp_path_factory, image_folder):
+    """A program whose store has the image; all its users share it."""
+    cli = cli_module.Cli(tmp_path_factory.mktemp('local'))
+    cli.ok('image', 'import', image_folder, timeout=120)
+    return cli
