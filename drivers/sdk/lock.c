@@ -10,7 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOCK_LOOK_MS 20 /* between tries */
+#define LOCK_LOOK_MS 20      /* between tries */
+#define LOCK_TRIES_MAX 1000u /* lock files deleted under us, in a row */
 #define DIR_MODE 0700
 
 char *md_store_lock(const char *store_path, const char *name)
@@ -51,18 +52,44 @@ static int open_lock(const char *path, struct err *err)
 	return fd < 0 ? err_errno(err, errno, "open the lock %s", path) : fd;
 }
 
+/* The program deletes lock files that belong to no machine, when nobody holds them. */
+static bool still_there(int fd, const char *path)
+{
+	struct stat mine, now;
+
+	return fstat(fd, &mine) == 0 && stat(path, &now) == 0 && mine.st_dev == now.st_dev &&
+	       mine.st_ino == now.st_ino;
+}
+
+/* 1: locked. 0: somebody else holds it. */
+static int try_lock(const char *path, bool shared, int *ret, struct err *err)
+{
+	for (unsigned i = 0; i < LOCK_TRIES_MAX; i++) {
+		_cleanup_close_ int fd = open_lock(path, err);
+
+		if (fd < 0)
+			return -1;
+		if (flock(fd, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) < 0) {
+			if (errno == EINTR)
+				continue;
+			return errno == EWOULDBLOCK ? 0 : err_errno(err, errno, "lock %s", path);
+		}
+		if (still_there(fd, path)) {
+			*ret = take_fd(fd);
+			return 1;
+		}
+	}
+	return 0;
+}
+
 int md_lock(const struct md_watch *w, const char *path, bool shared, uint32_t timeout_ms, int *ret,
 	struct err *err)
 {
 	static const struct timespec pause = {.tv_nsec = LOCK_LOOK_MS * 1000000L};
-	_cleanup_close_ int fd = open_lock(path, err);
 	int64_t end = sdk_now_ms() + timeout_ms;
+	int r;
 
-	if (fd < 0)
-		return -1;
-	while (flock(fd, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) < 0) {
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return err_errno(err, errno, "lock %s", path);
+	while ((r = try_lock(path, shared, ret, err)) == 0) {
 		if (sdk_watch_cancelled(w))
 			return err_set(err, ERR_CANCELED, "lock %s: cancelled", path);
 		if (sdk_now_ms() >= end)
@@ -71,8 +98,7 @@ int md_lock(const struct md_watch *w, const char *path, bool shared, uint32_t ti
 				(timeout_ms + 999) / 1000);
 		nanosleep(&pause, NULL);
 	}
-	*ret = take_fd(fd);
-	return 0;
+	return r < 0 ? -1 : 0;
 }
 
 void md_unlock(int *fd)
