@@ -29,7 +29,8 @@ enum md_image_seed {
 
 struct md_image { /* strings are malloc'ed, NULL where the image has no such part */
 	char *id, *dir;
-	unsigned parts; /* enum md_image_part */
+	char *name, *architecture; /* "amd64", "" if that is not known */
+	unsigned parts;            /* enum md_image_part */
 	char *rootfs, *rootfs_sha256;
 	char *disk;
 	char *root_disk, *kernel, *initrd;
@@ -53,5 +54,7 @@ int md_image_get(const struct md_watch *w, const char *store_path, const char *r
  * that `machine image rm` keeps it. Before the disk is made. */
 int md_image_use(const char *machine_dir, const struct md_image *image, struct err *err);
 void md_image_finish(struct md_image *image);
+/* What a state keeps of a ref: a path made absolute, all else as it is. Malloc'ed. */
+char *md_image_ref(const char *ref);
 
 #define _cleanup_image_ __attribute__((cleanup(md_image_finish)))

@@ -59,6 +59,15 @@ void sdk_conn_send_error(struct sdk_conn *c, int64_t id, int code, const struct 
 void sdk_conn_send_result(struct sdk_conn *c, int64_t id, const struct json *result);
 int64_t sdk_now_ms(void);                           /* monotonic */
 bool sdk_watch_cancelled(const struct md_watch *w); /* NULL: no */
+/* Tells now and then how far long work is; what is over within a second is not told at all. */
+struct sdk_meter {
+	const struct md_watch *w;
+	const char *message; /* borrowed */
+	int64_t began, told; /* 0: not yet */
+};
+void sdk_meter_tell(struct sdk_meter *m, int64_t current, int64_t total);
+void sdk_watch_tell(const struct md_watch *w, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* Answers one request after initialize. */
 void sdk_serve(struct sdk_conn *c, const struct md_driver *driver, const struct rpc_msg *request);

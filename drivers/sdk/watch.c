@@ -1,6 +1,11 @@
 /* A watcher that is a request: what long work says becomes progress, and a cancel ends it. */
 #include "sdk.h"
 
+#include <stdarg.h>
+
+#define METER_FIRST_MS 1000
+#define METER_EVERY_MS 500
+
 static void tell(void *arg, int64_t current, int64_t total, const char *message)
 {
 	md_progress_of(arg, current, total, "%s", message);
@@ -19,4 +24,29 @@ struct md_watch md_watch_request(struct md_request *rq)
 bool sdk_watch_cancelled(const struct md_watch *w)
 {
 	return w && w->cancelled && w->cancelled(w->arg);
+}
+
+void sdk_watch_tell(const struct md_watch *w, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!w || !w->tell)
+		return;
+	va_start(ap, fmt);
+	_cleanup_free_ char *text = xvasprintf(fmt, ap);
+	va_end(ap);
+	w->tell(w->arg, 0, 0, text);
+}
+
+void sdk_meter_tell(struct sdk_meter *m, int64_t current, int64_t total)
+{
+	int64_t now = sdk_now_ms();
+
+	if (!m->began)
+		m->began = now;
+	if (!m->w || !m->w->tell || now - m->began < METER_FIRST_MS ||
+		now - m->told < METER_EVERY_MS)
+		return;
+	m->told = now;
+	m->w->tell(m->w->arg, current, total, m->message);
 }
