@@ -114,21 +114,32 @@ static bool is_executable(const char *file)
 	return stat(file, &st) == 0 && S_ISREG(st.st_mode) && access(file, X_OK) == 0;
 }
 
-int registry_find(const char *name, struct registry_entry *ret, struct err *err)
+/* The first of the places that has the executable. */
+static bool find_executable(const char *name, char **ret_file, enum driver_origin *ret_origin)
 {
 	__attribute__((cleanup(places_finish))) struct places p = {0};
 
-	if (driver_name_valid(name)) {
-		find_places(&p);
-		for (size_t i = 0; i < p.n; i++) {
-			_cleanup_free_ char *file =
-				xasprintf("%s/" DRIVER_PREFIX "%s", p.items[i].dir, name);
-			if (!is_executable(file))
-				continue;
-			*ret = (struct registry_entry){
-				xstrdup(name), take(file), p.items[i].origin};
-			return 0;
-		}
+	find_places(&p);
+	for (size_t i = 0; i < p.n; i++) {
+		_cleanup_free_ char *file = xasprintf("%s/%s", p.items[i].dir, name);
+		if (!is_executable(file))
+			continue;
+		*ret_file = take(file);
+		*ret_origin = p.items[i].origin;
+		return true;
+	}
+	return false;
+}
+
+int registry_find(const char *name, struct registry_entry *ret, struct err *err)
+{
+	_cleanup_free_ char *executable = xasprintf(DRIVER_PREFIX "%s", name);
+	struct registry_entry e = {0};
+
+	if (driver_name_valid(name) && find_executable(executable, &e.file, &e.origin)) {
+		e.name = xstrdup(name);
+		*ret = e;
+		return 0;
 	}
 	return err_set(err, ERR_NOT_FOUND,
 		"Driver \"%s\" not found. Do you have the plugin binary "
@@ -136,6 +147,18 @@ int registry_find(const char *name, struct registry_entry *ret, struct err *err)
 		"(Looked for " DRIVER_PREFIX
 		"%s beside this program, in MACHINE_DRIVER_PATH and in PATH.)",
 		name, name, name);
+}
+
+int registry_find_helper(const char *executable, char **ret, struct err *err)
+{
+	enum driver_origin origin;
+
+	if (find_executable(executable, ret, &origin))
+		return 0;
+	return err_set(err, ERR_NOT_FOUND,
+		"%s, a part of this program, is not there.\n"
+		"(Looked beside this program, in MACHINE_DRIVER_PATH and in PATH.)",
+		executable);
 }
 
 static bool listed(const struct registry_list *l, const char *name)

@@ -34,6 +34,8 @@ bool driver_name_valid(const char *name);
  * accessible in your PATH?` with a second line naming machine-driver-X and where it was looked for.
  */
 int registry_find(const char *name, struct registry_entry *ret, struct err *err);
+/* An executable of ours that is no driver, at the same places; malloc'ed. */
+int registry_find_helper(const char *executable, char **ret, struct err *err);
 void registry_scan(struct registry_list *ret);
 const char *driver_origin_name(
 	enum driver_origin o); /* "built in", "MACHINE_DRIVER_PATH", "PATH" */

@@ -5,6 +5,7 @@
 
 #define METER_FIRST_MS 1000
 #define METER_EVERY_MS 500
+#define METER_UNCOUNTED_MS 10000 /* where the end is not known, each is a line of its own */
 
 static void tell(void *arg, int64_t current, int64_t total, const char *message)
 {
@@ -45,8 +46,11 @@ void sdk_meter_tell(struct sdk_meter *m, int64_t current, int64_t total)
 	if (!m->began)
 		m->began = now;
 	if (!m->w || !m->w->tell || now - m->began < METER_FIRST_MS ||
-		now - m->told < METER_EVERY_MS)
+		now - m->told < (total > 0 ? METER_EVERY_MS : METER_UNCOUNTED_MS))
 		return;
 	m->told = now;
-	m->w->tell(m->w->arg, current, total, m->message);
+	if (total > 0)
+		m->w->tell(m->w->arg, current, total, m->message);
+	else
+		sdk_watch_tell(m->w, "%s: %lld MB", m->message, (long long)current >> 20);
 }
