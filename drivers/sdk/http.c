@@ -21,6 +21,7 @@
 
 #define STATUS_OK 200
 #define STATUS_PARTIAL 206
+#define STATUS_REFUSED 400 /* and above */
 #define STATUS_RANGE 416
 
 struct transfer {
@@ -313,7 +314,7 @@ static int judge(struct transfer *t, CURLcode code, struct err *err)
 		return -1;
 	if (t->cancelled)
 		return err_set(err, ERR_CANCELED, "GET %s: cancelled", shown);
-	if (code != CURLE_OK && (is_good(t) || !t->head.status))
+	if (code != CURLE_OK && t->head.status < STATUS_REFUSED) /* a redirect, too */
 		return curl_error(t, code, shown, err);
 	if (t->head.status == STATUS_RANGE && t->from)
 		t->start_over = true;
