@@ -1,12 +1,12 @@
 #include "launch.h"
 
-#include "cgroup.h"
 #include "buf.h"
+#include "cgroup.h"
 #include "names.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 #include "network.h"
 
-#include "machine-driver.h"
 #include "buf.h"
+#include "machine-driver.h"
 #include "names.h"
 
 #include <errno.h>

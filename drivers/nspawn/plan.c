@@ -1,7 +1,7 @@
 #include "plan.h"
 
-#include "machine-driver.h"
 #include "buf.h"
+#include "machine-driver.h"
 #include "names.h"
 
 #include <stdio.h>
