@@ -4,7 +4,6 @@
 #include "plan.h"
 #include "tree.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
@@ -103,32 +102,16 @@ static int check_store(const struct md_machine *m, struct err *err)
 		m->store_path, strerror(problem));
 }
 
-/* The cache has something for that name; only whoever takes it checks it. */
-static bool is_cached(const struct md_machine *m, const char *ref)
-{
-	_cleanup_free_ char *path = xasprintf("%s/cache/images", m->store_path);
-	size_t len = strlen(ref);
-	DIR *dir = opendir(path);
-	bool found = false;
-
-	if (!dir)
-		return false;
-	for (struct dirent *e; !found && (e = readdir(dir));)
-		found = strncmp(e->d_name, ref, len) == 0 &&
-			(e->d_name[len] == 0 || e->d_name[len] == '-');
-	closedir(dir);
-	return found;
-}
-
 static int check_image(struct md_request *rq, const struct md_machine *m, struct err *err)
 {
 	const char *ref = host_str(m, STATE_IMAGE);
 	struct md_watch w = md_watch_request(rq);
 	_cleanup_image_ struct md_image image = {0};
 
-	if (strchr(ref, '/') || is_cached(m, ref))
-		return 0;
-	return md_image_get(&w, m->store_path, ref, "", MD_IMAGE_ROOTFS, &image, err);
+	if (strchr(ref, '/')) /* a folder that create takes in */
+		return access(ref, R_OK) < 0 ? err_errno(err, errno, "--nspawn-image %s", ref) : 0;
+	return md_image_get(
+		&w, m->store_path, ref, "", MD_IMAGE_ROOTFS | MD_IMAGE_UNREAD, &image, err);
 }
 
 int host_check(struct md_request *rq, struct md_machine *m, struct err *err)

@@ -44,15 +44,28 @@ static int reserve(struct md_request *rq, struct md_machine *m, struct err *err)
 	return md_checkpoint(rq, m->state, err);
 }
 
-static int get_image(struct md_request *rq, struct md_machine *m, struct err *err)
+/* Unpacks the image that is chosen, unless that was done. Only then its archive is read. */
+static int unpack(struct md_request *rq, struct md_machine *m, const char *id, struct err *err)
 {
 	struct md_watch w = md_watch_request(rq);
 	_cleanup_image_ struct md_image image = {0};
-	_cleanup_free_ char *lock_name = NULL, *lock = NULL, *tree = NULL;
+	_cleanup_free_ char *name = xasprintf("root-%s", id);
+	_cleanup_free_ char *lock = md_store_lock(m->store_path, name);
+
+	if (md_image_get(&w, m->store_path, id, "", MD_IMAGE_ROOTFS, &image, err) < 0)
+		return -1;
+	return rootfs_prepare(&w, image.dir, image.rootfs, lock, err);
+}
+
+int host_image(struct md_request *rq, struct md_machine *m, struct err *err)
+{
+	struct md_watch w = md_watch_request(rq);
 	const char *id = host_str(m, STATE_IMAGE_ID);
+	_cleanup_image_ struct md_image image = {0};
+	_cleanup_err_ struct err why = ERR_INIT;
 
 	if (md_image_get(&w, m->store_path, *id ? id : host_str(m, STATE_IMAGE), "",
-		    MD_IMAGE_ROOTFS, &image, err) < 0 ||
+		    MD_IMAGE_ROOTFS | MD_IMAGE_UNREAD, &image, err) < 0 ||
 		md_image_use(m->dir, &image, err) < 0)
 		return -1;
 	if (!*id) {
@@ -60,12 +73,9 @@ static int get_image(struct md_request *rq, struct md_machine *m, struct err *er
 		if (md_checkpoint(rq, m->state, err) < 0)
 			return -1;
 	}
-	lock_name = xasprintf("root-%s", image.id);
-	lock = md_store_lock(m->store_path, lock_name);
-	if (rootfs_prepare(&w, image.dir, image.rootfs, lock, err) < 0)
-		return -1;
-	tree = rootfs_tree(image.dir);
-	return personal_check_user(tree, host_str(m, "SSHUser"), err);
+	if (rootfs_check(image.dir, &why) == 0)
+		return 0;
+	return why.code == ERR_NOT_FOUND ? unpack(rq, m, image.id, err) : err_move(err, &why);
 }
 
 static int make_folder(const struct md_machine *m, const char *name, unsigned mode, struct err *err)
@@ -129,17 +139,17 @@ static int make_upper(struct md_machine *m, const char *tree, struct err *err)
 int host_create(
 	struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
 {
-	_cleanup_free_ char *image_dir = NULL, *tree = NULL;
+	_cleanup_free_ char *tree = NULL;
 
 	if (host_need_root(err) < 0 || remember_id(rq, m, err) < 0 || reserve(rq, m, err) < 0)
 		return -1;
 	nspawn_fault("create.reserved");
-	if (get_image(rq, m, err) < 0)
+	if (host_image(rq, m, err) < 0)
 		return -1;
 	nspawn_fault("create.image");
-	image_dir = xasprintf("%s/cache/images/%s", m->store_path, host_str(m, STATE_IMAGE_ID));
-	tree = rootfs_tree(image_dir);
-	if (make_folders(m, err) < 0 || make_upper(m, tree, err) < 0 ||
+	tree = host_tree(m);
+	if (personal_check_user(tree, host_str(m, "SSHUser"), err) < 0 ||
+		make_folders(m, err) < 0 || make_upper(m, tree, err) < 0 ||
 		md_checkpoint(rq, m->state, err) < 0)
 		return -1;
 	nspawn_fault("create.files");

@@ -19,9 +19,14 @@
 const char *host_str(const struct md_machine *m, const char *key);
 /* A file of the machine in its folder NSPAWN_DIR. Malloc'ed. */
 char *host_file(const struct md_machine *m, const char *name);
+/* The unpacked image of the machine. Malloc'ed. */
+char *host_tree(const struct md_machine *m);
 int host_need_root(struct err *err);
 
 /* create.c */
+/* Chooses the machine's image if that has not been done, and sees that it is there, unpacked and
+ * unchanged. */
+int host_image(struct md_request *rq, struct md_machine *m, struct err *err);
 int host_create(
 	struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err);
 /* power.c */

@@ -11,6 +11,7 @@
 #include "host.h"
 #include "names.h"
 #include "plan.h"
+#include "rootfs.h"
 #include "subnet.h"
 #include "supervise.h"
 
@@ -67,6 +68,14 @@ char *host_file(const struct md_machine *m, const char *name)
 	return xasprintf("%s/" NSPAWN_DIR "/%s", m->dir, name);
 }
 
+char *host_tree(const struct md_machine *m)
+{
+	_cleanup_free_ char *image =
+		xasprintf("%s/cache/images/%s", m->store_path, host_str(m, STATE_IMAGE_ID));
+
+	return rootfs_tree(image);
+}
+
 static int set_number(struct md_machine *m, const char *key, const struct json *values,
 	const char *flag, int64_t min, int64_t max, struct err *err)
 {
@@ -119,7 +128,7 @@ static int configure(
 	const char *user = md_flag_str(values, "nspawn-ssh-user");
 	const char *subnet = md_flag_str(values, "nspawn-subnet");
 	const char *image = md_flag_str(values, "nspawn-image");
-	_cleanup_free_ char *path = strchr(image, '/') ? md_expand_path(image) : xstrdup(image);
+	_cleanup_free_ char *ref = md_image_ref(image);
 	struct subnet s;
 
 	if (!is_user_name(user))
@@ -132,7 +141,7 @@ static int configure(
 			subnet, SUBNET_PREFIX_MIN, SUBNET_PREFIX_MAX);
 	json_set_str(m->state, "SSHUser", user);
 	json_set(m->state, "SSHPort", json_int(SSH_PORT));
-	json_set_str(m->state, STATE_IMAGE, *path ? path : MD_IMAGE_DEFAULT);
+	json_set_str(m->state, STATE_IMAGE, *ref ? ref : MD_IMAGE_DEFAULT);
 	json_set_str(m->state, STATE_SUBNET, subnet);
 	if (set_number(m, STATE_CPUS, values, "nspawn-cpus", 1, CPUS_MAX, err) < 0 ||
 		set_number(m, STATE_MEMORY, values, "nspawn-memory", MEMORY_MIN, MEMORY_MAX, err) <

@@ -7,7 +7,6 @@
 #include "network.h"
 #include "plan.h"
 #include "registry.h"
-#include "rootfs.h"
 #include "running.h"
 #include "tree.h"
 
@@ -51,18 +50,16 @@ static int prepare_start(
 	_cleanup_registry_ struct registry r = {.lock = -1};
 	_cleanup_free_ char *failed = host_file(m, FILE_FAILED), *path = host_file(m, FILE_PLAN);
 	_cleanup_free_ char *network_path = host_file(m, FILE_NETWORK), *network = NULL;
-	_cleanup_free_ char *image_dir =
-		xasprintf("%s/cache/images/%s", m->store_path, host_str(m, STATE_IMAGE_ID));
 	const struct json *binds = json_get(m->state, STATE_BINDS);
 
-	if (rootfs_check(image_dir, err) < 0 || registry_open(&r, &w, err) < 0 ||
+	if (host_image(rq, m, err) < 0 || registry_open(&r, &w, err) < 0 ||
 		registry_reserve(&r, &self, host_str(m, "IPAddress"), host_str(m, STATE_SUBNET),
 			&ret->number, err) < 0 ||
 		registry_wipe(&r, ret->number, err) < 0)
 		return -1;
 	network = network_file_now(&r.subnet, ret->number);
 	ret->hostname = xstrdup(m->name);
-	ret->tree = rootfs_tree(image_dir);
+	ret->tree = host_tree(m);
 	ret->cpus = (unsigned)json_int_or(json_get(m->state, STATE_CPUS), 0);
 	ret->memory = (uint64_t)json_int_or(json_get(m->state, STATE_MEMORY), 0) << 20;
 	for (size_t i = 0; json_at(binds, i); i++)

@@ -14,12 +14,9 @@
 #define UNPACK_MS 900000u
 #define DIGEST_MAX 64u
 
-/* IMAGES/.root-ID for IMAGES/ID */
 static char *folder_of(const char *image_dir)
 {
-	const char *slash = strrchr(image_dir, '/');
-
-	return xasprintf("%.*s/.root-%s", (int)(slash - image_dir), image_dir, slash + 1);
+	return xasprintf("%s/.root", image_dir);
 }
 
 char *rootfs_tree(const char *image_dir)

@@ -1,7 +1,7 @@
 /*
- * The image of a host, unpacked: the read-only lower layer of all machines made of it. It lies
- * beside the image's folder, in .root-ID: `tree`, and `digest`, a number for all that is in the
- * tree (tree.h). Who removes the image ID removes .root-ID with it.
+ * The image of a host, unpacked: the read-only lower layer of all machines made of it. It lies in
+ * the image's folder, and goes with it: .root/tree, and .root/digest, a number for all that is in
+ * the tree (tree.h).
  */
 #pragma once
 

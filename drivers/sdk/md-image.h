@@ -17,6 +17,8 @@ enum md_image_part {         /* what a driver needs; one bit each */
 	MD_IMAGE_ROOTFS = 1, /* a root file system, as a compressed tar archive */
 	MD_IMAGE_DISK = 2,   /* a bootable disk, qcow2 */
 	MD_IMAGE_DIRECT = 4, /* a disk with a root file system only, its kernel and its initrd */
+	MD_IMAGE_UNREAD =
+		8, /* no part: the files are not read, the caller has what it needs of them */
 };
 
 enum md_image_seed {
