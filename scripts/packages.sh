@@ -7,12 +7,16 @@ PACKAGES_BUILD=(gcc libc6-dev pkg-config meson ninja-build
 	libyajl-dev libuv1-dev libmbedtls-dev libssh2-1-dev libsodium-dev libcurl4-openssl-dev libcmocka-dev
 	openssh-client ca-certificates git)
 
+# scripts/build-image
+PACKAGES_IMAGE=(mmdebstrap debian-archive-keyring zstd jq cpio kmod e2fsprogs fdisk dosfstools mtools
+	syslinux syslinux-common systemd-boot-efi qemu-utils uidmap)
+
 # tests, lint, fuzzing, benchmarks; $1: the version of clang
 packages_tests() {
 	local clang=$1
 	PACKAGES_TESTS=(python3 python3-pytest python3-pytest-xdist openssh-server openssl curl sudo util-linux procps
 		mmdebstrap systemd-container dbus iproute2 iptables debian-archive-keyring
-		docker.io busybox-static
+		docker.io busybox-static fakeroot
 		"clang-$clang" "libclang-rt-$clang-dev" "clang-format-$clang" "clang-tidy-$clang"
 		shellcheck valgrind strace)
 	# the client is a package of its own since Debian 13

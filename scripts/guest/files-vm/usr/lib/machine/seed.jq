@@ -12,6 +12,9 @@ def complain($text): ["error", $text] | record;
 # A value that cannot be used costs itself, not the rest.
 def guarded(what; records): try records catch complain("\(what): \(.)");
 
+# In an array, for jq 1.6's try catches the errors of what comes after it, too.
+def from_json($complaint): [try (fromjson | [.]) catch null][0] | if . then .[0] else error($complaint) end;
+
 def list: if . == null then [] elif type == "array" then . else [.] end;
 def words: if type == "string" then split(",") else list end | map(tostring | gsub("\\A\\s+|\\s+\\z"; "")) | map(select(. != ""));
 def check(regex; what): if type == "string" and test("\\A(?:" + regex + ")\\z") then . else error("\(tojson) is not \(what)") end;
@@ -20,17 +23,19 @@ def account: check("[a-z_][a-z0-9_-]{0,31}"; "the name of a user or group");
 def text_of: if . == null then "" else tostring end;
 
 def meta:
-  (try fromjson catch ([split("\n")[] | capture("\\A(?<key>[A-Za-z_-]+):\\s*(?<value>.*?)\\s*\\z")
-    | .value |= (capture("\\A(?<q>[\"'])(?<v>.*)\\k<q>\\z").v // .)] | from_entries))
+  . as $text
+  | [try fromjson catch ([$text | split("\n")[] | capture("\\A(?<key>[A-Za-z_-]+):\\s*(?<value>.*?)\\s*\\z")
+    | .value |= (capture("\\A(?<q>[\"'])(?<v>.*)\\k<q>\\z").v // .)] | from_entries)][0]
   | if type == "object" then . else {} end;
 
 def config($name; $text):
   $text | sub("\\A#cloud-config[^\n]*\n?"; "")
-  | (try fromjson catch error("user-data is not JSON: YAML is for images built with build-image --cloud-init"))
+  | from_json("user-data is not JSON: YAML is for images built with build-image --cloud-init")
   | if type == "object" then . else error("user-data is not a JSON object") end;
 
 def key_records($name):
-  list[] | one_line("an SSH key of one line") | gsub("\\A\\s+|\\s+\\z"; "") | select(. != "") | ["key", $name, .] | record;
+  list[] | guarded("ssh_authorized_keys";
+    one_line("an SSH key of one line") | gsub("\\A\\s+|\\s+\\z"; "") | select(. != "") | ["key", $name, .] | record);
 
 def user:
   if . == "default" then {name: "docker"} elif type == "string" then {name: .} else . end
@@ -43,8 +48,8 @@ def user:
   | (.gecos | text_of | check("[^\n:]*"; "a description")) as $gecos
   | ((.hashed_passwd // .passwd) | text_of | check("|[!-9;-~]+"; "a hashed password")) as $hash
   | (["user", $name, $uid, $primary, $groups, $home, $shell, $gecos, $hash, (.lock_passwd != false), (.system == true)] | record),
-    (.sudo | if . == false then null else . end | list | map("\($name) " + one_line("a sudo rule of one line"))
-      | select(length > 0) | ["sudo", $name, join("\n") + "\n"] | record),
+    (.sudo | if . == false then null else . end | list | select(length > 0) | guarded("users";
+      map("\($name) " + one_line("a sudo rule of one line")) | ["sudo", $name, join("\n") + "\n"] | record)),
     (.ssh_authorized_keys | key_records($name));
 
 def file:
@@ -83,7 +88,7 @@ def network_file($key):
   | join("\n") + "\n";
 def network:
   if test("\\A\\s*\\z") then empty
-  else (try fromjson catch error("network-config is not JSON"))
+  else from_json("network-config is not JSON")
     | (.network // .)
     | if .version != 2 then error("network-config is not of version 2") else . end
     | [.ethernets // {} | to_entries[] | .key as $key | .value | network_file($key)]
@@ -124,7 +129,7 @@ $ARGS.named as $files
   guarded("network-config"; $files.network // "" | network),
   ($docs[] | .doc
     | (.users | list[] | guarded("users"; user)),
-      (.ssh_authorized_keys | guarded("ssh_authorized_keys"; key_records($first_user)))),
+      (.ssh_authorized_keys | key_records($first_user))),
   ($docs | settings),
   ($docs[] | .key as $key | .doc
     | (.write_files | list[] | guarded("write_files"; file)),
