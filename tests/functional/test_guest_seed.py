@@ -96,7 +96,7 @@ def test_what_a_driver_asks_for(guest):
                  ssh_keys={'ed25519_private': PRIVATE_KEY, 'ed25519_public': PUBLIC_KEY}, package_update=False,
                  users=[{'name': 'me', 'gecos': 'I, me', 'uid': 1234, 'groups': ['docker', 'sudo'], 'shell': '/bin/sh',
                          'sudo': 'ALL=(ALL) NOPASSWD:ALL', 'lock_passwd': True,
-                         'ssh_authorized_keys': ['ssh-ed25519 AAAA one', 'ssh-rsa BBBB two']}],
+                         'ssh_authorized_keys': ['ssh-ed25519 AAAA one\n', 'ssh-rsa BBBB two']}],
                  growpart={'mode': 'off'}, mounts=[['share0', '/home/me/my src', '9p', 'trans=virtio,nofail', '0', '0']])
     guest.write('etc/ssh/ssh_host_rsa_key', 'old')
     guest.boot_quietly()

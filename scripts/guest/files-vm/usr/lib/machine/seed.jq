@@ -35,7 +35,7 @@ def config($name; $text):
 
 def key_records($name):
   list[] | guarded("ssh_authorized_keys";
-    one_line("an SSH key of one line") | gsub("\\A\\s+|\\s+\\z"; "") | select(. != "") | ["key", $name, .] | record);
+    tostring | gsub("\\A\\s+|\\s+\\z"; "") | one_line("an SSH key of one line") | select(. != "") | ["key", $name, .] | record);
 
 def user:
   if . == "default" then {name: "docker"} elif type == "string" then {name: .} else . end
