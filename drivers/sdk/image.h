@@ -152,9 +152,9 @@ struct image_disk_info {
 	bool qcow2; /* else raw */
 	int64_t virtual_size;
 };
-/* Refuses what is no disk, and disks that need other files. */
-int image_disk_inspect(
-	const struct md_watch *w, const char *path, struct image_disk_info *ret, struct err *err);
+/* Refuses what is no disk, and disks that need other files. shown: what errors call it. */
+int image_disk_inspect(const struct md_watch *w, const char *path, const char *shown,
+	struct image_disk_info *ret, struct err *err);
 int image_disk_convert(const struct md_watch *w, const char *from, const char *to, struct err *err);
 
 /* image_known.c: what others publish. */
@@ -183,8 +183,8 @@ int image_take_folder(
 int image_take_file(
 	const struct md_watch *w, const struct image_take *t, char **ret_id, struct err *err);
 /* A disk at path, in the file system of the stage dir, becomes the image's; m has its source. */
-int image_take_disk(const struct md_watch *w, const char *path, const char *sha256, const char *dir,
-	struct image_meta *m, struct err *err);
+int image_take_disk(const struct md_watch *w, const char *path, const char *shown,
+	const char *sha256, const char *dir, struct image_meta *m, struct err *err);
 void image_meta_of_disk(const char *name, const struct image_known *known, struct image_meta *m);
 int image_check_name(const struct image_take *t, struct err *err);
 /* The newest image with all members of `wanted` in its source, if it is one that does. */

@@ -91,8 +91,8 @@ static const char *other_kind(const unsigned char *head)
 	return NULL;
 }
 
-static int read_head(
-	const char *path, unsigned char head[HEAD_BYTES], int64_t *ret_size, struct err *err)
+static int read_head(const char *path, const char *shown, unsigned char head[HEAD_BYTES],
+	int64_t *ret_size, struct err *err)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
@@ -103,15 +103,15 @@ static int read_head(
 	if (n < 0)
 		return err_errno(err, errno, "read %s", path);
 	if (n < (ssize_t)HEAD_BYTES)
-		return err_set(err, ERR_USER, "%s is no disk: it has %lld bytes", path,
+		return err_set(err, ERR_USER, "%s is no disk: it has %lld bytes", shown,
 			(long long)st.st_size);
 	*ret_size = st.st_size;
 	return 0;
 }
 
 /* Asks the program that will use it, too. */
-static int ask_qemu(
-	const struct md_watch *w, const char *path, int64_t virtual_size, struct err *err)
+static int ask_qemu(const struct md_watch *w, const char *path, const char *shown,
+	int64_t virtual_size, struct err *err)
 {
 	const char *const argv[] = {
 		"qemu-img", "info", "-f", "qcow2", "--output=json", "--", path, NULL};
@@ -119,21 +119,21 @@ static int ask_qemu(
 	_cleanup_json_ struct json *info = NULL;
 
 	if (md_run(w, argv, INFO_MS, &out, err) < 0)
-		return err_wrap(err, "look into %s", path);
+		return err_wrap(err, "look into %s", shown);
 	if (json_parse(out, strlen(out), &info, err) < 0)
-		return err_wrap(err, "look into %s: read what qemu-img says", path);
+		return err_wrap(err, "look into %s: read what qemu-img says", shown);
 	const struct json *data = json_get(json_get(info, "format-specific"), "data");
 	if (json_get(info, "backing-filename") || json_get(info, "full-backing-filename") ||
 		json_get(data, "data-file"))
-		return err_set(err, ERR_USER, "the disk %s needs another file", path);
+		return err_set(err, ERR_USER, "the disk %s needs another file", shown);
 	if (!streq(json_str(json_get(info, "format"), ""), "qcow2") ||
 		json_int_or(json_get(info, "virtual-size"), -1) != virtual_size)
-		return err_set(err, ERR_USER, "qemu-img finds %s to be another disk", path);
+		return err_set(err, ERR_USER, "qemu-img finds %s to be another disk", shown);
 	return 0;
 }
 
-static int inspect_qcow2(const struct md_watch *w, const char *path, const unsigned char *head,
-	struct image_disk_info *ret, struct err *err)
+static int inspect_qcow2(const struct md_watch *w, const char *path, const char *shown,
+	const unsigned char *head, struct image_disk_info *ret, struct err *err)
 {
 	_cleanup_free_ char *program = md_find_program("qemu-img");
 
@@ -141,28 +141,28 @@ static int inspect_qcow2(const struct md_watch *w, const char *path, const unsig
 	if (check_qcow2(head, &ret->virtual_size, err) < 0) {
 		_cleanup_free_ char *why = xstrdup(err_msg(err));
 
-		return err_set(err, ERR_USER, "the disk %s %s", path, why);
+		return err_set(err, ERR_USER, "the disk %s %s", shown, why);
 	}
 	/* a computer that runs no virtual machines need not have it */
-	return program ? ask_qemu(w, path, ret->virtual_size, err) : 0;
+	return program ? ask_qemu(w, path, shown, ret->virtual_size, err) : 0;
 }
 
-int image_disk_inspect(
-	const struct md_watch *w, const char *path, struct image_disk_info *ret, struct err *err)
+int image_disk_inspect(const struct md_watch *w, const char *path, const char *shown,
+	struct image_disk_info *ret, struct err *err)
 {
 	unsigned char head[HEAD_BYTES];
 	int64_t size;
 
-	if (read_head(path, head, &size, err) < 0)
+	if (read_head(path, shown, head, &size, err) < 0)
 		return -1;
 	if (memcmp(head, "QFI\xfb", 4) == 0)
-		return inspect_qcow2(w, path, head, ret, err);
+		return inspect_qcow2(w, path, shown, head, ret, err);
 	const char *other = other_kind(head);
 	if (other)
-		return err_set(err, ERR_USER, "%s %s", path, other);
+		return err_set(err, ERR_USER, "%s %s", shown, other);
 	if (head[SECTOR - 2] != 0x55 || head[SECTOR - 1] != 0xaa || size % SECTOR)
 		return err_set(err, ERR_USER,
-			"%s is no disk: neither qcow2, nor raw with a partition table", path);
+			"%s is no disk: neither qcow2, nor raw with a partition table", shown);
 	*ret = (struct image_disk_info){.virtual_size = size};
 	return 0;
 }

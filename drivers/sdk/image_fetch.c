@@ -100,7 +100,7 @@ static int make(const struct md_watch *w, const struct image_take *t, const char
 	if (*sums->sha512)
 		json_set_str(m->source, "sha512", sums->sha512);
 	if (image_stage_open(t->store_path, key, &dir, err) < 0 ||
-		image_take_disk(w, p->data, sums->sha256, dir, m, err) < 0)
+		image_take_disk(w, p->data, p->shown, sums->sha256, dir, m, err) < 0)
 		return -1;
 	return image_stage_commit(w, t->store_path, dir, m, err);
 }

@@ -65,6 +65,19 @@ static int write_all(int fd, const char *data, size_t len)
 	return 0;
 }
 
+static bool is_zero(const char *data, size_t len)
+{
+	return len && !*data && memcmp(data, data + 1, len - 1) == 0;
+}
+
+/* Holes stay holes. */
+static int copy_chunk(int fd, const char *data, size_t len)
+{
+	if (is_zero(data, len))
+		return lseek(fd, (off_t)len, SEEK_CUR) < 0 ? errno : 0;
+	return write_all(fd, data, len);
+}
+
 /* One pass over a file: what reads it, hashes it and copies it. */
 struct pass {
 	const struct md_watch *w;
@@ -80,7 +93,7 @@ struct pass {
 
 static int pass_chunk(struct pass *p, const char *data, size_t n, int64_t done, struct err *err)
 {
-	int e = p->to >= 0 ? write_all(p->to, data, n) : 0;
+	int e = p->to >= 0 ? copy_chunk(p->to, data, n) : 0;
 
 	if (e)
 		return image_io_error(err, e, "write", p->to_path);
@@ -162,7 +175,7 @@ int image_copy_file(const struct md_watch *w, const char *from, const char *to,
 		sha_init(&p.sums[p.n_sums++], c->also);
 	if (pass_run(&p, in, &c->size, err) < 0)
 		return -1;
-	if (fsync(out) < 0)
+	if (ftruncate(out, c->size) < 0 || fsync(out) < 0)
 		return image_io_error(err, errno, "write", to);
 	sha_final(&p.sums[0], hex);
 	image_set_sha256(c->sha256, hex);

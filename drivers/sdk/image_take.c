@@ -60,10 +60,11 @@ static int take_role(const struct md_watch *w, const struct image_take *t, const
 			t->ref, f->name, c.sha256);
 	if (role != IMAGE_ROOT && role != IMAGE_DISK)
 		return 0;
-	if (image_disk_inspect(w, path, &info, err) < 0)
+	_cleanup_free_ char *shown = xasprintf("%s/%s", t->ref, f->name);
+	if (image_disk_inspect(w, path, shown, &info, err) < 0)
 		return -1;
 	if (!info.qcow2)
-		return err_set(err, ERR_USER, "%s/%s is not a qcow2 disk", t->ref, f->name);
+		return err_set(err, ERR_USER, "%s is not a qcow2 disk", shown);
 	f->virtual_size = info.virtual_size;
 	return 0;
 }
@@ -163,8 +164,8 @@ int image_take_folder(
 	return 0;
 }
 
-int image_take_disk(const struct md_watch *w, const char *path, const char *sha256, const char *dir,
-	struct image_meta *m, struct err *err)
+int image_take_disk(const struct md_watch *w, const char *path, const char *shown,
+	const char *sha256, const char *dir, struct image_meta *m, struct err *err)
 {
 	struct image_file *f = &m->files[IMAGE_DISK];
 	_cleanup_free_ char *to = xasprintf("%s/" DISK_NAME, dir);
@@ -172,7 +173,7 @@ int image_take_disk(const struct md_watch *w, const char *path, const char *sha2
 	char hex[SHA_HEX_MAX + 1];
 	struct stat st;
 
-	if (image_disk_inspect(w, path, &info, err) < 0)
+	if (image_disk_inspect(w, path, shown, &info, err) < 0)
 		return -1;
 	if (info.qcow2 && link(path, to) < 0)
 		return image_io_error(err, errno, "write", to);
@@ -277,7 +278,7 @@ static int take_file(const struct md_watch *w, const struct image_take *t, const
 	c.also = sum.kind == SHA_512 ? SHA_512 : SHA_NONE;
 	if (image_copy_file(w, t->ref, incoming, &c, err) < 0 ||
 		image_checksum_compare(&sum, c.sha256, c.also_hex, t->ref, err) < 0 ||
-		image_take_disk(w, incoming, c.sha256, dir, m, err) < 0)
+		image_take_disk(w, incoming, t->ref, c.sha256, dir, m, err) < 0)
 		return -1;
 	json_set_str(m->source, "sha256", c.sha256);
 	if (c.also != SHA_NONE)

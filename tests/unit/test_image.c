@@ -262,7 +262,7 @@ static void test_disk(void **state)
 		assert_int_equal(image.seed, MD_SEED_CLOUD_INIT);
 		struct image_disk_info info;
 		_cleanup_err_ struct err err = ERR_INIT;
-		assert_int_equal(image_disk_inspect(NULL, image.disk, &info, &err), 0);
+		assert_int_equal(image_disk_inspect(NULL, image.disk, "x", &info, &err), 0);
 		assert_true(info.qcow2);
 		assert_int_equal(info.virtual_size, DISK_BYTES);
 		/* another content is another image */
