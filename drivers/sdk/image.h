@@ -219,6 +219,8 @@ int image_part_download(
 	const struct md_watch *w, struct image_part *p, const char *url, struct err *err);
 int image_part_restart(struct image_part *p, struct err *err); /* from nothing */
 void image_part_delete(struct image_part *p);
+/* Deletes what there may be; the image is there. */
+int image_part_forget(const char *store_path, const char *key, struct err *err);
 void image_part_finish(struct image_part *p); /* keeps what is on disk */
 #define _cleanup_part_ __attribute__((cleanup(image_part_finish)))
 

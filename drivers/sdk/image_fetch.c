@@ -143,11 +143,11 @@ int image_fetch(
 	if (image_lock(w, t->store_path, key, &lock, err) < 0)
 		return -1;
 	if (image_find_source(t, m.source, ret_id)) /* somebody else was at it */
-		return 0;
+		return image_part_forget(t->store_path, key, err);
 	if (image_checksum(w, t->checksum, t->ref, &sum, err) < 0)
 		return err_wrap(err, "get the image %s", shown);
 	if (is_current(w, t, &sum, m.source, ret_id))
-		return 0;
+		return image_part_forget(t->store_path, key, err);
 	image_meta_of_disk(name, t->known, &m);
 	if (fetch_locked(w, t, key, &sum, &m, err) < 0)
 		return err_wrap(err, "get the image %s", shown);

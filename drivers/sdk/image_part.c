@@ -139,6 +139,13 @@ void image_part_delete(struct image_part *p)
 		log_debug("%s", err_msg(&err));
 }
 
+int image_part_forget(const char *store_path, const char *key, struct err *err)
+{
+	_cleanup_free_ char *dir = xasprintf("%s/cache/images/.part-%s", store_path, key);
+
+	return image_remove_tree(dir, err);
+}
+
 static int check_room(const struct image_part *p, struct err *err)
 {
 	struct statvfs fs;
