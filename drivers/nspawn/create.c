@@ -62,7 +62,7 @@ int host_image(struct md_request *rq, struct md_machine *m, struct err *err)
 	struct md_watch w = md_watch_request(rq);
 	const char *id = host_str(m, STATE_IMAGE_ID);
 	_cleanup_image_ struct md_image image = {0};
-	_cleanup_err_ struct err why = ERR_INIT;
+	_cleanup_err_ struct err unusable = ERR_INIT;
 
 	if (md_image_get(&w, m->store_path, *id ? id : host_str(m, STATE_IMAGE), "",
 		    MD_IMAGE_ROOTFS | MD_IMAGE_UNREAD, &image, err) < 0 ||
@@ -73,9 +73,7 @@ int host_image(struct md_request *rq, struct md_machine *m, struct err *err)
 		if (md_checkpoint(rq, m->state, err) < 0)
 			return -1;
 	}
-	if (rootfs_check(image.dir, &why) == 0)
-		return 0;
-	return why.code == ERR_NOT_FOUND ? unpack(rq, m, image.id, err) : err_move(err, &why);
+	return rootfs_check(image.dir, &unusable) == 0 ? 0 : unpack(rq, m, image.id, err);
 }
 
 static int make_folder(const struct md_machine *m, const char *name, unsigned mode, struct err *err)

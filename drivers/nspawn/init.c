@@ -3,6 +3,7 @@
 #include "fault.h"
 #include "machine-driver.h"
 #include "names.h"
+#include "rootfs.h"
 #include "running.h"
 #include "supervise.h"
 
@@ -70,6 +71,8 @@ static int mount_all(const struct plan *p, struct err *err)
 		return err_errno(err, errno, "make /run/systemd");
 	if (mount("machine", "/run/systemd", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755") < 0)
 		return err_errno(err, errno, "mount /run/systemd");
+	if (rootfs_hold(p->tree, err) < 0) /* as long as this process lives */
+		return -1;
 	if (mount(p->tree, DIR_LOWER, NULL, MS_BIND, NULL) < 0)
 		return err_errno(err, errno, "mount the image %s", p->tree);
 	if (mount("machine", DIR_ROOT, "overlay", 0, OVERLAY_OPTIONS) < 0)

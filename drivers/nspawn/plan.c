@@ -71,51 +71,45 @@ void bind_finish(struct bind *b)
 	*b = (struct bind){0};
 }
 
-/* Up to the next colon that has no backslash before it; moves on behind it. */
-static char *next_part(const char **text)
+/* The parts between colons; one that has a backslash before it belongs to a name. */
+static void split_bind(const char *text, struct strv *ret)
 {
-	char *part = xcalloc(1, strlen(*text) + 1), *out = part;
-	const char *p = *text;
+	_cleanup_buf_ struct buf part = BUF_INIT;
 
-	for (; *p && *p != ':'; p++) {
+	for (const char *p = text;; p++) {
 		if (*p == '\\' && (p[1] == ':' || p[1] == '\\'))
-			p++;
-		*out++ = *p;
+			buf_addc(&part, *++p);
+		else if (*p && *p != ':')
+			buf_addc(&part, *p);
+		else
+			strv_add_take(ret, buf_steal(&part));
+		if (!*p)
+			return;
 	}
-	*text = *p ? p + 1 : p;
-	return part;
+}
+
+static bool is_folder_name(const char *s)
+{
+	return *s == '/' && s[1] && !strstr(s, "/../");
 }
 
 int bind_parse(const char *text, struct bind *ret, struct err *err)
 {
-	_cleanup_bind_ struct bind b = {.from = next_part(&(const char *){text})};
-	const char *rest = text;
+	_cleanup_strv_ struct strv parts = STRV_INIT;
+	size_t n;
 
-	free(next_part(&rest));
-	if (*rest) {
-		b.to = next_part(&rest);
-		if (streq(b.to, "ro") || streq(b.to, "rw")) {
-			b.read_only = streq(b.to, "ro");
-			free(b.to);
-			b.to = xstrdup(b.from);
-		} else if (*rest) {
-			b.read_only = streq(rest, "ro");
-			if (!b.read_only && !streq(rest, "rw"))
-				return err_set(err, ERR_USER,
-					"--nspawn-bind \"%s\": \"%s\" is neither \"ro\" nor \"rw\"",
-					text, rest);
-			rest = "";
-		}
-	} else {
-		b.to = xstrdup(b.from);
-	}
-	if (*rest || b.to[0] != '/' || b.to[1] == 0 || b.from[0] == 0 || strstr(b.to, "/../"))
+	split_bind(text, &parts);
+	n = parts.n;
+	bool marked = n > 1 && (streq(parts.items[n - 1], "ro") || streq(parts.items[n - 1], "rw"));
+	bool read_only = marked && streq(parts.items[n - 1], "ro");
+	n -= marked;
+	const char *from = parts.items[0], *to = n > 1 ? parts.items[1] : from;
+	if (n > 2 || !*from || !is_folder_name(to))
 		return err_set(err, ERR_USER,
 			"--nspawn-bind \"%s\" is not of the form HOSTDIR[:DIR][:ro], with DIR an "
 			"absolute path (\\: stands for a colon in a name)",
 			text);
-	*ret = b;
-	b = (struct bind){0};
+	*ret = (struct bind){xstrdup(from), xstrdup(to), read_only};
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #define UNPACK_MS 900000u
@@ -24,6 +25,15 @@ char *rootfs_tree(const char *image_dir)
 	_cleanup_free_ char *folder = folder_of(image_dir);
 
 	return xasprintf("%s/tree", folder);
+}
+
+int rootfs_hold(const char *tree, struct err *err)
+{
+	_cleanup_close_ int fd = open(tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB) < 0)
+		return err_errno(err, errno, "use the unpacked image %s", tree);
+	return take_fd(fd);
 }
 
 int rootfs_check(const char *image_dir, struct err *err)
@@ -43,8 +53,7 @@ int rootfs_check(const char *image_dir, struct err *err)
 	return err_set(err, ERR_INTERNAL,
 		"the unpacked image %s is not as it was unpacked: something has changed it. Stop "
 		"the "
-		"machines that are made of it and remove that folder; the next start unpacks it "
-		"again",
+		"machines that run on it; the next start unpacks it again",
 		folder);
 }
 
@@ -56,7 +65,6 @@ static int unpack(
 	_cleanup_free_ char *path = xasprintf("%s/digest", fresh), *text = NULL;
 	const char *const argv[] = {"tar", "-C", tree, "--numeric-owner", "--xattrs",
 		"--xattrs-include=*", "-xpf", archive, NULL};
-	_cleanup_close_ int fd = -1;
 	uint64_t digest;
 
 	if (tree_remove(fresh, err) < 0 || md_make_dirs(tree, 0755, err) < 0)
@@ -69,13 +77,25 @@ static int unpack(
 	text = xasprintf("%016" PRIx64 "\n", digest);
 	if (md_write_file(path, text, strlen(text), 0600, err) < 0)
 		return -1;
-	fd = open(fresh, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || syncfs(fd) < 0)
-		return err_errno(err, errno, "write %s to the disk", fresh);
 	nspawn_fault("rootfs.unpacked");
 	if (rename(fresh, folder) < 0)
 		return err_errno(err, errno, "rename %s", fresh);
 	return 0;
+}
+
+/* 1: there is a good one. 0: there is none. A changed one that nobody uses is removed. */
+static int look(const char *image_dir, const char *folder, struct err *err)
+{
+	_cleanup_free_ char *tree = rootfs_tree(image_dir);
+	_cleanup_close_ int fd = -1;
+	_cleanup_err_ struct err why = ERR_INIT;
+
+	if (rootfs_check(image_dir, &why) == 0)
+		return 1;
+	fd = open(tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return err_move(err, &why);
+	return tree_remove(folder, err);
 }
 
 int rootfs_prepare(const struct md_watch *w, const char *image_dir, const char *archive,
@@ -83,13 +103,13 @@ int rootfs_prepare(const struct md_watch *w, const char *image_dir, const char *
 {
 	_cleanup_free_ char *folder = folder_of(image_dir);
 	_cleanup_lock_ int fd = -1;
+	int there;
 
-	if (access(folder, F_OK) == 0)
-		return rootfs_check(image_dir, err);
 	if (md_lock(w, lock, false, UNPACK_MS, &fd, err) < 0)
 		return -1;
-	if (access(folder, F_OK) == 0) /* another process did it meanwhile */
-		return rootfs_check(image_dir, err);
+	there = look(image_dir, folder, err); /* another process may have done it meanwhile */
+	if (there != 0)
+		return there < 0 ? -1 : 0;
 	if (w->tell)
 		w->tell(w->arg, 0, 0, "Unpacking the image...");
 	return unpack(w, archive, folder, err);
