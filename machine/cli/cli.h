@@ -82,8 +82,9 @@ int cli_usage(struct cli *cli, struct err *err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 extern const struct command cmd_active, cmd_config, cmd_create, cmd_driver, cmd_env, cmd_image,
-	cmd_inspect, cmd_ip, cmd_kill, cmd_ls, cmd_provision, cmd_regenerate_certs, cmd_restart,
-	cmd_rm, cmd_ssh, cmd_start, cmd_status, cmd_stop, cmd_url, cmd_version, cmd_help;
+	cmd_inspect, cmd_ip, cmd_kill, cmd_ls, cmd_mount, cmd_provision, cmd_regenerate_certs,
+	cmd_restart, cmd_rm, cmd_scp, cmd_ssh, cmd_start, cmd_status, cmd_stop, cmd_upgrade,
+	cmd_url, cmd_version, cmd_help;
 
 /* Shorthands for flag tables. */
 #define FLAG_S(n, a, d, e, u)                                                                 \

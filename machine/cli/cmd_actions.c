@@ -1,4 +1,4 @@
-/* start, stop, restart, kill, provision, regenerate-certs, ip: one action, many machines. */
+/* start, stop, restart, kill, provision, upgrade, regenerate-certs: one action, many machines. */
 #include "cli.h"
 
 #include "log.h"
@@ -49,6 +49,11 @@ static int run_kill(struct co *co, struct cli *cli, struct err *err)
 static int run_provision(struct co *co, struct cli *cli, struct err *err)
 {
 	return over_names(co, cli, action_provision, err);
+}
+
+static int run_upgrade(struct co *co, struct cli *cli, struct err *err)
+{
+	return over_names(co, cli, action_upgrade, err);
 }
 
 static const struct cli_flag regenerate_flags[] = {
@@ -112,6 +117,7 @@ ACTION(stop, "stop", "Stop a machine", run_stop);
 ACTION(restart, "restart", "Restart a machine", run_restart);
 ACTION(kill, "kill", "Kill a machine", run_kill);
 ACTION(provision, "provision", "Re-provision existing machines", run_provision);
+ACTION(upgrade, "upgrade", "Upgrade a machine to the latest version of Docker", run_upgrade);
 
 const struct command cmd_regenerate_certs = {
 	.name = "regenerate-certs",

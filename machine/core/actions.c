@@ -142,3 +142,68 @@ int action_regenerate_certs(struct co *co, struct host *h, struct err *err)
 		return -1;
 	return host_wait_engine(co, h, ENGINE_MS, err);
 }
+
+static int upgrade_engine(struct co *co, struct host *h, struct err *err)
+{
+	if (detected(co, h, err) < 0 || host_upgrade_engine(co, h, err) < 0)
+		return -1;
+	return host_wait_engine(co, h, ENGINE_MS, err);
+}
+
+static int start_again(struct co *co, struct host *h, struct err *err)
+{
+	log_info("Starting machine back up...");
+	if (run_bounded(co, h, DRIVER_START, err) < 0)
+		return -1;
+	return host_wait_state(co, h, STATE_RUNNING, WAIT_MS, err);
+}
+
+/* A machine that could not be upgraded is started again, as it was. */
+static int replace_image(struct co *co, struct host *h, struct err *err)
+{
+	_cleanup_err_ struct err up = ERR_INIT;
+	const char *name = h->rec->name;
+
+	log_info("Stopping machine to do the upgrade...");
+	host_drop_ssh(co, h);
+	if (run_bounded(co, h, DRIVER_STOP, err) < 0 ||
+		host_wait_state(co, h, STATE_STOPPED, WAIT_MS, err) < 0)
+		return -1;
+	log_info("Upgrading machine \"%s\"...", name);
+	int rc = run_bounded(co, h, DRIVER_UPGRADE_IMAGE, err);
+	if (rc < 0 && err->code == ERR_CANCELED)
+		return -1;
+	if (start_again(co, h, &up) == 0)
+		return rc;
+	if (rc == 0)
+		return err_move(err, &up);
+	_cleanup_free_ char *why = xstrdup(err_msg(err));
+	return err_set(
+		err, err->code, "%s; and it could not be started again: %s", why, err_msg(&up));
+}
+
+/* What a new image lacks, provisioning puts there. */
+static int upgrade_image(struct co *co, struct host *h, struct err *err)
+{
+	if (replace_image(co, h, err) < 0)
+		return -1;
+	if (!driver_info(h->driver)->provision)
+		return 0;
+	return action_provision(co, h, err);
+}
+
+int action_upgrade(struct co *co, struct host *h, struct err *err)
+{
+	_cleanup_free_ char *dir = NULL;
+	struct machine_ref ref = record_ref(h->app->store, h->rec, &dir);
+	enum upgrade_kind kind;
+	enum machine_state s;
+
+	if (state_of(co, h, &s, err) < 0)
+		return -1;
+	if (s != STATE_RUNNING)
+		return err_set(err, ERR_NOT_RUNNING, "Error: machine must be running to upgrade.");
+	if (driver_upgrade_info(co, h->driver, &ref, &kind, err) < 0)
+		return host_blame(err, "upgrade", h->rec->name, record_driver_name(h->rec));
+	return kind == UPGRADE_IMAGE ? upgrade_image(co, h, err) : upgrade_engine(co, h, err);
+}

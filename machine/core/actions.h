@@ -10,6 +10,7 @@ int action_stop(struct co *co, struct host *h, struct err *err);
 int action_kill(struct co *co, struct host *h, struct err *err);
 int action_restart(struct co *co, struct host *h, struct err *err);
 int action_provision(struct co *co, struct host *h, struct err *err);
+int action_upgrade(struct co *co, struct host *h, struct err *err);
 int action_regenerate_certs(struct co *co, struct host *h, struct err *err);
 
 /* Driver remove, then the folder. With force the folder goes whatever the driver says;

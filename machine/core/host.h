@@ -66,6 +66,8 @@ int host_detect(struct co *co, struct host *h, struct err *err);
 int host_provision(struct co *co, struct host *h, bool force_restart, struct err *err);
 /* New server certificate, uploaded; engine restarted. */
 int host_renew_certs(struct co *co, struct host *h, struct err *err);
+/* The latest packages of the engine, and its restart; the system has been detected. */
+int host_upgrade_engine(struct co *co, struct host *h, struct err *err);
 /* ca.pem, cert.pem, key.pem into the machine's folder. */
 int host_copy_client_certs(struct co *co, struct host *h, struct err *err);
 /* Retries a TLS connection to the engine until it works or time is up. */

@@ -218,6 +218,23 @@ int host_renew_certs(struct co *co, struct host *h, struct err *err)
 	return provision_with(co, h, true, true, run_certs, err);
 }
 
+static int run_upgrade(struct co *co, struct host *h, const struct provision_request *rq,
+	bool force, struct err *err)
+{
+	return provision_upgrade(co, h->ssh, &h->system, rq, err);
+}
+
+int host_upgrade_engine(struct co *co, struct host *h, struct err *err)
+{
+	struct machine_report r = {0};
+
+	if (host_location(co, h, &r, err) < 0)
+		return -1;
+	int rc = with_request(co, h, r.url, true, run_upgrade, err);
+	machine_report_finish(&r);
+	return rc;
+}
+
 static int wait_engine(struct co *co, const char *url, const struct engine_tls *tls,
 	struct err *last, struct err *err)
 {

@@ -1,6 +1,7 @@
 /* What both SSH backends share, and the choice between them. */
 #include "ssh.h"
 
+#include "find_program.h"
 #include "log.h"
 #include "mem.h"
 #include "ssh_priv.h"
@@ -99,21 +100,6 @@ void ssh_remember_key(const struct ssh_place_info *p, const void *blob, size_t l
 		log_warn("the host key of %s could not be recorded: %s", p->where, err_msg(&e));
 }
 
-static bool have_client(void)
-{
-	const char *path = getenv("PATH");
-	_cleanup_strv_ struct strv dirs = STRV_INIT;
-
-	strv_split(&dirs, path ? path : "/usr/bin:/bin", ':');
-	strv_foreach (dir, &dirs) {
-		_cleanup_free_ char *file = xasprintf("%s/ssh", dir);
-
-		if (access(file, X_OK) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* Why libssh2 cannot serve this target, or NULL. */
 static const char *native_obstacle(const struct ssh_place_info *p)
 {
@@ -139,10 +125,10 @@ static const char *native_obstacle(const struct ssh_place_info *p)
 static bool choose_native(const struct ssh_place_info *p)
 {
 	const char *obstacle = native_obstacle(p);
-	const char *why = p->t->native     ? "asked for"
-			  : !obstacle      ? "it can use the key"
-			  : !have_client() ? "there is no ssh executable"
-					   : NULL;
+	const char *why = p->t->native           ? "asked for"
+			  : !obstacle            ? "it can use the key"
+			  : !find_program("ssh") ? "there is no ssh executable"
+						 : NULL;
 
 	log_debug("ssh: %s: using %s: %s", p->where, why ? "libssh2" : "the system's ssh",
 		why ? why : obstacle);

@@ -55,17 +55,28 @@ void ssh_add_identity(struct strv *v, const char *key_path)
 	}
 }
 
+/* sshfs takes these, too: it knows a list of ssh's options by name. */
+void ssh_add_common(const struct ssh_target *t, struct strv *v)
+{
+	static const char *const base[] = {"ConnectionAttempts=3", "ConnectTimeout=10",
+		"ControlMaster=no", "ControlPath=none", "LogLevel=ERROR",
+		"PasswordAuthentication=no", "ServerAliveInterval=60",
+		"GlobalKnownHostsFile=/dev/null", "UpdateHostKeys=no"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(base); i++) {
+		strv_add(v, "-o");
+		strv_add(v, base[i]);
+	}
+	add_pinning(t, v);
+}
+
 void ssh_client_args(const struct ssh_target *t, struct strv *ret)
 {
-	static const char *const base[] = {"ssh", "-F", "/dev/null", "-o", "ConnectionAttempts=3",
-		"-o", "ConnectTimeout=10", "-o", "ControlMaster=no", "-o", "ControlPath=none", "-o",
-		"LogLevel=ERROR", "-o", "PasswordAuthentication=no", "-o", "ServerAliveInterval=60",
-		"-o", "GlobalKnownHostsFile=/dev/null", "-o", "UpdateHostKeys=no", "-o",
-		"HashKnownHosts=no"};
+	static const char *const start[] = {"ssh", "-F", "/dev/null", "-o", "HashKnownHosts=no"};
 
-	for (size_t i = 0; i < ARRAY_SIZE(base); i++)
-		strv_add(ret, base[i]);
-	add_pinning(t, ret);
+	for (size_t i = 0; i < ARRAY_SIZE(start); i++)
+		strv_add(ret, start[i]);
+	ssh_add_common(t, ret);
 	if (t->user && *t->user)
 		strv_addf(ret, "%s@%s", t->user, t->host);
 	else

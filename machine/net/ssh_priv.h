@@ -70,3 +70,6 @@ void ssh_sink_end(struct ssh_sink *k); /* the last line; the mark of a cut; free
 void ssh_add_identity(struct strv *v, const char *key_path);
 /* "-o", "NAME=VALUE" with the quoting and escapes of ssh_config. */
 void ssh_add_option(struct strv *v, const char *name, const char *value);
+/* What every client of a target gets, each as "-o", "NAME=VALUE": manners, and the host key pinned.
+ */
+void ssh_add_common(const struct ssh_target *t, struct strv *v);

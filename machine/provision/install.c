@@ -206,13 +206,19 @@ int engine_upgrade(struct co *co, struct run *r, struct err *err)
 	if (!d->packages)
 		return err_set(
 			err, ERR_NOT_SUPPORTED, "the engine of %s is part of its image", d->name);
+	if (engine_missing(r))
+		return err_set(err, ERR_USER,
+			"there is no Docker engine on the host; \"docker-machine provision %s\" "
+			"installs one",
+			r->rq->machine);
 	script_var(&b, "candidates", d->upgrade_packages);
 	buf_adds(&b, COMMON_SH);
 	buf_adds(&b, d->packages->functions);
 	buf_adds(&b, UPGRADE_SH);
 	if (script_run(co, r->ssh, r->h, &b, &res, err) < 0)
 		return -1;
-	r->force = script_said(&res, "@@upgraded");
+	log_debug("(%s) the engine %s", r->rq->machine,
+		script_said(&res, "@@upgraded") ? "was upgraded" : "is the latest already");
 	ssh_result_finish(&res);
 	return 0;
 }

@@ -73,7 +73,7 @@ int provision_upgrade(struct co *co, struct ssh *ssh, struct provision_host *h,
 {
 	static const struct step upgrade = {"upgrade the engine", 1800, NULL, engine_upgrade};
 	static const struct step restart = {"restart the engine", 300, NULL, configure_nothing};
-	struct run r = {ssh, h, rq, false};
+	struct run r = {ssh, h, rq, true};
 
 	run_progress(&r, "Upgrading docker...");
 	if (run_step(co, &r, &upgrade, err) < 0)

@@ -26,8 +26,7 @@ bool hostname_differs(const struct run *r);
 int hostname_set(struct co *co, struct run *r, struct err *err);
 bool engine_missing(const struct run *r);
 int engine_install(struct co *co, struct run *r, struct err *err);
-int engine_upgrade(
-	struct co *co, struct run *r, struct err *err); /* sets force: changed something */
+int engine_upgrade(struct co *co, struct run *r, struct err *err);
 
 /* Certificates, options, restart, wait. */
 int configure_engine(struct co *co, struct run *r, struct err *err);

@@ -82,7 +82,7 @@ def test_one_of_many_fails(store, states):
 
 
 @pytest.mark.parametrize('command', ['start', 'stop', 'restart', 'kill', 'provision', 'ip',
-                                     'regenerate-certs -f'])
+                                     'upgrade', 'regenerate-certs -f'])
 def test_nothing_is_done_if_one_does_not_load(store, states, command):
     states(w1='Running', w2='Stopped')
     broken = store.store / 'machines' / 'torn'
@@ -118,7 +118,7 @@ def test_records_are_written_only_when_they_change(store, states):
 
 
 def test_provision_of_what_is_not_provisioned(store):
-    for words in ['provision', 'plain'], ['regenerate-certs', '-f', 'plain']:
+    for words in ['provision', 'plain'], ['upgrade', 'plain'], ['regenerate-certs', '-f', 'plain']:
         result = store.fails(*words)
         assert 'driver "none"' in result.err and 'not provisioned' in result.err
 

@@ -10,8 +10,8 @@ import pytest
 from cli import flaky_create
 
 COMMANDS = ['active', 'config', 'create', 'driver', 'env', 'inspect', 'ip', 'kill', 'ls',
-            'provision', 'regenerate-certs', 'restart', 'rm', 'ssh', 'start', 'status', 'stop',
-            'url', 'version', 'help']
+            'provision', 'regenerate-certs', 'restart', 'rm', 'ssh', 'scp', 'mount', 'start', 'status',
+            'stop', 'upgrade', 'url', 'version', 'help']
 NO_DEFAULT = 'Error: No machine name(s) specified and no "default" machine exists\n'
 ONE_NAME = 'Error: Expected one machine name as an argument\n'
 
@@ -98,12 +98,12 @@ REFUSED = {
     'status': NO_DEFAULT, 'url': NO_DEFAULT, 'ip': NO_DEFAULT, 'env': NO_DEFAULT,
     'config': NO_DEFAULT, 'inspect': NO_DEFAULT, 'ssh': NO_DEFAULT, 'start': NO_DEFAULT,
     'stop': NO_DEFAULT, 'kill': NO_DEFAULT, 'restart': NO_DEFAULT, 'provision': NO_DEFAULT,
-    'regenerate-certs -f': NO_DEFAULT,
+    'regenerate-certs -f': NO_DEFAULT, 'upgrade': NO_DEFAULT,
     'status foo bar': ONE_NAME, 'url foo bar': ONE_NAME, 'env foo bar': ONE_NAME,
     'config foo bar': ONE_NAME, 'version foo bar': ONE_NAME,
     'status nope': unknown('nope'), 'inspect nope': unknown('nope'), 'env nope': unknown('nope'),
     'config nope': unknown('nope'), 'ip nope': unknown('nope'), 'ssh nope': unknown('nope'),
-    'ssh -- foo': unknown('--'), 'stop nope': unknown('nope'), 'start .': unknown('.'),
+    'ssh -- foo': unknown('--'), 'stop nope': unknown('nope'), 'upgrade nope': unknown('nope'), 'start .': unknown('.'),
     'url ..': unknown('..'), 'status foo/../bar': unknown('foo/../bar'), 'kill ∞': unknown('∞'),
     'create --resume nope': unknown('nope'),
     'status -': unknown('-'),

@@ -240,6 +240,30 @@ def test_install_from_file_waits_for_the_lock(host):
     assert not script.exists()
 
 
+def test_upgrade_waits_for_the_lock(host):
+    host.fake('apt-get', f'''echo x >>{host.path}/count
+        [ $(wc -l <{host.path}/count) -ge 3 ] || {{
+            echo "E: Could not get lock /var/lib/dpkg/lock-frontend" >&2
+            exit 100
+        }}''')
+    host.fake('dpkg-query', 'case "$*" in *db:Status*) echo installed ;; *) echo 1 ;; esac')
+    result = host.run('common', 'apt', 'upgrade', candidates='docker.io')
+    assert result.returncode == 0
+    assert result.stdout.count('Waiting for another package manager') == 2
+    calls = [c for c in host.calls() if c.startswith('apt-get')]
+    assert calls == ['apt-get -q update'] * 3 + ['apt-get -q -y install --only-upgrade docker.io']
+
+
+@pytest.mark.parametrize('fails, text', [('update', 'cannot fetch the lists of packages'),
+                                         ('only-upgrade', 'cannot upgrade docker.io runc')])
+def test_upgrade_fails(host, fails, text):
+    host.fake('apt-get', f'case "$*" in *{fails}*) echo "E: the reason" >&2; exit 100;; esac')
+    host.fake('dpkg-query', 'case "$*" in *docker.io|*runc) echo installed ;; *) exit 1 ;; esac')
+    result = host.run('common', 'apt', 'upgrade', candidates='docker-ce docker.io runc')
+    assert result.returncode == 1
+    assert result.stdout.splitlines()[-2:] == ['E: the reason', f'@@failed {text}']
+
+
 def test_upgrade(host):
     host.fake('apt-get', f'case "$*" in *only-upgrade*) touch {host.path}/new;; esac')
     host.fake('dpkg-query', f'''case "$*" in

@@ -1,6 +1,7 @@
 """An sshd of the test's own, on a loopback port, for the user who runs the test."""
 
 import getpass
+import json
 import os
 import pathlib
 import shutil
@@ -103,3 +104,16 @@ class Sshd:
         self.process.kill()
         self.process.wait()
         self.process = None
+
+
+def make_machine(cli, name, server, key, **state):
+    """A machine of driver generic where a server is, without provisioning: commands that go by SSH need no
+    more."""
+    cli.create_none(name)
+    path = cli.store / 'machines' / name / 'config.json'
+    config = json.loads(path.read_text())
+    config['DriverName'] = 'generic'
+    config['Driver'] = {'IPAddress': '127.0.0.1', 'MachineName': name, 'SSHUser': USER,
+                        'SSHPort': server.port, 'SSHKeyPath': str(key), **state}
+    path.write_text(json.dumps(config, indent=4))
+    return path.parent
