@@ -2,16 +2,17 @@
 #include "cli.h"
 
 #include "buf.h"
+#include "default_driver.h"
 #include "log.h"
 #include "mem.h"
 
 #include <string.h>
+#include <unistd.h>
 
-#define DEFAULT_DRIVER "virtualbox"
 #define INSTALL_URL "https://get.docker.com"
 
 static const struct cli_flag shared_flags[] = {
-	FLAG_S("driver", "d", DEFAULT_DRIVER, "MACHINE_DRIVER", "Driver to create machine with."),
+	FLAG_S("driver", "d", "", "MACHINE_DRIVER", "Driver to create machine with."),
 	FLAG_S("engine-install-url", NULL, INSTALL_URL, "MACHINE_DOCKER_INSTALL_URL",
 		"Custom URL to use for engine installation; file:PATH runs a local script, none "
 		"skips"),
@@ -45,9 +46,11 @@ static const struct cli_flag shared_flags[] = {
 		"Continue the creation of the named machine where it ended"),
 };
 
-static struct cli_flag *all_flags; /* shared and driver's, for the run of the program */
+/* For the run of the program: shared and driver's; the default of --driver, which stands first. */
+static struct cli_flag *all_flags;
+static char *usual_driver;
 
-/* As the original looks for it: anywhere in argv. */
+/* As the original looks for it: anywhere in argv. NULL: nobody says which. */
 static const char *driver_of(const struct strv *argv, char **store)
 {
 	static const char *const forms[] = {"-d", "--driver", "-driver", "--d"};
@@ -63,17 +66,31 @@ static const char *driver_of(const struct strv *argv, char **store)
 				return *store = xstrdup(a + len + 1);
 		}
 	}
-	return env && *env ? env : DEFAULT_DRIVER;
+	return env && *env ? env : NULL;
 }
 
-static bool wants_resume(const struct strv *rest)
+/* Before the flags can be parsed: --NAME or -NAME, with a value or without. */
+static bool mentions(const struct strv *rest, const char *flag)
 {
+	size_t len = strlen(flag);
+
 	strv_foreach (a, rest) {
 		const char *name = a + (*a == '-') + (a[0] == '-' && a[1] == '-');
-		if (name != a && (streq(name, "resume") || strncmp(name, "resume=", 7) == 0))
+		if (name != a && strncmp(name, flag, len) == 0 && (!name[len] || name[len] == '='))
 			return true;
 	}
 	return false;
+}
+
+/* What --driver is where nobody says; told to who makes a machine with it. */
+static char *default_driver(const struct strv *rest, const char *chosen)
+{
+	_cleanup_free_ char *why = NULL;
+	char *name = default_driver_choose(geteuid(), &why);
+
+	if (!chosen && !mentions(rest, "help") && !mentions(rest, "h"))
+		fprintf(stderr, "No driver given: using \"%s\" (%s).\n", name, why);
+	return name;
 }
 
 static int by_help_line(const void *a, const void *b)
@@ -113,8 +130,10 @@ static int prepare_create(struct co *co, struct cli *cli, const struct strv *res
 	size_t n = ARRAY_SIZE(shared_flags), extra = 0;
 	struct driver *d = NULL;
 
-	if (!wants_resume(rest)) {
+	if (!mentions(rest, "resume")) {
 		const char *name = driver_of(&cli->argv, &from_argv);
+		usual_driver = default_driver(rest, name);
+		name = name ? name : usual_driver;
 		if (driver_set_get(co, cli->app.drivers, name, &d, err) < 0)
 			return err->code == ERR_NOT_FOUND ? -1 : blame_start(rest, name, err);
 		if (check_clash(driver_info(d), err) < 0)
@@ -125,6 +144,7 @@ static int prepare_create(struct co *co, struct cli *cli, const struct strv *res
 	memcpy(all_flags, shared_flags, sizeof(shared_flags));
 	for (size_t i = 0; i < extra; i++)
 		all_flags[n + i].spec = driver_info(d)->flags.items[i];
+	all_flags[0].spec.def_str = usual_driver ? usual_driver : "";
 	qsort(all_flags, n + extra, sizeof(*all_flags), by_help_line);
 	if (flags_parse(all_flags, n + extra, rest, true, &cli->args, err) < 0) {
 		puts("Incorrect Usage.\n");
