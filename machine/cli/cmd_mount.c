@@ -67,7 +67,8 @@ static int mount_it(
 		return -1;
 	place_leave_drivers(co, cli, p, 1);
 	sshfs_args(&p->target, p->path, where, &argv);
-	return run_program(&argv, err) < 0 ? explain(co, &p->target, err) : 0;
+	int rc = run_program(&argv, err);
+	return rc < 0 && err->code == ERR_USER ? explain(co, &p->target, err) : rc;
 }
 
 static int run_mount(struct co *co, struct cli *cli, struct err *err)

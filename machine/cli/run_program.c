@@ -51,7 +51,7 @@ int run_program(const struct strv *argv, struct err *err)
 		if (errno != EINTR)
 			return err_errno(err, errno, "wait for %s", name);
 	if (WIFSIGNALED(status))
-		return err_set(err, ERR_USER, "signal: %s", strsignal(WTERMSIG(status)));
+		return err_set(err, ERR_CANCELED, "signal: %s", strsignal(WTERMSIG(status)));
 	if (WEXITSTATUS(status) != 0)
 		return err_set(err, ERR_USER, "exit status %d", WEXITSTATUS(status));
 	return 0;

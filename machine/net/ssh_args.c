@@ -56,7 +56,7 @@ void ssh_add_identity(struct strv *v, const char *key_path)
 }
 
 /* sshfs takes these, too: it knows a list of ssh's options by name. */
-void ssh_add_common(const struct ssh_target *t, struct strv *v)
+static void add_base(struct strv *v)
 {
 	static const char *const base[] = {"ConnectionAttempts=3", "ConnectTimeout=10",
 		"ControlMaster=no", "ControlPath=none", "LogLevel=ERROR",
@@ -67,16 +67,23 @@ void ssh_add_common(const struct ssh_target *t, struct strv *v)
 		strv_add(v, "-o");
 		strv_add(v, base[i]);
 	}
+}
+
+void ssh_add_common(const struct ssh_target *t, struct strv *v)
+{
+	add_base(v);
 	add_pinning(t, v);
 }
 
 void ssh_client_args(const struct ssh_target *t, struct strv *ret)
 {
-	static const char *const start[] = {"ssh", "-F", "/dev/null", "-o", "HashKnownHosts=no"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(start); i++)
-		strv_add(ret, start[i]);
-	ssh_add_common(t, ret);
+	strv_add(ret, "ssh");
+	strv_add(ret, "-F");
+	strv_add(ret, "/dev/null");
+	add_base(ret);
+	strv_add(ret, "-o");
+	strv_add(ret, "HashKnownHosts=no");
+	add_pinning(t, ret);
 	if (t->user && *t->user)
 		strv_addf(ret, "%s@%s", t->user, t->host);
 	else
