@@ -11,6 +11,18 @@ PACKAGES_BUILD=(gcc libc6-dev pkg-config meson ninja-build
 PACKAGES_IMAGE=(mmdebstrap debian-archive-keyring zstd jq cpio kmod e2fsprogs fdisk dosfstools mtools
 	syslinux syslinux-common systemd-boot-efi qemu-utils uidmap)
 
+# a machine on this computer with the driver $1: its image, its driver, a docker client
+packages_local() {
+	PACKAGES_LOCAL=(mmdebstrap debian-archive-keyring zstd jq iproute2 iptables docker.io busybox-static)
+	case $1 in
+	nspawn) PACKAGES_LOCAL+=(systemd-container dbus) ;;
+	qemu) PACKAGES_LOCAL+=(qemu-system-x86 qemu-utils cpio kmod e2fsprogs uidmap) ;;
+	*) return 1 ;;
+	esac
+	# the client is a package of its own since Debian 13
+	[ "$2" = 12 ] || PACKAGES_LOCAL+=(docker-cli)
+}
+
 # tests, lint, fuzzing, benchmarks; $1: the version of clang
 packages_tests() {
 	local clang=$1
