@@ -1,7 +1,7 @@
 import pytest
 
+import base_image
 import cli as cli_module
-import images
 from real import generic
 
 
@@ -34,7 +34,7 @@ def machine(new_cli, lab):
 @pytest.fixture(scope='session')
 def image_folder():
     """A base image as scripts/build-image makes it."""
-    return images.folder()
+    return base_image.folder()
 
 
 @pytest.fixture(scope='session')
