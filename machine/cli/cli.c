@@ -166,11 +166,11 @@ static void run_command(struct co *co, void *arg)
 	driver_set_close(co, cli->app.drivers);
 }
 
-static void show_status(void *userdata, const char *machine, const char *text)
+static void show_status(void *userdata, const char *machine, const char *text, int percent)
 {
 	const struct cli *cli = userdata;
 
-	status_set(cli->display, machine, text);
+	status_set(cli->display, machine, text, percent);
 }
 
 /* For the commands that take their time; results are never mixed with it. */

@@ -58,6 +58,8 @@ char *status_text(const struct status_entry *entries, size_t n, uint64_t now, si
 	for (size_t i = 0; i < n && b.len < width; i++) {
 		const struct status_entry *e = &entries[i];
 		buf_addf(&b, "%s %s: %s", i ? "," : "", e->machine, e->text);
+		if (e->percent)
+			buf_addf(&b, " %d%%", e->percent);
 		add_age(&b, now - e->since);
 	}
 	char *line = buf_steal(&b);
@@ -124,7 +126,7 @@ static void drop(struct status *s, size_t i)
 	memmove(&s->entries[i], &s->entries[i + 1], (s->n - i) * sizeof(*s->entries));
 }
 
-void status_set(struct status *s, const char *machine, const char *text)
+void status_set(struct status *s, const char *machine, const char *text, int percent)
 {
 	_cleanup_free_ char *shown = output_clean(text ? text : "");
 	size_t i = 0;
@@ -133,14 +135,16 @@ void status_set(struct status *s, const char *machine, const char *text)
 		return;
 	while (i < s->n && !streq(s->entries[i].machine, machine))
 		i++;
-	if (i < s->n && streq(s->entries[i].text, shown))
+	if (i < s->n && streq(s->entries[i].text, shown)) {
+		s->entries[i].percent = percent;
 		return;
+	}
 	if (i < s->n)
 		drop(s, i);
 	if (*shown) {
 		s->entries = xrealloc(s->entries, s->n + 1, sizeof(*s->entries));
-		s->entries[s->n++] =
-			(struct status_entry){xstrdup(machine), take(shown), loop_now(s->loop)};
+		s->entries[s->n++] = (struct status_entry){
+			xstrdup(machine), take(shown), loop_now(s->loop), percent};
 	}
 	if (!s->n)
 		clear(s);

@@ -13,8 +13,9 @@ struct status;
 
 /* NULL unless out is a terminal that can rewrite a line (TERM is set and not "dumb"). */
 struct status *status_new(struct loop *loop, FILE *out);
-/* What a machine is at; text NULL or empty: nothing any more. Strings are copied. */
-void status_set(struct status *s, const char *machine, const char *text);
+/* What a machine is at; text NULL or empty: nothing any more. Strings are copied. percent: how much
+ * of it is done, if that is known; 0: it is not. */
+void status_set(struct status *s, const char *machine, const char *text, int percent);
 /* Around lines that are printed meanwhile: takes the status line away, and brings it back. */
 void status_hide(struct status *s);
 void status_show(struct status *s);
@@ -25,5 +26,6 @@ void status_free(struct status *s);
 struct status_entry {
 	char *machine, *text;
 	uint64_t since; /* loop time, ms */
+	int percent;    /* 0: not counted */
 };
 char *status_text(const struct status_entry *entries, size_t n, uint64_t now, size_t width);

@@ -15,14 +15,18 @@ struct app {
 	struct store *store;
 	struct driver_set *drivers;
 	bool native_ssh;
-	/* Who shows what machines are at; NULL: nobody. text NULL: at nothing any more. */
-	void (*status)(void *userdata, const char *machine, const char *text);
+	/* Who shows what machines are at; NULL: nobody. text NULL: at nothing any more. percent 0:
+	 * not counted. */
+	void (*status)(void *userdata, const char *machine, const char *text, int percent);
 	void *status_userdata;
 };
 
 /* Tells what a machine is at: half a line for a display, not for logs. fmt NULL: nothing more. */
 void app_status(const struct app *app, const char *machine, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* … of which so much is done. */
+void app_progress(const struct app *app, const char *machine, const char *text, int percent);
 
 /* Opened drivers by name: each is opened once, also when many flows ask at the same time. */
 struct driver_set;

@@ -116,7 +116,13 @@ void app_status(const struct app *app, const char *machine, const char *fmt, ...
 		text = xvasprintf(fmt, ap);
 		va_end(ap);
 	}
-	app->status(app->status_userdata, machine, text);
+	app->status(app->status_userdata, machine, text, 0);
+}
+
+void app_progress(const struct app *app, const char *machine, const char *text, int percent)
+{
+	if (app->status)
+		app->status(app->status_userdata, machine, text, percent);
 }
 
 const char *app_user(void)

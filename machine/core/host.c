@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define POLL_MS 3000u
+#define COUNT_MAX 1000 /* what is counted by so few is told in numbers, else in percent */
 #define CRASHES_MAX 3u
 #define GATHER_MS 20u /* a poll waits so long for those of other machines */
 
@@ -122,6 +123,8 @@ struct run {
 	enum driver_op op;
 	unsigned crashes;
 	struct err unsaved; /* why the latest checkpoint is not on disk */
+	char *counted;      /* the message of the progress that was told last */
+	int tenth;          /* … and how far it was */
 };
 
 static int save_checkpoint(struct co *co, void *userdata, const struct json *state, struct err *err)
@@ -135,15 +138,40 @@ static int save_checkpoint(struct co *co, void *userdata, const struct json *sta
 	return err_set(&run->unsaved, err->code, "%s", err_msg(err));
 }
 
-static void show_progress(void *userdata, const char *message, int64_t current, int64_t total)
+/* Long work tells of itself again and again: on a terminal that is one line that changes, elsewhere
+ * a line for each tenth. */
+static void show_counted(struct run *run, const char *message, int64_t current, int64_t total)
 {
-	struct host *h = ((struct run *)userdata)->h;
+	const struct host *h = run->h;
+	double share = (double)MIN(current, total) / (double)total;
+	int percent = (int)(share * 100), tenth = (int)(share * 10);
+	bool told = run->counted && streq(run->counted, message);
 
-	if (current >= 0 && total > 0)
+	app_progress(h->app, h->rec->name, message, percent);
+	if (told && (tenth == run->tenth || h->app->status))
+		return;
+	free(run->counted);
+	run->counted = xstrdup(message);
+	run->tenth = tenth;
+	if (total <= COUNT_MAX)
 		log_info("(%s) %s (%lld/%lld)", h->rec->name, message, (long long)current,
 			(long long)total);
 	else
-		log_info("(%s) %s", h->rec->name, message);
+		log_info("(%s) %s (%d%%)", h->rec->name, message, percent);
+}
+
+static void show_progress(void *userdata, const char *message, int64_t current, int64_t total)
+{
+	struct run *run = userdata;
+
+	if (current >= 0 && total > 0) {
+		show_counted(run, message, current, total);
+		return;
+	}
+	if (run->counted) /* that is over */
+		app_status(run->h->app, run->h->rec->name, "%s", driver_op_name(run->op));
+	free(take(run->counted));
+	log_info("(%s) %s", run->h->rec->name, message);
 }
 
 /* Can a machine in state `now` still come to state `want` by itself? */
@@ -357,5 +385,6 @@ int host_run(struct co *co, struct host *h, enum driver_op op, struct err *err)
 		rc = run_once(co, &run, err);
 	while (rc == 0);
 	err_finish(&run.unsaved);
+	free(run.counted);
 	return rc < 0 ? -1 : 0;
 }

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import select
 import subprocess
 import time
@@ -122,3 +123,40 @@ def test_interrupted(cli):
     left = lines_left(text)
     assert 'Interrupted: ending what is under way (again to quit at once)' in left, text
     assert not [line for line in left if LINE in line], left
+
+
+LOADING = """    def do_notes(self, _):
+        for done in range(0, 3000001, 100000):
+            send({'method': 'progress', 'params': {'request': self.id, 'message': 'Loading it',
+                                                   'current': done, 'total': 3000000}})
+            time.sleep(0.05)
+        send({'method': 'progress', 'params': {'request': self.id, 'message': 'Loaded'}})
+        time.sleep(1.2)
+        return
+
+"""
+MARK = '    def do_notes(self, _):\n'
+
+
+def create_loading(folder):
+    """flaky, which tells for a while how far it is."""
+    env = like_flaky(folder, 'loading', (MARK, LOADING + MARK.replace('notes', 'others')))
+    return ['create', '-d', 'loading', '--flaky-script', json.dumps({'create': 'notes+ok'}), 'web1'], env
+
+
+def test_percent_on_a_terminal(cli, tmp_path):
+    """One line that changes, though it is told ten times faster than it is drawn."""
+    argv, env = create_loading(tmp_path)
+    text, status = on_terminal(cli, *argv, env=env)
+    assert status == 0, text
+    shown = [int(n) for n in re.findall(r'web1: Loading it (\d+)%', text)]
+    assert len(shown) >= 2 and shown == sorted(shown) and 0 < shown[0] < shown[-1] <= 100, text
+    left = lines_left(text)
+    assert [line for line in left if 'Loading it' in line] == ['(web1) Loading it (0%)'], left
+    assert 'web1: create' in text.rsplit('Loaded', 1)[1] # and no longer how far it was
+
+
+def test_percent_in_a_pipe(cli, tmp_path):
+    argv, env = create_loading(tmp_path)
+    lines = [line for line in cli.ok(*argv, env=env).out.splitlines() if 'Loading it' in line]
+    assert lines == [f'(web1) Loading it ({n}%)' for n in range(0, 101, 10)]

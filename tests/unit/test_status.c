@@ -10,8 +10,8 @@
 #include <cmocka.h>
 
 static struct status_entry entries[] = {
-	{"web1", "create", 2000},
-	{"web2", "waiting for SSH", 62000},
+	{"web1", "create", 2000, 0},
+	{"web2", "waiting for SSH", 62000, 0},
 };
 
 static void check(size_t n, uint64_t now, size_t width, const char *want)
@@ -39,6 +39,14 @@ static void test_width(void **state)
 	check(2, 72000, 20, "| 2 machines: web1: ");
 }
 
+static void test_percent(void **state)
+{
+	entries[0].percent = 42;
+	check(1, 2000, 80, "| web1: create 42% (0s)");
+	check(2, 72000, 80, "| 2 machines: web1: create 42% (1m 10s), web2: waiting for SSH (10s)");
+	entries[0].percent = 0;
+}
+
 /* A character is cut off whole or not at all. */
 static void test_characters(void **state)
 {
@@ -56,7 +64,7 @@ static void test_no_terminal(void **state)
 
 	assert_non_null(file);
 	assert_null(status_new(NULL, file));
-	status_set(NULL, "web1", "create");
+	status_set(NULL, "web1", "create", 0);
 	status_hide(NULL);
 	status_show(NULL);
 	status_free(NULL);
@@ -68,6 +76,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_width),
+		cmocka_unit_test(test_percent),
 		cmocka_unit_test(test_characters),
 		cmocka_unit_test(test_no_terminal),
 	};
