@@ -100,7 +100,8 @@ int64_t deadline_in(const struct kit *k, int64_t ms);
 int kit_store_make(struct kit *k, struct err *err);
 void kit_store_remove(struct kit *k);
 void kit_store_remove_dir(const char *path);
-/* Every file below the store but those in the folder `except` (may be NULL), with size and time. */
+/* Every file below the store, with size and time. except: a machine's folder, which is left out,
+ * and with it what machines share (P4); or NULL. */
 void kit_store_list(struct kit *k, const char *except, struct strv *ret);
 /* Files in dir that are not M3's: returns what is wrong with one, or NULL. malloc'ed */
 char *kit_store_check_dir(const char *dir);

@@ -58,7 +58,12 @@ void kit_store_remove(struct kit *k)
 	free(take(k->store));
 }
 
-static void list_tree(const char *path, const char *except, unsigned depth, struct strv *ret)
+static bool is_one_of(const char *path, const struct strv *list)
+{
+	return list && strv_contains(list, path);
+}
+
+static void list_tree(const char *path, const struct strv *except, unsigned depth, struct strv *ret)
 {
 	DIR *dir = opendir(path);
 	struct dirent *e;
@@ -68,7 +73,7 @@ static void list_tree(const char *path, const char *except, unsigned depth, stru
 		struct stat st;
 
 		if (streq(e->d_name, ".") || streq(e->d_name, "..") || lstat(child, &st) < 0 ||
-			(except && streq(child, except)))
+			is_one_of(child, except))
 			continue;
 		if (S_ISDIR(st.st_mode)) {
 			strv_addf(ret, "%s/", child);
@@ -84,7 +89,14 @@ static void list_tree(const char *path, const char *except, unsigned depth, stru
 
 void kit_store_list(struct kit *k, const char *except, struct strv *ret)
 {
-	list_tree(k->store, except, 0, ret);
+	_cleanup_strv_ struct strv left_out = STRV_INIT;
+
+	if (except) { /* what machines may share is left out with the machine's own folder */
+		strv_add(&left_out, except);
+		strv_addf(&left_out, "%s/cache", k->store);
+		strv_addf(&left_out, "%s/locks", k->store);
+	}
+	list_tree(k->store, &left_out, 0, ret);
 	strv_sort(ret);
 }
 
