@@ -132,7 +132,9 @@ struct machine_report { /* S */
 	char *ip; /* strings are never NULL in a report that did not fail */
 	char *url;
 	bool url_always;
-	bool unprobed; /* driver_address: the state is left to whoever connects */
+	int engine_port; /* where the engine listens in the machine; 0: at url's port */
+	bool slow;       /* an emulated machine */
+	bool unprobed;   /* driver_address: the state is left to whoever connects */
 	struct ssh_address ssh;
 	bool failed;
 	struct err error; /* set if failed */

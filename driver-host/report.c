@@ -88,6 +88,7 @@ static int read_probe(const struct json *j, struct probe *ret, struct err *err)
 		err->code = ERR_PROTOCOL;
 		return err_wrap(err, "probe (S4)");
 	}
+	p.greeting = copy_str(json_get(j, "greeting"));
 	p.timeout_ms = (uint64_t)MAX(MIN(ms, (int64_t)PROBE_TIMEOUT_MAX_MS), (int64_t)1);
 	*ret = p;
 	return 0;
@@ -102,16 +103,22 @@ static void read_host_keys(const struct json *list, struct strv *ret)
 		strv_add(ret, json_str(json_at(list, i), "not a string"));
 }
 
+/* 0: none that makes sense */
+static int read_port(const struct json *j)
+{
+	int64_t port = json_int_or(j, 0);
+
+	return port >= 1 && port <= 65535 ? (int)port : 0;
+}
+
 static void read_ssh(const struct json *ssh, struct ssh_address *ret)
 {
-	int64_t port = json_int_or(json_get(ssh, "port"), 0);
-
 	read_host_keys(json_get(ssh, "hostKeys"), &ret->host_keys);
 
 	ret->host = copy_str(json_get(ssh, "host"));
 	ret->user = copy_str(json_get(ssh, "user"));
 	ret->key_path = copy_str(json_get(ssh, "keyPath"));
-	ret->port = port >= 1 && port <= 65535 ? (int)port : 0;
+	ret->port = read_port(json_get(ssh, "port"));
 }
 
 void report_read(const struct json *j, struct machine_report *ret, struct probe *ret_probe)
@@ -134,6 +141,8 @@ void report_read(const struct json *j, struct machine_report *ret, struct probe 
 	ret->ip = copy_str(json_get(j, "ip"));
 	ret->url = copy_str(json_get(j, "url"));
 	ret->url_always = json_bool_or(json_get(j, "urlAlways"), false);
+	ret->engine_port = read_port(json_get(j, "enginePort"));
+	ret->slow = json_bool_or(json_get(j, "slow"), false);
 	read_ssh(json_get(j, "ssh"), &ret->ssh);
 }
 

@@ -14,6 +14,7 @@ int outcome_read(const struct json *result, struct driver_outcome *ret, struct e
 struct probe {      /* S4 */
 	char *host; /* NULL: none */
 	int port;
+	char *greeting; /* NULL or "": being connected is enough */
 	enum machine_state open, closed;
 	uint64_t timeout_ms;
 };

@@ -152,7 +152,7 @@ static void probe(struct co *co, struct question *q, struct item *item)
 	_cleanup_err_ struct err err = ERR_INIT;
 	const struct probe *p = &item->probe;
 	struct machine_report *report = &q->reports[item->index];
-	int r = tcp_connect(co, p->host, p->port, p->timeout_ms, NULL, &err);
+	int r = tcp_probe(co, p->host, p->port, p->greeting, p->timeout_ms, &err);
 
 	if (r < 0 && co_interrupted(co) < 0) {
 		err_finish(&err);
@@ -268,6 +268,7 @@ static int finish(struct question *q, int reason, struct err *err)
 			fail(q, &q->items[i], err);
 		free(q->items[i].group);
 		free(q->items[i].probe.host);
+		free(q->items[i].probe.greeting);
 	}
 	free(q->batches);
 	free(q->items);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define PORT_DIGITS 5u
+#define GREETING_MAX 256u
 #define ADDRESS_MIN_MS 1000u /* of a name with several addresses, each gets at least this */
 
 static int parse_port(const char *s)
@@ -206,4 +207,54 @@ int tcp_connect(struct co *co, const char *host, int port, uint64_t timeout_ms, 
 	err_set(err, ERR_UNAVAILABLE, "%s: %s", where, text ? text : strerror(-r));
 	err->errnum = -r;
 	return -1;
+}
+
+/* 0: the peer's first words are these; a negative errno, -EPROTO: they are others */
+static int read_greeting(struct co *co, int fd, const char *greeting, uint64_t until)
+{
+	size_t want = strlen(greeting), have = 0;
+	char said[GREETING_MAX];
+
+	if (want > sizeof(said))
+		return -EPROTO;
+	while (have < want) {
+		ssize_t n = recv(fd, said + have, want - have, MSG_DONTWAIT);
+		uint64_t now = loop_now(co_loop(co));
+
+		if (n == 0)
+			return -ECONNRESET;
+		if (n > 0) {
+			if (memcmp(said + have, greeting + have, (size_t)n) != 0)
+				return -EPROTO;
+			have += (size_t)n;
+			continue;
+		}
+		if (errno != EAGAIN && errno != EINTR)
+			return -errno;
+		int r = now < until ? co_fd(co, fd, UV_READABLE, until - now, NULL) : -ETIMEDOUT;
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int tcp_probe(struct co *co, const char *host, int port, const char *greeting, uint64_t timeout_ms,
+	struct err *err)
+{
+	uint64_t until = loop_now(co_loop(co)) + timeout_ms;
+	_cleanup_free_ char *where = tcp_join(host, port);
+	bool ask = greeting && *greeting;
+	_cleanup_close_ int fd = -1;
+
+	if (tcp_connect(co, host, port, timeout_ms, ask ? &fd : NULL, err) < 0)
+		return -1;
+	int r = ask ? read_greeting(co, fd, greeting, until) : 0;
+	if (r == 0)
+		return 0;
+	if (r == -ECANCELED)
+		return co_err(r, err);
+	if (r == -ETIMEDOUT)
+		return err_set(err, ERR_TIMEOUT, "%s: nothing was said", where);
+	return err_set(err, ERR_UNAVAILABLE, "%s: %s", where,
+		r == -EPROTO ? "not the greeting that was expected" : strerror(-r));
 }

@@ -16,3 +16,7 @@ char *tcp_join(const char *host, int port);
  * cause", or ERR_TIMEOUT / ERR_CANCELED. */
 int tcp_connect(struct co *co, const char *host, int port, uint64_t timeout_ms, int *ret_fd,
 	struct err *err);
+/* Is something listening there, and are its first words greeting? "" or NULL: it need not say
+ * anything. Errors as of tcp_connect. */
+int tcp_probe(struct co *co, const char *host, int port, const char *greeting, uint64_t timeout_ms,
+	struct err *err);

@@ -49,6 +49,8 @@ struct md_report { /* zeroed: nothing known. Strings are malloc'ed and freed by 
 	char *ip;
 	char *url;
 	bool url_always; /* offered whatever the state */
+	int engine_port; /* where the engine listens in the machine, if that is not url's port; 0 */
+	bool slow;       /* an emulated machine: the host waits several times as long for it */
 	char *ssh_host;
 	int ssh_port;
 	char *ssh_user;
@@ -56,6 +58,7 @@ struct md_report { /* zeroed: nothing known. Strings are malloc'ed and freed by 
 	struct strv ssh_host_keys; /* known before the first contact: lines, fingerprints */
 	char *probe_tcp; /* HOST:PORT: the host connects; state is then probe_open or probe_closed
 			  */
+	char *probe_greeting; /* what the peer's first words begin with; NULL: any, and none */
 	enum machine_state probe_open, probe_closed; /* STATE_NONE: Running, Stopped */
 	uint32_t probe_timeout_ms;                   /* at most 60,000; 0: the host's default */
 };

@@ -11,8 +11,8 @@ void sdk_outcome_finish(struct md_outcome *out)
 
 void sdk_report_finish(struct md_report *r)
 {
-	char *const strings[] = {
-		r->message, r->ip, r->url, r->ssh_host, r->ssh_user, r->ssh_key_path, r->probe_tcp};
+	char *const strings[] = {r->message, r->ip, r->url, r->ssh_host, r->ssh_user,
+		r->ssh_key_path, r->probe_tcp, r->probe_greeting};
 
 	for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
 		free(strings[i]);
@@ -86,6 +86,7 @@ static struct json *probe_to_json(const struct md_report *r)
 	struct json *probe = json_object();
 
 	json_set_str(probe, "tcp", r->probe_tcp);
+	set_if(probe, "greeting", r->probe_greeting);
 	set_if(probe, "open", machine_state_name(r->probe_open));
 	set_if(probe, "closed", machine_state_name(r->probe_closed));
 	if (r->probe_timeout_ms)
@@ -103,6 +104,10 @@ struct json *sdk_report_to_json(struct md_report *r)
 	set_if(j, "url", r->url);
 	if (r->url_always)
 		json_set(j, "urlAlways", json_bool(true));
+	if (r->engine_port)
+		json_set(j, "enginePort", json_int(r->engine_port));
+	if (r->slow)
+		json_set(j, "slow", json_bool(true));
 	if (ssh->n)
 		json_set(j, "ssh", ssh);
 	else

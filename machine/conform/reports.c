@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define PROBE_MAX_MS 60000
+#define GREETING_MAX 256
 
 static bool is_state(const struct json *j, bool may_be_empty)
 {
@@ -67,6 +68,17 @@ static void check_url(struct kit *k, const struct json *url)
 		broke(k, "S3", "the url \"%s\" is not tcp://HOST:PORT", text);
 }
 
+static void check_engine(struct kit *k, const struct json *report)
+{
+	const struct json *port = json_get(report, "enginePort"), *slow = json_get(report, "slow");
+	int64_t n;
+
+	if (port && (!json_to_int(port, &n) || n < 0 || n > 65535))
+		broke(k, "S3", "enginePort is not a port");
+	if (slow && !json_is(slow, JSON_BOOL))
+		broke(k, "S3", "slow is not true or false");
+}
+
 static void check_ssh(struct kit *k, const struct json *ssh)
 {
 	static const char *const texts[] = {"host", "user", "keyPath"};
@@ -96,6 +108,7 @@ static void check_probe(struct kit *k, const struct json *probe)
 {
 	static const char *const keys[] = {"open", "closed"};
 	const struct json *timeout = json_get(probe, "timeoutMs");
+	const struct json *greeting = json_get(probe, "greeting");
 	int64_t n;
 
 	if (!probe)
@@ -106,6 +119,9 @@ static void check_probe(struct kit *k, const struct json *probe)
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 		if (json_get(probe, keys[i]) && !is_state(json_get(probe, keys[i]), false))
 			broke(k, "S4", "the probe's %s is not a state", keys[i]);
+	if (!text_or_absent(greeting) || strlen(json_str(greeting, "")) > GREETING_MAX)
+		broke(k, "S4", "the probe's greeting is not a string of at most %d bytes",
+			GREETING_MAX);
 	if (timeout && (!json_to_int(timeout, &n) || n < 1 || n > PROBE_MAX_MS))
 		broke(k, "S4", "the probe's timeoutMs is not an integer from 1 to %d",
 			PROBE_MAX_MS);
@@ -127,11 +143,29 @@ void check_report(struct kit *k, const struct json *report)
 	if (!text_or_absent(json_get(report, "ip")))
 		broke(k, "S3", "ip is not a string");
 	check_url(k, json_get(report, "url"));
+	check_engine(k, report);
 	check_ssh(k, json_get(report, "ssh"));
 	check_probe(k, json_get(report, "probe"));
 }
 
-static bool connects_to(const struct addrinfo *a, int timeout_ms)
+/* Do the peer's first bytes come, and are they these? */
+static bool greets(int fd, const char *greeting, int timeout_ms)
+{
+	char said[GREETING_MAX];
+	size_t want = strlen(greeting), have = 0;
+
+	while (have < want && want <= sizeof(said)) {
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+		ssize_t n = poll(&p, 1, timeout_ms) > 0 ? read(fd, said + have, want - have) : 0;
+
+		if (n <= 0)
+			return false;
+		have += (size_t)n;
+	}
+	return have == want && memcmp(said, greeting, want) == 0;
+}
+
+static bool connects_to(const struct addrinfo *a, const char *greeting, int timeout_ms)
 {
 	_cleanup_close_ int fd =
 		socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -141,14 +175,14 @@ static bool connects_to(const struct addrinfo *a, int timeout_ms)
 
 	if (fd < 0)
 		return false;
-	if (connect(fd, a->ai_addr, a->ai_addrlen) == 0)
-		return true;
-	if (errno != EINPROGRESS || poll(&p, 1, timeout_ms) <= 0)
+	if (connect(fd, a->ai_addr, a->ai_addrlen) < 0 &&
+		(errno != EINPROGRESS || poll(&p, 1, timeout_ms) <= 0 ||
+			getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 || error != 0))
 		return false;
-	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error == 0;
+	return greets(fd, greeting, timeout_ms);
 }
 
-static bool is_open(const char *address, int timeout_ms)
+static bool is_open(const char *address, const char *greeting, int timeout_ms)
 {
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
 	_cleanup_free_ char *host = NULL, *port = NULL;
@@ -159,7 +193,7 @@ static bool is_open(const char *address, int timeout_ms)
 	if (!host || getaddrinfo(host, port, &hints, &list) != 0)
 		return false;
 	for (const struct addrinfo *a = list; a && !open; a = a->ai_next)
-		open = connects_to(a, timeout_ms);
+		open = connects_to(a, greeting, timeout_ms);
 	freeaddrinfo(list);
 	return open;
 }
@@ -171,6 +205,7 @@ const char *report_state(const struct json *report, int timeout_ms)
 
 	if (!address)
 		return json_str(json_get(report, "state"), "");
-	return is_open(address, timeout_ms) ? json_str(json_get(probe, "open"), "Running")
-					    : json_str(json_get(probe, "closed"), "Stopped");
+	return is_open(address, json_str(json_get(probe, "greeting"), ""), timeout_ms)
+		       ? json_str(json_get(probe, "open"), "Running")
+		       : json_str(json_get(probe, "closed"), "Stopped");
 }

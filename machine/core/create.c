@@ -91,12 +91,14 @@ static int run_step(struct co *co, struct host *h, const struct step *s, struct 
 	app_status(h->app, h->rec->name, "%s", s->name);
 	snprintf(point, sizeof(point), "create.%s.begin", s->name);
 	fault_point(point);
-	co_deadline_begin(co, &d, s->seconds * SEC);
+	uint64_t limit_ms = host_patience(h, s->seconds * SEC);
+	co_deadline_begin(co, &d, limit_ms);
 	int rc = s->run(co, h, err);
 	co_deadline_end(co, &d);
 	if (rc < 0) {
 		if (err->code == ERR_TIMEOUT)
-			err_wrap(err, "step \"%s\" (at most %u s)", s->name, s->seconds);
+			err_wrap(err, "step \"%s\" (at most %llu s)", s->name,
+				(unsigned long long)(limit_ms / SEC));
 		return -1;
 	}
 	if (s->remembered) {

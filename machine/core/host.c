@@ -9,6 +9,7 @@
 #define POLL_MS 3000u
 #define COUNT_MAX 1000 /* what is counted by so few is told in numbers, else in percent */
 #define CRASHES_MAX 3u
+#define SLOW_FACTOR 5u
 #define GATHER_MS 20u /* a poll waits so long for those of other machines */
 
 int host_open(
@@ -70,6 +71,11 @@ int host_blame(struct err *err, const char *what, const char *machine, const cha
 	return err_wrap(err, "%s %s", what, machine);
 }
 
+uint64_t host_patience(const struct host *h, uint64_t ms)
+{
+	return h->slow ? ms * SLOW_FACTOR : ms;
+}
+
 static int ask(struct co *co, struct host *h, unsigned gather_ms, struct machine_report *ret,
 	struct err *err)
 {
@@ -78,6 +84,7 @@ static int ask(struct co *co, struct host *h, unsigned gather_ms, struct machine
 
 	if (driver_state(co, h->driver, &ref, gather_ms, ret, err) < 0)
 		return host_blame(err, "state of", h->rec->name, record_driver_name(h->rec));
+	h->slow = ret->slow;
 	return 0;
 }
 
@@ -93,6 +100,7 @@ int host_location(struct co *co, struct host *h, struct machine_report *ret, str
 
 	if (driver_address(co, h->driver, &ref, ret, err) < 0)
 		return host_blame(err, "address of", h->rec->name, record_driver_name(h->rec));
+	h->slow = ret->slow;
 	return 0;
 }
 

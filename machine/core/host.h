@@ -19,6 +19,7 @@ struct host {
 	struct provision_host system; /* filled by host_detect */
 	bool detected;
 	bool rebooted; /* the machine was restarted: ssh is stale */
+	bool slow;     /* its driver said last that it is emulated */
 };
 
 /* Takes rec, opens its driver. */
@@ -46,6 +47,8 @@ int host_run(struct co *co, struct host *h, enum driver_op op, struct err *err);
 int host_wait_state(struct co *co, struct host *h, enum machine_state want, uint64_t timeout_ms,
 	struct err *err);
 
+/* How long to wait for what usually takes at most ms: an emulated machine gets more time. */
+uint64_t host_patience(const struct host *h, uint64_t ms);
 /* Waits until SSH answers and keeps the connection. */
 int host_wait_ssh(struct co *co, struct host *h, uint64_t timeout_ms, struct err *err);
 void host_drop_ssh(struct co *co, struct host *h);

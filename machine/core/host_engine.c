@@ -149,8 +149,8 @@ static void progress(void *userdata, const char *line)
 typedef int (*provision_fn)(struct co *co, struct host *h, const struct provision_request *rq,
 	bool force, struct err *err);
 
-static int with_request(struct co *co, struct host *h, const char *url, bool force, provision_fn fn,
-	struct err *err)
+static int with_request(struct co *co, struct host *h, const struct machine_report *report,
+	bool force, provision_fn fn, struct err *err)
 {
 	__attribute__((cleanup(engine_lists_finish))) struct engine_lists l = {0};
 
@@ -162,7 +162,8 @@ static int with_request(struct co *co, struct host *h, const char *url, bool for
 	struct provision_request rq = {
 		.machine = h->rec->name,
 		.driver = record_driver_name(h->rec),
-		.engine_port = url_port(url),
+		/* the URL's port may be one that is forwarded to the machine's own */
+		.engine_port = report->engine_port ? report->engine_port : url_port(report->url),
 		.labels = &l.labels,
 		.insecure_registries = &l.insecure,
 		.registry_mirrors = &l.mirrors,
@@ -203,7 +204,7 @@ static int provision_with(
 	if (rc == 0)
 		rc = server_cert(co, h, r.ip, new_cert, err);
 	if (rc == 0)
-		rc = with_request(co, h, r.url, force, fn, err);
+		rc = with_request(co, h, &r, force, fn, err);
 	machine_report_finish(&r);
 	return rc;
 }
@@ -230,7 +231,7 @@ int host_upgrade_engine(struct co *co, struct host *h, struct err *err)
 
 	if (host_location(co, h, &r, err) < 0)
 		return -1;
-	int rc = with_request(co, h, r.url, true, run_upgrade, err);
+	int rc = with_request(co, h, &r, true, run_upgrade, err);
 	machine_report_finish(&r);
 	return rc;
 }
@@ -293,7 +294,7 @@ int host_wait_engine(struct co *co, struct host *h, uint64_t timeout_ms, struct 
 	if (known < 0)
 		return -1;
 	app_status(h->app, h->rec->name, "waiting for the engine");
-	co_deadline_begin(co, &d, timeout_ms);
+	co_deadline_begin(co, &d, host_patience(h, timeout_ms));
 	int rc = wait_engine(co, url, &tls, &last, err);
 	co_deadline_end(co, &d);
 	if (rc < 0 && err->code == ERR_TIMEOUT && last.code)

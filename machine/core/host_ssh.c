@@ -110,7 +110,7 @@ int host_wait_ssh(struct co *co, struct host *h, uint64_t timeout_ms, struct err
 
 	if (h->ssh)
 		return 0;
-	co_deadline_begin(co, &d, timeout_ms);
+	co_deadline_begin(co, &d, host_patience(h, timeout_ms));
 	int rc = wait_ssh(co, h, &last, err);
 	co_deadline_end(co, &d);
 	if (rc < 0 && err->code == ERR_TIMEOUT)

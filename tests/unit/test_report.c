@@ -40,7 +40,8 @@ static void test_report(void **state)
 		parse("{\"state\":\"Paused\",\"ip\":\"::1\",\"url\":null,\"urlAlways\":true,"
 		      "\"ssh\":{\"host\":\"h\",\"port\":70000,\"hostKeys\":[\"a "
 		      "b\",5]},\"probe\":{\"tcp\":\"[::1]:22\","
-		      "\"closed\":\"Saved\",\"timeoutMs\":999999999}}");
+		      "\"closed\":\"Saved\",\"timeoutMs\":999999999,\"greeting\":\"SSH-\"},"
+		      "\"enginePort\":2376,\"slow\":true}");
 	struct machine_report r = {0};
 	struct probe p = {0};
 
@@ -59,7 +60,11 @@ static void test_report(void **state)
 	assert_int_equal(p.open, STATE_RUNNING);
 	assert_int_equal(p.closed, STATE_SAVED);
 	assert_int_equal(p.timeout_ms, PROBE_TIMEOUT_MAX_MS);
+	assert_string_equal(p.greeting, "SSH-");
+	assert_int_equal(r.engine_port, 2376);
+	assert_true(r.slow);
 	free(p.host);
+	free(p.greeting);
 	machine_report_finish(&r);
 }
 

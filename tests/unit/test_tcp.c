@@ -3,6 +3,7 @@
 #include "host_fixture.h"
 
 #include <netinet/in.h>
+#include <pthread.h>
 #include <sys/socket.h>
 
 static void test_split(void **state)
@@ -42,6 +43,7 @@ struct run {
 	const char *host;
 	int port;
 	uint64_t timeout, deadline, cancel_at;
+	const char *greeting; /* tcp_probe */
 	struct co *co;
 	int result, fd;
 	struct err err;
@@ -56,7 +58,10 @@ static void connects(struct co *co, void *arg)
 
 	r->fd = -1;
 	co_deadline_begin(co, &d, r->deadline);
-	r->result = tcp_connect(co, r->host, r->port, r->timeout, &r->fd, &r->err);
+	if (r->greeting)
+		r->result = tcp_probe(co, r->host, r->port, r->greeting, r->timeout, &r->err);
+	else
+		r->result = tcp_connect(co, r->host, r->port, r->timeout, &r->fd, &r->err);
 	co_deadline_end(co, &d);
 	r->took = loop_now(loop) - begin;
 	if (r->fd >= 0)
@@ -182,11 +187,66 @@ static void test_silence(void **state)
 	err_finish(&cancel.err);
 }
 
+struct speaker {
+	int fd;
+	const char *first, *second; /* NULL: it goes away; second NULL: it stays silent */
+};
+
+static void *speak(void *arg)
+{
+	const struct speaker *s = arg;
+	int fd = accept(s->fd, NULL, NULL);
+	char c;
+
+	if (s->first) {
+		ssize_t n = write(fd, s->first, strlen(s->first));
+
+		usleep(20000); /* in two pieces */
+		if (n >= 0 && s->second)
+			n = write(fd, s->second, strlen(s->second));
+		while (read(fd, &c, 1) > 0)
+			;
+	}
+	close(fd);
+	return NULL;
+}
+
+static void test_greeting(void **state)
+{
+	static const struct {
+		const char *first, *second, *greeting;
+		enum err_code code;
+	} cases[] = {
+		{"SSH-2.0-x", "", "SSH-", ERR_NONE},
+		{"SS", "H-2.0-x", "SSH-", ERR_NONE},
+		{"", "", "", ERR_NONE},
+		{"HTTP/1.1 400", "", "SSH-", ERR_UNAVAILABLE},
+		{"SS", NULL, "SSH-", ERR_TIMEOUT},
+		{NULL, NULL, "SSH-", ERR_UNAVAILABLE},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct speaker s = {.first = cases[i].first, .second = cases[i].second};
+		struct run r = {.host = "127.0.0.1", .greeting = cases[i].greeting};
+		pthread_t thread;
+
+		r.timeout = cases[i].code == ERR_TIMEOUT ? 200 : 10000;
+		s.fd = listener(AF_INET, 5, &r.port);
+		assert_int_equal(pthread_create(&thread, NULL, speak, &s), 0);
+		run(&r);
+		pthread_join(thread, NULL);
+		close(s.fd);
+		assert_int_equal(r.result, cases[i].code ? -1 : 0);
+		assert_int_equal(r.err.code, cases[i].code);
+		err_finish(&r.err);
+	}
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, fixture_setup, fixture_teardown)
 	static const struct CMUnitTest tests[] = {
-		T(split), T(connect), T(refused), T(unknown_name), T(silence)};
+		T(split), T(connect), T(refused), T(unknown_name), T(silence), T(greeting)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
