@@ -1,0 +1,232 @@
+/* What a machine is made of: keys, a disk on the image, a seed; then it is switched on. */
+#include "qemu.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MIB ((int64_t)1024 * 1024)
+#define ID_LEN 32u
+#define KEY_MAX 16384u
+
+/* The machine's id, which is 32 hex digits, is its UUID and the end of its network card's address.
+ */
+static int make_identity(struct md_request *rq, struct md_machine *m, struct err *err)
+{
+	const char *id = m->id;
+	_cleanup_free_ char *uuid = NULL, *mac = NULL;
+
+	if (*get_str(m, "UUID"))
+		return 0;
+	if (strlen(id) != ID_LEN)
+		return err_set(err, ERR_INTERNAL, "the machine has no id");
+	uuid = xasprintf("%.8s-%.4s-%.4s-%.4s-%.12s", id, id + 8, id + 12, id + 16, id + 20);
+	mac = xasprintf("52:54:00:%.2s:%.2s:%.2s", id, id + 2, id + 4);
+	json_set_str(m->state, "UUID", uuid);
+	json_set_str(m->state, "MACAddress", mac);
+	return md_checkpoint(rq, m->state, err);
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* The state names the image's files relative to its folder: the store may be moved. */
+static void note_image(struct md_machine *m, const struct md_image *image)
+{
+	bool direct = (image->parts & MD_IMAGE_DIRECT) && !*get_str(m, "Firmware");
+
+	json_set_str(m->state, "ImageID", image->id);
+	json_set_str(m->state, "BaseDisk", base_name(direct ? image->root_disk : image->disk));
+	json_set_str(m->state, "Kernel", direct ? base_name(image->kernel) : "");
+	json_set_str(m->state, "Initrd", direct && image->initrd ? base_name(image->initrd) : "");
+	json_set_str(m->state, "Cmdline", direct && image->cmdline ? image->cmdline : "");
+	json_set(m->state, "CloudInit", json_bool(image->seed == MD_SEED_CLOUD_INIT));
+}
+
+/* The small reader of seeds knows scripts, and #cloud-config as JSON. */
+static bool is_lean(const char *user_data)
+{
+	static const char mark[] = "#cloud-config";
+	_cleanup_err_ struct err ignored = ERR_INIT;
+	_cleanup_json_ struct json *j = NULL;
+
+	if (strncmp(user_data, "#!", 2) == 0)
+		return true;
+	if (strncmp(user_data, mark, strlen(mark)) != 0)
+		return false;
+	user_data += strcspn(user_data, "\n");
+	return json_parse(user_data, strlen(user_data), &j, &ignored) == 0;
+}
+
+static int check_user_data(
+	const struct md_machine *m, const struct md_image *image, struct err *err)
+{
+	const char *file = get_str(m, "UserDataFile");
+	_cleanup_free_ char *text = NULL;
+
+	if (!*file || image->seed == MD_SEED_CLOUD_INIT)
+		return 0;
+	if (md_read_file(file, USER_DATA_MAX, &text, NULL, err) < 0)
+		return err_wrap(err, "--qemu-userdata");
+	if (is_lean(text))
+		return 0;
+	return err_set(err, ERR_USER,
+		"--qemu-userdata %s: the image %s has no cloud-init, but a small reader that knows "
+		"scripts (#!) and #cloud-config as JSON; build one with --cloud-init",
+		file, image->id);
+}
+
+static int check_image(const struct md_machine *m, const struct md_image *image, struct err *err)
+{
+	if (check_user_data(m, image, err) < 0)
+		return -1;
+	if (*get_str(m, "Append") && !(image->parts & MD_IMAGE_DIRECT))
+		return err_set(err, ERR_USER,
+			"--qemu-append: the image %s boots by a boot loader of its own, which sets "
+			"the kernel's arguments",
+			image->id);
+	return 0;
+}
+
+static int choose_image(struct md_request *rq, struct md_machine *m, struct err *err)
+{
+	struct md_watch w = md_watch_request(rq);
+	bool loader = *get_str(m, "Firmware");
+	_cleanup_image_ struct md_image image = {0};
+
+	if (*get_str(m, "ImageID"))
+		return 0;
+	if (md_image_get(&w, m->store_path, get_str(m, "Image"), get_str(m, "ImageChecksum"),
+		    loader ? MD_IMAGE_DISK : MD_IMAGE_DIRECT | MD_IMAGE_DISK, &image, err) < 0 ||
+		check_image(m, &image, err) < 0 || md_image_use(m->dir, &image, err) < 0)
+		return -1;
+	note_image(m, &image);
+	return md_checkpoint(rq, m->state, err);
+}
+
+static int make_keys(struct md_request *rq, struct md_machine *m, struct err *err)
+{
+	_cleanup_free_ char *login = NULL, *host = NULL, *path = md_file(m, "id_ed25519");
+
+	if (md_sshkey_login(m->dir, m->name, &login, err) < 0 ||
+		md_sshkey(m->dir, HOST_KEY, m->name, &host, err) < 0)
+		return -1;
+	json_set_str(m->state, "SSHKeyPath", path);
+	json_set_str(m->state, "SSHHostKey", host);
+	return 0;
+}
+
+static int virtual_size(const struct md_watch *w, const char *path, int64_t *ret, struct err *err)
+{
+	const char *argv[] = {"qemu-img", "info", "--output=json", path, NULL};
+	_cleanup_json_ struct json *j = NULL;
+	_cleanup_free_ char *said = NULL;
+
+	if (md_run(w, argv, 0, &said, err) < 0 || json_parse(said, strlen(said), &j, err) < 0)
+		return -1;
+	if (!json_to_int(json_get(j, "virtual-size"), ret))
+		return err_set(err, ERR_INTERNAL, "qemu-img info: no virtual-size");
+	return 0;
+}
+
+/* The base is named relative to the disk. */
+static int make_disk(struct md_request *rq, struct md_machine *m, struct err *err)
+{
+	struct md_watch w = md_watch_request(rq);
+	_cleanup_free_ char *disk = md_file(m, DISK_FILE), *temporary = xasprintf("%s.tmp", disk);
+	_cleanup_free_ char *base = xasprintf(IMAGE_LINK "/%s", get_str(m, "BaseDisk"));
+	_cleanup_free_ char *base_path = md_file(m, base);
+	int64_t size = get_int(m, "DiskSize") * MIB, base_size;
+	_cleanup_free_ char *bytes = xasprintf("%lld", (long long)size);
+	const char *argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base,
+		temporary, bytes, NULL};
+
+	if (access(disk, F_OK) == 0)
+		return 0;
+	md_progress(rq, "Creating a disk of %lld MB on the image %s...",
+		(long long)get_int(m, "DiskSize"), get_str(m, "ImageID"));
+	if (virtual_size(&w, base_path, &base_size, err) < 0)
+		return -1;
+	if (base_size > size)
+		return err_set(err, ERR_USER,
+			"--qemu-disk-size %lld is too small for the image, which has %lld MB",
+			(long long)get_int(m, "DiskSize"),
+			(long long)((base_size + MIB - 1) / MIB));
+	if (md_run(&w, argv, 0, NULL, err) < 0 || rename(temporary, disk) < 0) {
+		if (!err->code)
+			err_errno(err, errno, "rename %s to %s", temporary, disk);
+		unlink(temporary);
+		return -1;
+	}
+	return 0;
+}
+
+static int fill_seed(struct md_machine *m, struct md_seed *s, char **key, char **login,
+	char **user_data, struct err *err)
+{
+	const char *user_file = get_str(m, "UserDataFile");
+	_cleanup_free_ char *key_path = md_file(m, HOST_KEY),
+			    *login_path = md_file(m, "id_ed25519.pub");
+
+	if (md_read_file(key_path, KEY_MAX, key, NULL, err) < 0 ||
+		md_read_file(login_path, KEY_MAX, login, NULL, err) < 0)
+		return -1;
+	if (*user_file && md_read_file(user_file, USER_DATA_MAX, user_data, NULL, err) < 0)
+		return err_wrap(err, "--qemu-userdata");
+	(*login)[strcspn(*login, "\r\n")] = '\0';
+	strv_add(&s->authorized_keys, *login);
+	s->instance_id = get_str(m, "UUID");
+	s->hostname = m->name;
+	s->user = get_str(m, "SSHUser");
+	s->host_key_private = *key;
+	s->host_key_public = get_str(m, "SSHHostKey");
+	s->user_data = *user_data;
+	s->mac = get_str(m, "MACAddress");
+	if (on_user_network(m))
+		return 0;
+	s->address = get_str(m, "NetworkAddress");
+	s->gateway = get_str(m, "NetworkGateway");
+	s->dns = *get_str(m, "NetworkDNS") ? get_str(m, "NetworkDNS") : s->gateway;
+	return 0;
+}
+
+static int make_seed(struct md_machine *m, struct err *err)
+{
+	_cleanup_json_ struct json *mounts = share_mounts(m);
+	_cleanup_secret_ char *key = NULL;
+	_cleanup_free_ char *path = md_file(m, SEED_FILE), *login = NULL, *user_data = NULL;
+	struct md_seed seed = {.mounts = mounts};
+	int r = fill_seed(m, &seed, &key, &login, &user_data, err);
+
+	if (r == 0)
+		r = md_seed_write_iso(path, &seed, err);
+	strv_finish(&seed.authorized_keys);
+	return r;
+}
+
+static int make_parts(struct md_request *rq, struct md_machine *m, struct err *err)
+{
+	if (get_bool(m, "Made"))
+		return 0;
+	if (choose_image(rq, m, err) < 0 || make_keys(rq, m, err) < 0 ||
+		make_disk(rq, m, err) < 0 || make_seed(m, err) < 0)
+		return -1;
+	json_set(m->state, "Made", json_bool(true));
+	return md_checkpoint(rq, m->state, err);
+}
+
+int qemu_create(
+	struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
+{
+	_cleanup_lock_ int lock = -1;
+
+	if (make_identity(rq, m, err) < 0 || vm_lock(rq, m, &lock, err) < 0 ||
+		make_parts(rq, m, err) < 0)
+		return -1;
+	return power_on(rq, m, out, err);
+}

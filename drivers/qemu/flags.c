@@ -1,0 +1,360 @@
+/* The driver's flags, and the state that they become. */
+#include "qemu.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <string.h>
+
+#define MEMORY_MIN 64
+#define MEMORY_MAX (16 << 20)
+#define CPUS_MAX 255
+#define DISK_MIN 64
+#define DISK_MAX (64 << 20)
+#define APPEND_MAX 1024u /* the kernel takes 2,048 bytes, the image's own included */
+#define SHARES_MAX 16u
+#define FORWARDS_MAX 64u
+
+#define STR(flag, variable, value, text)                                                    \
+	{                                                                                   \
+		.name = (flag), .type = FLAG_STRING, .env = (variable), .def_str = (value), \
+		.usage = (text)                                                             \
+	}
+#define INT(flag, variable, value, text)                                                 \
+	{                                                                                \
+		.name = (flag), .type = FLAG_INT, .env = (variable), .def_int = (value), \
+		.usage = (text)                                                          \
+	}
+#define BOOL(flag, variable, text)                                                    \
+	{                                                                             \
+		.name = (flag), .type = FLAG_BOOL, .env = (variable), .usage = (text) \
+	}
+#define LIST(flag, variable, text)                                                    \
+	{                                                                             \
+		.name = (flag), .type = FLAG_LIST, .env = (variable), .usage = (text) \
+	}
+
+const struct flagspec qemu_flags[] = {
+	STR("qemu-accel", "QEMU_ACCEL", "auto",
+		"Who runs the machine's code: kvm, tcg (emulation), auto (KVM when it works)"),
+	STR("qemu-append", "QEMU_APPEND", "", "Arguments to add to the kernel's"),
+	STR("qemu-bind", "QEMU_BIND", "127.0.0.1",
+		"Address of this computer where the machine's ports are (for user)"),
+	STR("qemu-boot2docker-url", "QEMU_BOOT2DOCKER_URL", "",
+		"Not supported any more: use --qemu-image"),
+	STR("qemu-cache-mode", "QEMU_CACHE_MODE", "default",
+		"Disk cache mode: default, none, writethrough, writeback, directsync, or unsafe"),
+	INT("qemu-cpu-count", "QEMU_CPU_COUNT", 2, "Number of CPUs"),
+	INT("qemu-disk-size", "QEMU_DISK_SIZE", 20000,
+		"Size of disk for host in MB (it takes up what is used)"),
+	BOOL("qemu-display", "QEMU_DISPLAY", "Display video output"),
+	STR("qemu-display-type", "QEMU_DISPLAY_TYPE", "", "Select type of display"),
+	STR("qemu-firmware", "QEMU_FIRMWARE", "",
+		"Boot the image's own boot loader by this firmware: bios, or the path of a file "
+		"(if not provided, the image's kernel is booted where it brings one)"),
+	STR("qemu-image", "QEMU_IMAGE", "",
+		"Image of the machine: a name or ID of `image ls`, a path, or a URL of a qcow2 "
+		"disk "
+		"(if not provided, the newest debian-12)"),
+	STR("qemu-image-checksum", "QEMU_IMAGE_CHECKSUM", "",
+		"Checksum of that image: sha256:HEX, sha512:HEX, the URL of a list, or none"),
+	STR("qemu-io-mode", "QEMU_IO_MODE", "threads", "Disk IO mode: threads, native"),
+	STR("qemu-localports", "QEMU_LOCALPORTS", "",
+		"Port range to bind local SSH and engine ports"),
+	INT("qemu-memory", "QEMU_MEMORY", 2048, "Size of memory for host in MB"),
+	STR("qemu-network", "QEMU_NETWORK", "user",
+		"Name of network to connect to (user, tap, bridge)"),
+	STR("qemu-network-address", "QEMU_NETWORK_ADDRESS", "",
+		"IPv4 address of the machine, A.B.C.D/PREFIX (for tap and bridge)"),
+	STR("qemu-network-bridge", "QEMU_NETWORK_BRIDGE", "br0",
+		"Name of the network bridge to be used for networking (for bridge)"),
+	STR("qemu-network-dns", "QEMU_NETWORK_DNS", "",
+		"Name server of the machine (for tap and bridge; if not provided, the gateway)"),
+	STR("qemu-network-gateway", "QEMU_NETWORK_GATEWAY", "",
+		"Gateway of the machine (for tap and bridge)"),
+	STR("qemu-network-interface", "QEMU_NETWORK_INTERFACE", "tap0",
+		"Name of the network interface to be used for networking (for tap)"),
+	BOOL("qemu-nographic", "QEMU_NOGRAPHIC", "No display, which is the default"),
+	LIST("qemu-port", "QEMU_PORT",
+		"Forward a port: [ADDRESS:]PORT:PORT[/udp], the machine's port last (for user)"),
+	STR("qemu-program", "QEMU_PROGRAM", "qemu-system-x86_64", "Name of program to run"),
+	LIST("qemu-share", "QEMU_SHARE",
+		"Share a folder: FOLDER[:FOLDER][:ro], the machine's folder second"),
+	STR("qemu-share-type", "QEMU_SHARE_TYPE", "9p", "How folders are shared: 9p, virtiofs"),
+	STR("qemu-ssh-user", "QEMU_SSH_USER", "docker", "SSH username"),
+	STR("qemu-userdata", "QEMU_USERDATA", "",
+		"File with user data for cloud-init (for images that have it)"),
+	BOOL("qemu-virtio-drives", "QEMU_VIRTIO_DRIVES",
+		"Use virtio for drives, which is always so"),
+};
+_Static_assert(ARRAY_SIZE(qemu_flags) == N_QEMU_FLAGS, "N_QEMU_FLAGS is not their number");
+
+static const char *const accels[] = {"auto", "kvm", "tcg", NULL};
+static const char *const networks[] = {"user", "tap", "bridge", NULL};
+static const char *const caches[] = {
+	"default", "none", "writethrough", "writeback", "directsync", "unsafe", NULL};
+static const char *const ios[] = {"threads", "native", NULL};
+static const char *const share_types[] = {"9p", "virtiofs", NULL};
+
+enum check { ANY, WORD, NAME, PATH }; /* PATH: made absolute; a WORD stays as it is */
+
+static const struct {
+	const char *flag, *key;
+	const char *const *choices;
+	enum check check;
+} strings[] = {
+	{"qemu-accel", "Accel", accels, ANY},
+	{"qemu-append", "Append", NULL, ANY},
+	{"qemu-bind", "Bind", NULL, WORD},
+	{"qemu-cache-mode", "CacheMode", caches, ANY},
+	{"qemu-display-type", "DisplayType", NULL, ANY},
+	{"qemu-image", "Image", NULL, ANY},
+	{"qemu-image-checksum", "ImageChecksum", NULL, ANY},
+	{"qemu-io-mode", "IOMode", ios, ANY},
+	{"qemu-network", "Network", networks, ANY},
+	{"qemu-network-bridge", "NetworkBridge", NULL, WORD},
+	{"qemu-network-dns", "NetworkDNS", NULL, ANY},
+	{"qemu-network-gateway", "NetworkGateway", NULL, ANY},
+	{"qemu-network-interface", "NetworkInterface", NULL, WORD},
+	{"qemu-program", "Program", NULL, NAME},
+	{"qemu-share-type", "ShareType", share_types, ANY},
+	{"qemu-ssh-user", "SSHUser", NULL, WORD},
+	{"qemu-userdata", "UserDataFile", NULL, PATH},
+};
+
+static const struct {
+	const char *flag, *key;
+	int min, max;
+} numbers[] = {
+	{"qemu-cpu-count", "CPU", 1, CPUS_MAX},
+	{"qemu-disk-size", "DiskSize", DISK_MIN, DISK_MAX},
+	{"qemu-memory", "Memory", MEMORY_MIN, MEMORY_MAX},
+};
+
+const char *get_str(const struct md_machine *m, const char *key)
+{
+	return json_str(json_get_fold(m->state, key), "");
+}
+
+int64_t get_int(const struct md_machine *m, const char *key)
+{
+	return json_int_or(json_get_fold(m->state, key), 0);
+}
+
+bool get_bool(const struct md_machine *m, const char *key)
+{
+	return json_bool_or(json_get_fold(m->state, key), false);
+}
+
+bool on_user_network(const struct md_machine *m)
+{
+	return streq(get_str(m, "Network"), "user");
+}
+
+char *address_of(const struct md_machine *m)
+{
+	const char *address = get_str(m, on_user_network(m) ? "Bind" : "NetworkAddress");
+
+	if (streq(address, "0.0.0.0"))
+		return xstrdup("127.0.0.1");
+	return xstrndup(address, strcspn(address, "/"));
+}
+
+static int choose(const char *flag, const char *value, const char *const *choices, struct err *err)
+{
+	_cleanup_strv_ struct strv names = STRV_INIT;
+	_cleanup_free_ char *all = NULL;
+
+	for (size_t i = 0; choices[i]; i++) {
+		if (streq(choices[i], value))
+			return 0;
+		strv_add(&names, choices[i]);
+	}
+	all = strv_join(&names, ", ");
+	return err_set(err, ERR_USER, "--%s \"%s\" is none of %s", flag, value, all);
+}
+
+/* These are arguments of programs and names in files. */
+static bool is_word(const char *s)
+{
+	if (!*s || *s == '-')
+		return false;
+	for (; *s; s++)
+		if (!isalnum((unsigned char)*s) && !strchr("._-", *s))
+			return false;
+	return true;
+}
+
+static bool has_control(const char *s)
+{
+	for (; *s; s++)
+		if (iscntrl((unsigned char)*s))
+			return true;
+	return false;
+}
+
+static int set_string(struct md_machine *m, const struct json *values, size_t i, struct err *err)
+{
+	const char *flag = strings[i].flag, *value = md_flag_str(values, flag);
+	bool path = strings[i].check == PATH || (strings[i].check == NAME && strchr(value, '/'));
+	_cleanup_free_ char *full = path ? md_expand_path(value) : xstrdup(value);
+
+	if (strings[i].choices && choose(flag, value, strings[i].choices, err) < 0)
+		return -1;
+	if ((strings[i].check == WORD && !is_word(value)) ||
+		(strings[i].check == NAME && (!*value || *value == '-')) || has_control(value))
+		return err_set(err, ERR_USER, "--%s \"%s\" is not a name", flag, value);
+	json_set_str(m->state, strings[i].key, full);
+	return 0;
+}
+
+static int set_number(struct md_machine *m, const struct json *values, size_t i, struct err *err)
+{
+	int64_t n = md_flag_int(values, numbers[i].flag);
+
+	if (n < numbers[i].min || n > numbers[i].max)
+		return err_set(err, ERR_USER, "--%s %lld: a number from %d to %d is wanted",
+			numbers[i].flag, (long long)n, numbers[i].min, numbers[i].max);
+	json_set(m->state, numbers[i].key, json_int(n));
+	return 0;
+}
+
+static int set_shares(struct md_machine *m, const struct json *values, struct err *err)
+{
+	const struct json *list = md_flag_list(values, "qemu-share");
+	struct json *shares = json_array();
+
+	bool virtiofs = streq(get_str(m, "ShareType"), "virtiofs");
+
+	json_set(m->state, "Shares", shares);
+	for (size_t i = 0; json_at(list, i); i++) {
+		struct json *share = NULL;
+
+		if (i == SHARES_MAX)
+			return err_set(
+				err, ERR_USER, "--qemu-share: more than %u folders", SHARES_MAX);
+		if (share_parse(json_str(json_at(list, i), ""), &share, err) < 0)
+			return -1;
+		json_add(shares, share);
+		if (virtiofs && json_bool_or(json_get(share, "ReadOnly"), false))
+			return err_set(err, ERR_USER,
+				"--qemu-share %s: virtiofs cannot keep the machine from writing; "
+				"use --qemu-share-type 9p",
+				json_str(json_at(list, i), ""));
+	}
+	return 0;
+}
+
+static int set_forwards(struct md_machine *m, const struct json *values, struct err *err)
+{
+	const struct json *list = md_flag_list(values, "qemu-port");
+	const char *range = md_flag_str(values, "qemu-localports");
+	struct json *forwards = json_array();
+	int min, max;
+
+	json_set(m->state, "Forwards", forwards);
+	json_set_str(m->state, "LocalPorts", range);
+	if (*range && port_range_parse(range, &min, &max, err) < 0)
+		return -1;
+	for (size_t i = 0; json_at(list, i); i++) {
+		_cleanup_free_ char *rule = NULL;
+
+		if (i == FORWARDS_MAX)
+			return err_set(
+				err, ERR_USER, "--qemu-port: more than %u ports", FORWARDS_MAX);
+		if (forward_parse(json_str(json_at(list, i), ""), get_str(m, "Bind"), &rule, err) <
+			0)
+			return -1;
+		json_add(forwards, json_string(rule));
+	}
+	if (forwards->n && !on_user_network(m))
+		return err_set(err, ERR_USER, "--qemu-port is for --qemu-network user");
+	return 0;
+}
+
+static int check_ipv4(const char *flag, const char *text, struct err *err)
+{
+	struct in_addr a;
+
+	if (!*text || inet_pton(AF_INET, text, &a) == 1)
+		return 0;
+	return err_set(err, ERR_USER, "--%s \"%s\" is not an IPv4 address", flag, text);
+}
+
+static int set_network(struct md_machine *m, const struct json *values, struct err *err)
+{
+	const char *address = md_flag_str(values, "qemu-network-address");
+	_cleanup_free_ char *full = NULL, *reached = NULL;
+
+	if (check_ipv4("qemu-bind", get_str(m, "Bind"), err) < 0 ||
+		check_ipv4("qemu-network-gateway", get_str(m, "NetworkGateway"), err) < 0 ||
+		check_ipv4("qemu-network-dns", get_str(m, "NetworkDNS"), err) < 0)
+		return -1;
+	if (!on_user_network(m)) {
+		if (!*address)
+			return err_set(err, ERR_USER,
+				"--qemu-network %s needs --qemu-network-address, an address that "
+				"is free in that network",
+				get_str(m, "Network"));
+		if (address_parse("qemu-network-address", address, &full, err) < 0)
+			return -1;
+	}
+	json_set_str(m->state, "NetworkAddress", full ? full : "");
+	reached = address_of(m);
+	json_set_str(m->state, "IPAddress", reached);
+	json_set(m->state, "SSHPort", json_int(on_user_network(m) ? 0 : SSH_PORT));
+	json_set(m->state, "EnginePort", json_int(on_user_network(m) ? 0 : ENGINE_PORT));
+	return 0;
+}
+
+/* Native asynchronous IO goes past the page cache. */
+static int check_io(const struct md_machine *m, struct err *err)
+{
+	const char *cache = get_str(m, "CacheMode");
+
+	if (streq(get_str(m, "IOMode"), "native") && !streq(cache, "none") &&
+		!streq(cache, "directsync"))
+		return err_set(err, ERR_USER,
+			"--qemu-io-mode native needs --qemu-cache-mode none or directsync");
+	return 0;
+}
+
+/* "bios" is the firmware that QEMU has itself. */
+static int set_firmware(struct md_machine *m, const struct json *values, struct err *err)
+{
+	const char *firmware = md_flag_str(values, "qemu-firmware");
+	_cleanup_free_ char *path =
+		streq(firmware, "bios") ? xstrdup(firmware) : md_expand_path(firmware);
+
+	json_set_str(m->state, "Firmware", path);
+	json_set(m->state, "Display",
+		json_bool(md_flag_bool(values, "qemu-display") &&
+			  !md_flag_bool(values, "qemu-nographic")));
+	if (*md_flag_str(values, "qemu-boot2docker-url"))
+		return err_set(err, ERR_NOT_SUPPORTED,
+			"--qemu-boot2docker-url: boot2docker is no longer maintained, and this "
+			"driver does not start it; leave the flag out for Debian 12, or choose an "
+			"image with --qemu-image");
+	if (strlen(get_str(m, "Append")) > APPEND_MAX)
+		return err_set(err, ERR_USER, "--qemu-append: more than %u characters", APPEND_MAX);
+	if (*get_str(m, "Append") && *firmware)
+		return err_set(err, ERR_USER,
+			"--qemu-append has no effect with --qemu-firmware: the arguments are the "
+			"boot loader's then");
+	return 0;
+}
+
+int qemu_configure(
+	struct md_request *rq, struct md_machine *m, const struct json *values, struct err *err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
+		if (set_string(m, values, i, err) < 0)
+			return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		if (set_number(m, values, i, err) < 0)
+			return -1;
+	if (check_io(m, err) < 0 || set_network(m, values, err) < 0 ||
+		set_forwards(m, values, err) < 0 || set_shares(m, values, err) < 0 ||
+		set_firmware(m, values, err) < 0)
+		return -1;
+	return 0;
+}

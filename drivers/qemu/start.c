@@ -1,0 +1,316 @@
+/* Switching a machine on: the process, the ports that it got, and second tries. */
+#include "qemu.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define TRIES_MAX 6
+#define GREETING_MS 30000 /* until the monitor answers; a loaded computer may take seconds */
+#define LOOK_MS 20
+#define KVM_SETTLE_MS 500u /* a processor that KVM refuses ends QEMU within this time */
+
+struct start {
+	struct md_request *rq;
+	struct md_machine *m;
+	struct qemu_vm vm;
+	char *kernel, *initrd, *cmdline;
+};
+
+static void start_finish(struct start *s)
+{
+	free(s->kernel);
+	free(s->initrd);
+	free(s->cmdline);
+}
+
+static char *image_file(const struct md_machine *m, const char *key)
+{
+	const char *name = get_str(m, key);
+
+	return *name ? xasprintf("%s/" IMAGE_LINK "/%s", m->dir, name) : NULL;
+}
+
+static char *kernel_arguments(const struct md_machine *m)
+{
+	const char *more = get_str(m, "Append");
+
+	return xasprintf("%s%s%s", get_str(m, "Cmdline"), *more ? " " : "", more);
+}
+
+static const char *display_of(const struct md_machine *m)
+{
+	const char *type = get_str(m, "DisplayType");
+
+	if (!get_bool(m, "Display"))
+		return "";
+	return *type ? type : "gtk";
+}
+
+static void fill(struct start *s, enum accel accel)
+{
+	const struct md_machine *m = s->m;
+	const char *firmware = get_str(m, "Firmware");
+
+	s->vm = (struct qemu_vm){
+		.program = get_str(m, "Program"),
+		.name = m->name,
+		.uuid = get_str(m, "UUID"),
+		.dir = m->dir,
+		.memory = get_int(m, "Memory"),
+		.cpus = get_int(m, "CPU"),
+		.kvm = accel == ACCEL_KVM,
+		.firmware = streq(firmware, "bios") ? "" : firmware,
+		.kernel = s->kernel,
+		.initrd = s->initrd,
+		.cmdline = s->cmdline,
+		.cache = get_str(m, "CacheMode"),
+		.io = get_str(m, "IOMode"),
+		.display = display_of(m),
+		.network = get_str(m, "Network"),
+		.bridge = get_str(m, "NetworkBridge"),
+		.interface = get_str(m, "NetworkInterface"),
+		.mac = get_str(m, "MACAddress"),
+		.bind = get_str(m, "Bind"),
+		.ssh_port = (int)get_int(m, "SSHPort"),
+		.engine_port = (int)get_int(m, "EnginePort"),
+		.forwards = json_get_fold(m->state, "Forwards"),
+		.shares = json_get_fold(m->state, "Shares"),
+		.virtiofs = streq(get_str(m, "ShareType"), "virtiofs"),
+	};
+	if (!s->vm.shares || !s->vm.shares->n)
+		s->vm.virtiofs = false;
+}
+
+static bool is_free(const char *address, int port)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int one = 1;
+
+	if (fd < 0 || inet_pton(AF_INET, address, &a.sin_addr) != 1)
+		return false;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	return bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0;
+}
+
+/* A free port of the range, from a random one on: who starts at the same time looks elsewhere. */
+static int free_port(const char *address, int min, int max, int but)
+{
+	int n = max - min + 1;
+	unsigned from = 0;
+
+	if (getrandom(&from, sizeof(from), 0) < 0)
+		from = (unsigned)getpid();
+	for (int i = 0; i < n; i++) {
+		int port = min + (int)((from + (unsigned)i) % (unsigned)n);
+
+		if (port != but && is_free(address, port))
+			return port;
+	}
+	return 0;
+}
+
+/* 0 lets QEMU take a free one. */
+static int choose_ports(struct start *s, struct err *err)
+{
+	const char *range = get_str(s->m, "LocalPorts");
+	struct qemu_vm *vm = &s->vm;
+	int min, max;
+
+	if (!*range || !on_user_network(s->m) || (vm->ssh_port && vm->engine_port))
+		return 0;
+	if (port_range_parse(range, &min, &max, err) < 0)
+		return -1;
+	if (!vm->ssh_port)
+		vm->ssh_port = free_port(vm->bind, min, max, vm->engine_port);
+	if (!vm->engine_port)
+		vm->engine_port = free_port(vm->bind, min, max, vm->ssh_port);
+	if (!vm->ssh_port || !vm->engine_port)
+		return err_set(err, ERR_UNAVAILABLE,
+			"--qemu-localports %s: no two ports of the range are free at %s", range,
+			vm->bind);
+	return 0;
+}
+
+static int died(struct start *s, struct err *err)
+{
+	_cleanup_free_ char *words = vm_last_words(s->m);
+
+	return err_set(
+		err, ERR_INTERNAL, "QEMU ended at once: %s", *words ? words : "it gave no reason");
+}
+
+static int await_monitor(struct start *s, pid_t pid, struct qmp **ret, struct err *err)
+{
+	for (int waited = 0; waited < GREETING_MS; waited += LOOK_MS) {
+		_cleanup_err_ struct err e = ERR_INIT;
+
+		if (vm_qmp(s->m, GREETING_MS, ret, &e) == 0)
+			return 0;
+		if (process_ended(pid, vm_mark(s->m), 0))
+			return died(s, err);
+		if (e.code != ERR_NOT_RUNNING)
+			return err_move(err, &e);
+		if (md_sleep(s->rq, LOOK_MS, err) < 0)
+			return -1;
+	}
+	return err_set(
+		err, ERR_TIMEOUT, "QEMU's monitor was not there within %d s", GREETING_MS / 1000);
+}
+
+static int read_ports(struct start *s, struct qmp *q, struct err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	int ssh, engine;
+
+	if (!on_user_network(s->m))
+		return 0;
+	if (qmp_human(q, "info usernet", &text, err) < 0)
+		return -1;
+	ssh = qemu_usernet_port(text, SSH_PORT);
+	engine = qemu_usernet_port(text, ENGINE_PORT);
+	if (!ssh || !engine)
+		return err_set(err, ERR_INTERNAL,
+			"QEMU does not say which ports it forwards (info usernet)");
+	json_set(s->m->state, "SSHPort", json_int(ssh));
+	json_set(s->m->state, "EnginePort", json_int(engine));
+	return 0;
+}
+
+static int settle(struct start *s, pid_t pid, struct err *err)
+{
+	_cleanup_qmp_ struct qmp *q = NULL;
+	_cleanup_err_ struct err e = ERR_INIT;
+
+	if (await_monitor(s, pid, &q, err) < 0)
+		return -1;
+	if (read_ports(s, q, &e) < 0)
+		return process_ended(pid, vm_mark(s->m), KVM_SETTLE_MS) ? died(s, err)
+									: err_move(err, &e);
+	if (s->vm.kvm && process_ended(pid, vm_mark(s->m), KVM_SETTLE_MS))
+		return died(s, err);
+	return 0;
+}
+
+static int launch(struct start *s, struct err *err)
+{
+	_cleanup_free_ char *log = md_file(s->m, LOG_FILE);
+	_cleanup_strv_ struct strv argv = STRV_INIT;
+	_cleanup_err_ struct err ignored = ERR_INIT;
+	pid_t pid = 0;
+	int r;
+
+	if (vm_end(s->m, err) < 0 || choose_ports(s, err) < 0 || share_start(s->rq, s->m, err) < 0)
+		return -1;
+	qemu_argv(&s->vm, &argv);
+	r = daemon_start((const char *const *)argv.items, log, &pid, err);
+	if (r == 0)
+		r = settle(s, pid, err);
+	if (r < 0)
+		vm_end(s->m, &ignored);
+	return r;
+}
+
+/* A port that we chose ourselves is somebody else's by now. */
+static bool lost_port(struct start *s, const char *words)
+{
+	_cleanup_free_ char *ssh = qemu_hostfwd(s->vm.bind, s->vm.ssh_port, SSH_PORT);
+	_cleanup_free_ char *engine = qemu_hostfwd(s->vm.bind, s->vm.engine_port, ENGINE_PORT);
+	bool is_ssh = s->vm.ssh_port && strstr(words, ssh);
+	bool is_engine = s->vm.engine_port && strstr(words, engine);
+
+	if (!strstr(words, "host forwarding rule") || (!is_ssh && !is_engine))
+		return false;
+	md_log(s->rq, LOG_LEVEL_WARN,
+		"the port %d of %s is another program's now: the machine's %s gets a new one "
+		"(the environment for docker has to be set anew)",
+		is_ssh ? s->vm.ssh_port : s->vm.engine_port, s->vm.bind, is_ssh ? "SSH" : "engine");
+	if (is_ssh)
+		s->vm.ssh_port = 0;
+	else
+		s->vm.engine_port = 0;
+	return true;
+}
+
+static bool lost_kvm(struct start *s, const char *words)
+{
+	bool msr = strstr(words, "failed to set MSR") || strstr(words, "kvm_buf_set_msrs") ||
+		   strstr(words, "kvm_put_msrs");
+
+	if (!s->vm.kvm || (!msr && !strcasestr(words, "kvm")))
+		return false;
+	if (msr && !s->vm.no_arch_capabilities) {
+		md_log(s->rq, LOG_LEVEL_DEBUG, "%s: again without arch-capabilities", words);
+		s->vm.no_arch_capabilities = true;
+		return true;
+	}
+	if (!streq(get_str(s->m, "Accel"), "auto"))
+		return false;
+	md_log(s->rq, LOG_LEVEL_WARN,
+		"KVM does not run this machine (%s): its processor is emulated, which is many "
+		"times slower",
+		words);
+	s->vm.kvm = false;
+	return true;
+}
+
+static int explain(struct start *s, struct err *err)
+{
+	if (strstr(err_msg(err), "host forwarding rule"))
+		return err_set(err, ERR_USER,
+			"a port that is to be forwarded to the machine cannot be had; is another "
+			"program using it? QEMU says: %s",
+			err_msg(err));
+	return -1;
+}
+
+static int launch_somehow(struct start *s, struct err *err)
+{
+	for (int i = 1;; i++) {
+		_cleanup_err_ struct err e = ERR_INIT;
+		_cleanup_free_ char *words = NULL;
+
+		if (launch(s, &e) == 0)
+			return 0;
+		words = xstrdup(err_msg(&e));
+		if (i < TRIES_MAX && e.code == ERR_INTERNAL &&
+			(lost_port(s, words) || lost_kvm(s, words)))
+			continue;
+		err_move(err, &e);
+		return explain(s, err);
+	}
+}
+
+int vm_start(struct md_request *rq, struct md_machine *m, struct err *err)
+{
+	_cleanup_(start_finish) struct start s = {
+		.rq = rq,
+		.m = m,
+		.kernel = image_file(m, "Kernel"),
+		.initrd = image_file(m, "Initrd"),
+		.cmdline = kernel_arguments(m),
+	};
+	_cleanup_free_ char *disk = image_file(m, "BaseDisk");
+	enum accel accel;
+
+	if (vm_find(m))
+		return 0;
+	if (disk && access(disk, R_OK) < 0)
+		return err_set(err, ERR_NOT_FOUND,
+			"the image %s is not in the cache any more (%s): the machine's disk is a "
+			"layer on it",
+			get_str(m, "ImageID"), disk);
+	if (accel_choose(rq, m, s.kernel, s.initrd, &accel, err) < 0)
+		return -1;
+	fill(&s, accel);
+	json_set(m->state, "Booting", json_bool(true));
+	if (md_checkpoint(rq, m->state, err) < 0)
+		return -1;
+	if (launch_somehow(&s, err) < 0)
+		return err_wrap(err, "start the machine");
+	json_set(m->state, "Emulated", json_bool(!s.vm.kvm));
+	return md_checkpoint(rq, m->state, err);
+}

@@ -1,0 +1,118 @@
+/* What is it, and where is it? */
+#include "qemu.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#define GREETING "SSH-"
+#define PROBE_MS 5000
+
+/* What QEMU calls it, and what it is here. What is not in the table is found out by SSH. */
+static const struct {
+	const char *status;
+	enum machine_state state;
+	const char *message;
+} statuses[] = {
+	{"paused", STATE_PAUSED, NULL},
+	{"suspended", STATE_SAVED, "the machine sleeps"},
+	{"prelaunch", STATE_STARTING, NULL},
+	{"inmigrate", STATE_STARTING, NULL},
+	{"shutdown", STATE_STOPPING, NULL},
+	{"io-error", STATE_ERROR,
+		"the machine's disk cannot be read or written (io-error); is this computer's "
+		"full?"},
+	{"internal-error", STATE_ERROR, "QEMU stopped the machine (internal-error)"},
+	{"guest-panicked", STATE_ERROR, "the machine's kernel panicked"},
+};
+
+static void fill_addresses(const struct md_machine *m, struct md_report *out)
+{
+	_cleanup_free_ char *address = address_of(m);
+	int ssh = (int)get_int(m, "SSHPort"), engine = (int)get_int(m, "EnginePort");
+
+	out->ssh_user = xstrdup(get_str(m, "SSHUser"));
+	out->ssh_key_path = md_file(m, "id_ed25519");
+	if (*get_str(m, "SSHHostKey"))
+		strv_add(&out->ssh_host_keys, get_str(m, "SSHHostKey"));
+	out->ip = xstrdup(address);
+	out->slow = get_bool(m, "Emulated");
+	out->engine_port = ENGINE_PORT;
+	if (!ssh || !engine)
+		return; /* it was not switched on yet: nobody knows the ports */
+	out->ssh_host = xstrdup(address);
+	out->ssh_port = ssh;
+	out->url = md_url(address, engine);
+}
+
+static void off(const struct md_machine *m, struct md_report *out)
+{
+	_cleanup_free_ char *disk = md_file(m, DISK_FILE), *words = NULL;
+
+	if (!get_bool(m, "Made") || access(disk, F_OK) < 0) {
+		out->state = STATE_ERROR;
+		out->message = xstrdup(get_bool(m, "Made") ? "the machine's disk is gone"
+							   : "the machine is not made (yet)");
+	} else if (get_bool(m, "Booting")) {
+		words = vm_last_words(m);
+		out->state = STATE_ERROR;
+		out->message = xasprintf("QEMU ended while the machine was booting%s%s (see %s "
+					 "and %s in %s)",
+			*words ? ": " : "", words, LOG_FILE, CONSOLE_FILE, m->dir);
+	} else {
+		out->state = STATE_STOPPED;
+	}
+}
+
+/* The greeting decides: QEMU itself accepts connections before there is a server in the machine. */
+static void ask_ssh(const struct md_machine *m, struct md_report *out)
+{
+	if (!out->ssh_host) {
+		out->state = STATE_STARTING;
+		return;
+	}
+	out->probe_tcp = md_host_port(out->ssh_host, out->ssh_port);
+	out->probe_greeting = xstrdup(GREETING);
+	out->probe_open = STATE_RUNNING;
+	out->probe_closed = STATE_STARTING;
+	out->probe_timeout_ms = PROBE_MS;
+}
+
+static int ask_qemu(const struct md_machine *m, char **ret, struct err *err)
+{
+	_cleanup_json_ struct json *value = NULL;
+	_cleanup_qmp_ struct qmp *q = NULL;
+
+	if (vm_qmp(m, QMP_STATE_MS, &q, err) < 0 ||
+		qmp_command(q, "query-status", NULL, &value, err) < 0)
+		return -1;
+	*ret = xstrdup(json_str(json_get(value, "status"), ""));
+	return 0;
+}
+
+int qemu_state(struct md_request *rq, struct md_machine *m, struct md_report *out, struct err *err)
+{
+	_cleanup_err_ struct err e = ERR_INIT;
+	_cleanup_free_ char *status = NULL;
+
+	fill_addresses(m, out);
+	if (!vm_find(m)) {
+		off(m, out);
+		return 0;
+	}
+	if (ask_qemu(m, &status, &e) < 0) {
+		if (!vm_find(m)) {
+			off(m, out);
+			return 0;
+		}
+		md_log(rq, LOG_LEVEL_DEBUG, "%s", err_msg(&e));
+	}
+	for (size_t i = 0; status && i < ARRAY_SIZE(statuses); i++) {
+		if (streq(status, statuses[i].status)) {
+			out->state = statuses[i].state;
+			out->message = xstrdup(statuses[i].message);
+			return 0;
+		}
+	}
+	ask_ssh(m, out);
+	return 0;
+}

@@ -1,0 +1,102 @@
+/* The machine's process: finding it, talking to it, ending it. */
+#include "qemu.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PID_FILE_MAX 64u
+#define LOG_TAIL 600
+#define LOCK_MS 120000u
+#define QUIT_MS 3000u
+#define QUIT_WAIT_MS 3000u
+#define PROCESSES_MAX 8 /* one, or a second that lost the race for the disk */
+
+struct mark vm_mark(const struct md_machine *m)
+{
+	return (struct mark){"-uuid", get_str(m, "UUID")};
+}
+
+static pid_t pid_in_file(const struct md_machine *m)
+{
+	_cleanup_free_ char *path = md_file(m, PID_FILE), *text = NULL;
+	_cleanup_err_ struct err ignored = ERR_INIT;
+	long pid;
+
+	if (md_read_file(path, PID_FILE_MAX, &text, NULL, &ignored) < 0)
+		return 0;
+	pid = strtol(text, NULL, 10);
+	return pid > 0 ? (pid_t)pid : 0;
+}
+
+pid_t vm_find(const struct md_machine *m)
+{
+	if (!*get_str(m, "UUID"))
+		return 0;
+	return process_find(vm_mark(m), pid_in_file(m));
+}
+
+int vm_lock(struct md_request *rq, const struct md_machine *m, int *ret, struct err *err)
+{
+	_cleanup_free_ char *path = md_file(m, LOCK_FILE);
+	struct md_watch w = md_watch_request(rq);
+
+	return md_lock(&w, path, false, LOCK_MS, ret, err);
+}
+
+int vm_qmp(const struct md_machine *m, uint32_t timeout_ms, struct qmp **ret, struct err *err)
+{
+	_cleanup_free_ char *path = md_file(m, QMP_FILE);
+
+	return qmp_open(path, timeout_ms, ret, err);
+}
+
+static void ask_to_quit(const struct md_machine *m)
+{
+	_cleanup_err_ struct err ignored = ERR_INIT;
+	_cleanup_qmp_ struct qmp *q = NULL;
+
+	if (vm_qmp(m, QUIT_MS, &q, &ignored) < 0)
+		return;
+	console_save(m, q);
+	qmp_quit(q, &ignored);
+}
+
+int vm_end(const struct md_machine *m, struct err *err)
+{
+	static const char *const left[] = {PID_FILE, QMP_FILE};
+	pid_t pid;
+
+	for (int i = 0; (pid = vm_find(m)); i++) {
+		if (i == PROCESSES_MAX)
+			return err_set(err, ERR_INTERNAL,
+				"end the machine: another process of it (%ld) is there each time",
+				(long)pid);
+		ask_to_quit(m);
+		if (!process_ended(pid, vm_mark(m), QUIT_WAIT_MS) &&
+			process_kill(pid, vm_mark(m), err) < 0)
+			return err_wrap(err, "end the machine");
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(left); i++) {
+		_cleanup_free_ char *path = md_file(m, left[i]);
+
+		if (unlink(path) < 0 && errno != ENOENT && errno != ENOTDIR)
+			return err_errno(err, errno, "remove %s", path);
+	}
+	return share_end(m, err);
+}
+
+char *vm_last_words(const struct md_machine *m)
+{
+	_cleanup_free_ char *path = md_file(m, LOG_FILE), *text = NULL;
+	_cleanup_err_ struct err ignored = ERR_INIT;
+	size_t len, skip;
+
+	if (md_read_file(path, 1u << 20, &text, &len, &ignored) < 0)
+		return xstrdup("");
+	while (len && (text[len - 1] == '\n' || text[len - 1] == '\r'))
+		text[--len] = '\0';
+	skip = len > LOG_TAIL ? len - LOG_TAIL : 0;
+	log_neutralise(text + skip);
+	return xstrdup(text + skip);
+}
