@@ -28,11 +28,12 @@ bool launch_by_systemd(void)
 
 static void scope_words(const struct plan *p, struct strv *ret)
 {
-	static const char *const fixed[] = {"systemd-run", "--scope", "--quiet", "--collect",
-		"--slice=" CGROUP_SLICE, "--property=Delegate=yes"};
+	static const char *const fixed[] = {
+		"systemd-run", "--scope", "--quiet", "--collect", "--property=Delegate=yes"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
 		strv_add(ret, fixed[i]);
+	strv_add(ret, "--slice=" CGROUP_SLICE);
 	strv_addf(ret, "--unit=" NSPAWN_GROUP ".scope", p->number);
 	strv_addf(ret, "--description=Docker host %s", p->hostname);
 	if (p->cpus)

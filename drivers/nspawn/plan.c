@@ -148,10 +148,11 @@ void plan_command(const struct plan *p, const char *dir, struct strv *ret)
 	static const char *const fixed[] = {"systemd-nspawn", "--boot", "--register=no",
 		"--keep-unit", "--settings=no", "--link-journal=no", "--timezone=off",
 		"--resolv-conf=off", "--console=read-only", "--capability=all",
-		"--system-call-filter=add_key keyctl bpf", "--network-bridge=" NSPAWN_BRIDGE};
+		"--system-call-filter=add_key keyctl bpf"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
 		strv_add(ret, fixed[i]);
+	strv_add(ret, "--network-bridge=" NSPAWN_BRIDGE);
 	strv_addf(ret, "--machine=" NSPAWN_MACHINE, p->number);
 	strv_addf(ret, "--hostname=%s", p->hostname);
 	strv_addf(ret, "--directory=%s/%s", dir, DIR_ROOT);

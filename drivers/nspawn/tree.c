@@ -115,12 +115,13 @@ static int add_entry(int fd, const char *path, const char *name, const struct st
 {
 	struct digest *d = arg;
 	bool sized = S_ISREG(st->st_mode) || S_ISLNK(st->st_mode);
-	uint64_t facts[] = {st->st_mode, st->st_uid, st->st_gid, st->st_rdev,
-		sized ? (uint64_t)st->st_size : 0, (uint64_t)st->st_mtim.tv_sec,
-		(uint64_t)st->st_mtim.tv_nsec};
+	_cleanup_free_ char *facts =
+		xasprintf("%o %u %u %llx %lld %lld.%ld", st->st_mode, st->st_uid, st->st_gid,
+			(unsigned long long)st->st_rdev, sized ? (long long)st->st_size : 0,
+			(long long)st->st_mtim.tv_sec, st->st_mtim.tv_nsec);
 	uint64_t hash = mix(FNV_BASE, path + d->skip, strlen(path + d->skip));
 
-	hash = mix(hash, facts, sizeof(facts));
+	hash = mix(hash, facts, strlen(facts));
 	if (S_ISLNK(st->st_mode)) {
 		_cleanup_free_ char *target = xcalloc(1, PATH_MAX);
 		ssize_t n = readlinkat(fd, name, target, PATH_MAX);
