@@ -99,12 +99,32 @@ static void set_text(char **field, const char *value)
 	*field = xstrdup(value);
 }
 
+/* A number and the character behind it; -1: there is none. */
+static int64_t take_number(const char **s, char behind)
+{
+	char *end;
+
+	if (!isdigit((unsigned char)**s))
+		return -1;
+	long long n = strtoll(*s, &end, 10);
+	if (*end != behind)
+		return -1;
+	*s = *end ? end + 1 : end;
+	return n;
+}
+
 /* "bytes 100-199/200" */
 static void take_range(struct transfer *t, const char *value)
 {
-	long long from, to, total;
+	static const char unit[] = "bytes ";
+	const char *s = value + strlen(unit);
 
-	if (sscanf(value, "bytes %lld-%lld/%lld", &from, &to, &total) != 3 || from < 0)
+	if (strncmp(value, unit, strlen(unit)) != 0)
+		return;
+	int64_t from = take_number(&s, '-');
+	int64_t to = from < 0 ? -1 : take_number(&s, '/');
+	int64_t total = to < 0 ? -1 : take_number(&s, '\0');
+	if (total < 0)
 		return;
 	t->range_from = from;
 	t->head.total = total;
