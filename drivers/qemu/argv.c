@@ -45,13 +45,14 @@ static char *in_dir(const struct qemu_vm *vm, const char *name)
 static void add_processor(const struct qemu_vm *vm, struct strv *v)
 {
 	/* 57-bit addresses cost an emulated processor a level of every page table walk */
-	const char *cpu = !vm->kvm                   ? "max,la57=off"
+	const char *cpu = given(vm->cpu)             ? vm->cpu
+			  : !vm->kvm                 ? "max,la57=off"
 			  : vm->no_arch_capabilities ? "host,arch-capabilities=off"
 						     : "host";
 
 	add(v, "-machine",
-		xasprintf("q35,accel=%s%s", vm->kvm ? "kvm" : "tcg",
-			vm->virtiofs ? ",memory-backend=memory" : ""));
+		xasprintf("%s,accel=%s%s", given(vm->machine) ? vm->machine : "q35",
+			vm->kvm ? "kvm" : "tcg", vm->virtiofs ? ",memory-backend=memory" : ""));
 	add(v, "-cpu", xstrdup(cpu));
 	add(v, "-smp", xasprintf("%lld", (long long)vm->cpus));
 	add(v, "-m", xasprintf("%lld", (long long)vm->memory));
@@ -61,8 +62,18 @@ static void add_processor(const struct qemu_vm *vm, struct strv *v)
 				(long long)vm->memory));
 }
 
+static void add_uefi(const struct qemu_vm *vm, struct strv *v)
+{
+	_cleanup_free_ char *code = qemu_escape(vm->uefi), *variables = in_dir(vm, UEFI_FILE);
+
+	add(v, "-drive", xasprintf("if=pflash,format=raw,readonly=on,file=%s", code));
+	add(v, "-drive", xasprintf("if=pflash,format=raw,file=%s", variables));
+}
+
 static void add_boot(const struct qemu_vm *vm, struct strv *v)
 {
+	if (given(vm->uefi))
+		add_uefi(vm, v);
 	if (given(vm->firmware))
 		add(v, "-bios", xstrdup(vm->firmware));
 	if (!given(vm->kernel))
@@ -173,6 +184,8 @@ void qemu_argv(const struct qemu_vm *vm, struct strv *ret)
 	for (size_t i = 0; json_at(vm->shares, i); i++)
 		add_share(vm, i, ret);
 	add_devices(vm, ret);
+	for (size_t i = 0; json_at(vm->extra, i); i++)
+		strv_add(ret, json_str(json_at(vm->extra, i), ""));
 }
 
 /* Words like "TCP[HOST_FORWARD] 14 127.0.0.1 33963 10.0.2.15 22 0 0". */

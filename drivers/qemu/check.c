@@ -114,6 +114,13 @@ static int check_kvm(const struct md_machine *m, struct err *err)
 		problem);
 }
 
+static int check_uefi(struct err *err)
+{
+	_cleanup_free_ char *code = NULL, *variables = NULL;
+
+	return firmware_find_uefi(&code, &variables, err);
+}
+
 int qemu_pre_create_check(struct md_request *rq, struct md_machine *m, struct err *err)
 {
 	const char *firmware = get_str(m, "Firmware");
@@ -121,5 +128,7 @@ int qemu_pre_create_check(struct md_request *rq, struct md_machine *m, struct er
 	if (check_programs(m, err) < 0 || check_paths(m, err) < 0 || check_user_data(m, err) < 0 ||
 		check_shares(m, err) < 0 || check_network(m, err) < 0 || check_kvm(m, err) < 0)
 		return -1;
-	return streq(firmware, "bios") ? 0 : check_file("qemu-firmware", firmware, err);
+	if (streq(firmware, "uefi"))
+		return check_uefi(err);
+	return is_known_firmware(firmware) ? 0 : check_file("qemu-firmware", firmware, err);
 }

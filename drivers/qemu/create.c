@@ -24,7 +24,8 @@ static int make_identity(struct md_request *rq, struct md_machine *m, struct err
 	uuid = xasprintf("%.8s-%.4s-%.4s-%.4s-%.12s", id, id + 8, id + 12, id + 16, id + 20);
 	mac = xasprintf("52:54:00:%.2s:%.2s:%.2s", id, id + 2, id + 4);
 	json_set_str(m->state, "UUID", uuid);
-	json_set_str(m->state, "MACAddress", mac);
+	if (!*get_str(m, "MACAddress"))
+		json_set_str(m->state, "MACAddress", mac);
 	return md_checkpoint(rq, m->state, err);
 }
 
@@ -209,12 +210,27 @@ static int make_seed(struct md_machine *m, struct err *err)
 	return r;
 }
 
+/* The firmware writes what it learns into a file of the machine's own. */
+static int make_firmware(struct md_machine *m, struct err *err)
+{
+	_cleanup_free_ char *code = NULL, *from = NULL, *to = md_file(m, UEFI_FILE);
+
+	if (!streq(get_str(m, "Firmware"), "uefi"))
+		return 0;
+	if (firmware_find_uefi(&code, &from, err) < 0 ||
+		(access(to, F_OK) < 0 && md_copy_file(from, to, 0600, err) < 0))
+		return -1;
+	json_set_str(m->state, "FirmwareCode", code);
+	return 0;
+}
+
 static int make_parts(struct md_request *rq, struct md_machine *m, struct err *err)
 {
 	if (get_bool(m, "Made"))
 		return 0;
+	share_settle(m);
 	if (choose_image(rq, m, err) < 0 || make_keys(rq, m, err) < 0 ||
-		make_disk(rq, m, err) < 0 || make_seed(m, err) < 0)
+		make_firmware(m, err) < 0 || make_disk(rq, m, err) < 0 || make_seed(m, err) < 0)
 		return -1;
 	json_set(m->state, "Made", json_bool(true));
 	return md_checkpoint(rq, m->state, err);

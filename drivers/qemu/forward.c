@@ -25,17 +25,25 @@ static int number(const char **text, int min, int max)
 	return (int)n;
 }
 
-static bool is_ipv4(const char *text)
+bool is_ipv4(const char *text)
 {
 	struct in_addr a;
 
 	return inet_pton(AF_INET, text, &a) == 1;
 }
 
+bool is_mac(const char *text)
+{
+	for (int i = 0; i < 17; i++)
+		if (i % 3 == 2 ? text[i] != ':' : !isxdigit((unsigned char)text[i]))
+			return false;
+	return text[17] == '\0' && !(strtol((char[]){text[0], text[1], '\0'}, NULL, 16) & 1);
+}
+
 static int bad_forward(const char *text, struct err *err)
 {
 	return err_set(err, ERR_USER,
-		"--qemu-port \"%s\" is not of the form [ADDRESS:]PORT:PORT[/udp], the machine's "
+		"--qemu-publish \"%s\" is not of the form [ADDRESS:]PORT:PORT[/udp], the machine's "
 		"port last",
 		text);
 }

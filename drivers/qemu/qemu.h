@@ -25,8 +25,12 @@
 #define HOST_KEY "ssh_host_ed25519_key"
 #define IMAGE_LINK "image"
 
+/* Members of the state: ports that the user chose, 0: none. */
+#define SSH_PORT_WANTED "SSHPortWanted"
+#define ENGINE_PORT_WANTED "EnginePortWanted"
+
 /* flags.c */
-#define N_QEMU_FLAGS 29
+#define N_QEMU_FLAGS 33
 extern const struct flagspec qemu_flags[];
 int qemu_configure(
 	struct md_request *rq, struct md_machine *m, const struct json *values, struct err *err);
@@ -46,6 +50,19 @@ int share_parse(const char *text, struct json **ret, struct err *err);
 int port_range_parse(const char *text, int *ret_min, int *ret_max, struct err *err);
 /* A.B.C.D or A.B.C.D/P to "A.B.C.D/P", malloc'ed; 24 is the usual P. */
 int address_parse(const char *flag, const char *text, char **ret, struct err *err);
+
+bool is_ipv4(const char *text);
+bool is_mac(const char *text);
+
+/* firmware.c */
+bool is_known_firmware(const char *name); /* not a path */
+/* The code of a UEFI firmware on this computer, and the variables to begin with; both malloc'ed. */
+int firmware_find_uefi(char **ret_code, char **ret_variables, struct err *err);
+
+/* lease.c: an address that a machine got by DHCP, by its network card; malloc'ed, "": unknown. */
+char *lease_address(const char *mac);
+char *lease_in_arp(const char *text, const char *mac);    /* text of /proc/net/arp */
+char *lease_in_leases(const char *text, const char *mac); /* text of dnsmasq's file */
 
 /* check.c */
 int qemu_pre_create_check(struct md_request *rq, struct md_machine *m, struct err *err);
@@ -95,6 +112,8 @@ int accel_choose(struct md_request *rq, const struct md_machine *m, const char *
 char *kvm_obstacle(void);
 
 /* share.c */
+void share_settle(struct md_machine *m); /* before anything is made of it */
+bool share_by_virtiofs(const struct md_machine *m);
 struct json *share_mounts(const struct md_machine *m); /* lines of fstab, for the seed */
 int share_start(struct md_request *rq, const struct md_machine *m, struct err *err);
 int share_end(const struct md_machine *m, struct err *err);

@@ -9,27 +9,27 @@
 #define SOCKET_MS 10000
 #define LOOK_MS 20
 
-static bool uses_virtiofs(const struct md_machine *m)
-{
-	return streq(get_str(m, "ShareType"), "virtiofs");
-}
-
 static const struct json *shares_of(const struct md_machine *m)
 {
 	return json_get_fold(m->state, "Shares");
 }
 
+bool share_by_virtiofs(const struct md_machine *m)
+{
+	return shares_of(m) && shares_of(m)->n && streq(get_str(m, "ShareType"), "virtiofs");
+}
+
 struct json *share_mounts(const struct md_machine *m)
 {
 	struct json *mounts = json_array();
-	const char *type = uses_virtiofs(m) ? "virtiofs" : "9p";
+	const char *type = share_by_virtiofs(m) ? "virtiofs" : "9p";
 
 	for (size_t i = 0; json_at(shares_of(m), i); i++) {
 		const struct json *share = json_at(shares_of(m), i);
 		bool read_only = json_bool_or(json_get(share, "ReadOnly"), false);
 		_cleanup_free_ char *tag = xasprintf("share%zu", i);
 		_cleanup_free_ char *options = xasprintf("%snofail%s",
-			uses_virtiofs(m) ? "" : "trans=virtio,version=9p2000.L,msize=131072,",
+			share_by_virtiofs(m) ? "" : "trans=virtio,version=9p2000.L,msize=131072,",
 			read_only ? ",ro" : "");
 		struct json *line = json_array();
 
@@ -63,6 +63,21 @@ static char *find_virtiofsd(void)
 	for (size_t i = 0; i < ARRAY_SIZE(places) && !file; i++)
 		file = md_find_program(places[i]);
 	return file;
+}
+
+/* What "auto" means is settled once: the seed tells the machine how to mount. virtiofs cannot keep
+ * it from writing. */
+void share_settle(struct md_machine *m)
+{
+	_cleanup_free_ char *program = NULL;
+	bool read_only = false;
+
+	if (!streq(get_str(m, "ShareType"), "auto"))
+		return;
+	for (size_t i = 0; json_at(shares_of(m), i); i++)
+		read_only |= json_bool_or(json_get(json_at(shares_of(m), i), "ReadOnly"), false);
+	program = read_only ? NULL : find_virtiofsd();
+	json_set_str(m->state, "ShareType", program ? "virtiofs" : "9p");
 }
 
 static int await_socket(
@@ -103,7 +118,7 @@ int share_start(struct md_request *rq, const struct md_machine *m, struct err *e
 {
 	_cleanup_free_ char *program = NULL;
 
-	if (!uses_virtiofs(m) || !shares_of(m) || !shares_of(m)->n)
+	if (!share_by_virtiofs(m))
 		return 0;
 	program = find_virtiofsd();
 	if (!program)
@@ -118,7 +133,7 @@ int share_start(struct md_request *rq, const struct md_machine *m, struct err *e
 /* A virtiofsd ends with its QEMU; one that never had one does not. */
 int share_end(const struct md_machine *m, struct err *err)
 {
-	for (size_t i = 0; uses_virtiofs(m) && json_at(shares_of(m), i); i++) {
+	for (size_t i = 0; share_by_virtiofs(m) && json_at(shares_of(m), i); i++) {
 		_cleanup_free_ char *socket = socket_of(m, i),
 				    *pid_file = xasprintf("%s.pid", socket);
 		_cleanup_free_ char *argument = xasprintf("--socket-path=%s", socket);

@@ -60,9 +60,12 @@ static void fill(struct start *s, enum accel accel)
 		.uuid = get_str(m, "UUID"),
 		.dir = m->dir,
 		.memory = get_int(m, "Memory"),
-		.cpus = get_int(m, "CPU"),
+		.cpus = get_int(m, "CPU") > 0 ? get_int(m, "CPU") : sysconf(_SC_NPROCESSORS_ONLN),
 		.kvm = accel == ACCEL_KVM,
-		.firmware = streq(firmware, "bios") ? "" : firmware,
+		.cpu = streq(get_str(m, "CPUType"), "auto") ? "" : get_str(m, "CPUType"),
+		.machine = get_str(m, "MachineType"),
+		.firmware = is_known_firmware(firmware) ? "" : firmware,
+		.uefi = streq(firmware, "uefi") ? get_str(m, "FirmwareCode") : "",
 		.kernel = s->kernel,
 		.initrd = s->initrd,
 		.cmdline = s->cmdline,
@@ -73,15 +76,14 @@ static void fill(struct start *s, enum accel accel)
 		.bridge = get_str(m, "NetworkBridge"),
 		.interface = get_str(m, "NetworkInterface"),
 		.mac = get_str(m, "MACAddress"),
-		.bind = get_str(m, "Bind"),
+		.bind = get_str(m, "BindAddress"),
 		.ssh_port = (int)get_int(m, "SSHPort"),
 		.engine_port = (int)get_int(m, "EnginePort"),
-		.forwards = json_get_fold(m->state, "Forwards"),
+		.forwards = json_get_fold(m->state, "Publish"),
 		.shares = json_get_fold(m->state, "Shares"),
-		.virtiofs = streq(get_str(m, "ShareType"), "virtiofs"),
+		.virtiofs = share_by_virtiofs(m),
+		.extra = json_get_fold(m->state, "ExtraArgs"),
 	};
-	if (!s->vm.shares || !s->vm.shares->n)
-		s->vm.virtiofs = false;
 }
 
 static bool is_free(const char *address, int port)
@@ -214,13 +216,14 @@ static int launch(struct start *s, struct err *err)
 	return r;
 }
 
-/* A port that we chose ourselves is somebody else's by now. */
+/* A port that we chose ourselves is somebody else's by now. The user's choice is not given up. */
 static bool lost_port(struct start *s, const char *words)
 {
 	_cleanup_free_ char *ssh = qemu_hostfwd(s->vm.bind, s->vm.ssh_port, SSH_PORT);
 	_cleanup_free_ char *engine = qemu_hostfwd(s->vm.bind, s->vm.engine_port, ENGINE_PORT);
-	bool is_ssh = s->vm.ssh_port && strstr(words, ssh);
-	bool is_engine = s->vm.engine_port && strstr(words, engine);
+	bool is_ssh = s->vm.ssh_port && strstr(words, ssh) && !get_int(s->m, SSH_PORT_WANTED);
+	bool is_engine =
+		s->vm.engine_port && strstr(words, engine) && !get_int(s->m, ENGINE_PORT_WANTED);
 
 	if (!strstr(words, "host forwarding rule") || (!is_ssh && !is_engine))
 		return false;

@@ -25,9 +25,16 @@ static const struct {
 	{"guest-panicked", STATE_ERROR, "the machine's kernel panicked"},
 };
 
-static void fill_addresses(const struct md_machine *m, struct md_report *out)
+static char *where_is(const struct md_machine *m)
 {
 	_cleanup_free_ char *address = address_of(m);
+
+	return *address ? take(address) : lease_address(get_str(m, "MACAddress"));
+}
+
+static void fill_addresses(const struct md_machine *m, struct md_report *out)
+{
+	_cleanup_free_ char *address = where_is(m);
 	int ssh = (int)get_int(m, "SSHPort"), engine = (int)get_int(m, "EnginePort");
 
 	out->ssh_user = xstrdup(get_str(m, "SSHUser"));
@@ -37,8 +44,8 @@ static void fill_addresses(const struct md_machine *m, struct md_report *out)
 	out->ip = xstrdup(address);
 	out->slow = get_bool(m, "Emulated");
 	out->engine_port = ENGINE_PORT;
-	if (!ssh || !engine)
-		return; /* it was not switched on yet: nobody knows the ports */
+	if (!ssh || !engine || !*address)
+		return; /* not switched on yet, or without an address yet */
 	out->ssh_host = xstrdup(address);
 	out->ssh_port = ssh;
 	out->url = md_url(address, engine);

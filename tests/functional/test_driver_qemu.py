@@ -73,7 +73,7 @@ class Machine:
         self.state = {}
         self.env = {**os.environ, 'MACHINE_KVM_DEVICE': '/dev/null'}
         self.fake = fake
-        self.flags = {'qemu-image': str(image), 'qemu-disk-size': 100, 'qemu-memory': 128, 'qemu-cpu-count': 1, 'qemu-accel': 'tcg'}
+        self.flags = {'qemu-image': str(image), 'qemu-disk-size': 100, 'qemu-memory': 256, 'qemu-cpu-count': 1, 'qemu-accel': 'tcg'}
         if fake:
             program = tmp_path / 'bin' / 'qemu-system-x86_64'
             if not program.exists():
@@ -188,10 +188,13 @@ def test_flags(new):
 
 
 @pytest.mark.parametrize('flag, value, text', [
-    ('qemu-accel', 'hvf', 'none of auto, kvm, tcg'), ('qemu-memory', 63, 'from 64'), ('qemu-cpu-count', 0, 'from 1'),
-    ('qemu-disk-size', 10**9, 'a number from'), ('qemu-network', 'host', 'none of user'), ('qemu-port', ['80'], 'not of the form'),
-    ('qemu-port', ['1:2,hostfwd=tcp::3-:4'], 'not of the form'), ('qemu-share', ['/a:b c'], 'not of the form'),
-    ('qemu-localports', '9-9', 'not a range'), ('qemu-bind', '::1', 'is not'), ('qemu-network', 'tap', 'needs --qemu-network-address'),
+    ('qemu-accel', 'hvf', 'none of auto, kvm, tcg'), ('qemu-memory', 255, 'from 256'), ('qemu-cpu-count', 0, 'from 1'),
+    ('qemu-disk-size', 10**9, 'a number from'), ('qemu-network', 'host', 'none of user'), ('qemu-publish', ['80'], 'not of the form'),
+    ('qemu-publish', ['1:2,hostfwd=tcp::3-:4'], 'not of the form'), ('qemu-share', ['/a:b c'], 'not of the form'),
+    ('qemu-localports', '9-9', 'not a range'), ('qemu-bind-address', '::1', 'is not'),
+    ('qemu-network-address', '192.0.2.7', 'not for user'), ('qemu-mac-address', '53:54:00:1:2:3', 'network card'),
+    ('qemu-mac-address', '53:54:00:01:02:03', 'network card'), ('qemu-ssh-port', 65536, 'a number from'), ('qemu-cpu-count', -2, 'from 1'),
+    ('qemu-machine-type', '', 'not a name'), ('qemu-cpu-type', '-x', 'not a name'),
     ('qemu-ssh-user', '-x', 'not a name'), ('qemu-boot2docker-url', 'http://x/b.iso', 'no longer maintained'),
     ('qemu-cache-mode', 'x', 'none of default'), ('qemu-append', 'a\nb', 'not a name'), ('qemu-program', '', 'not a name'),
     ('qemu-network-bridge', 'br0,id=x', 'not a name'), ('qemu-io-mode', 'native', 'needs --qemu-cache-mode'),
@@ -202,6 +205,36 @@ def test_wrong_flags(new, flag, value, text):
         m.configure(**{flag: value})
     assert text in caught.value.message and f'--{flag}' in caught.value.message or flag == 'qemu-network' and text in caught.value.message
     assert caught.value.kind in ('user', 'notSupported')
+
+
+@pytest.mark.parametrize('flags, text', [
+    ({'qemu_ssh_port': 40022, 'qemu_engine_port': 40022}, 'the same port'),
+    ({'qemu_network': 'tap', 'qemu_ssh_port': 40022}, '--qemu-ssh-port'),
+    ({'qemu_network': 'bridge', 'qemu_publish': ['80:80']}, '--qemu-publish'),
+    ({'qemu_network': 'bridge', 'qemu_network_address': '192.0.2.7/24,gw'}, 'not an IPv4 address'),
+    ({'qemu_network': 'bridge', 'qemu_network_address': '1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1'}, 'not an IPv4 address'),
+])
+def test_flags_that_do_not_fit(new, flags, text):
+    m = new()
+    with pytest.raises(DriverError) as caught:
+        m.configure(**flags)
+    assert caught.value.kind == 'user' and text in caught.value.message
+
+
+def test_address_gateway_and_name_server(new):
+    m = new(qemu_network='tap', qemu_network_address='192.0.2.7/16,192.0.0.1,192.0.0.2', qemu_mac_address='52:54:00:0A:0b:0c')
+    m.configure()
+    assert [m.state[k] for k in ('NetworkAddress', 'NetworkGateway', 'NetworkDNS', 'MACAddress', 'IPAddress')] == [
+        '192.0.2.7/16', '192.0.0.1', '192.0.0.2', '52:54:00:0A:0b:0c', '192.0.2.7']
+
+
+def test_chosen_processor_and_arguments(new):
+    m = new(qemu_cpu_count=-1, qemu_cpu_type='Nehalem,-vmx', qemu_machine_type='pc', qemu_extra_arg=['-device', 'a,b c'])
+    m.configure()
+    m.finish('create')
+    argv = m.argvs()[-1]
+    assert argv[argv.index('-cpu') + 1] == 'Nehalem,-vmx' and argv[argv.index('-smp') + 1] == str(os.cpu_count())
+    assert argv[argv.index('-machine') + 1].startswith('pc,') and argv[-2:] == ['-device', 'a,b c']
 
 
 def test_virtiofs_is_not_read_only(new):
@@ -418,12 +451,25 @@ def test_port_is_taken_later(new):
         assert any(str(port) in text for text in logs(m))
 
 
+def test_a_chosen_port_is_not_given_up(new):
+    with socket.socket() as other:
+        other.bind(('127.0.0.1', 0))
+        other.listen()
+        m = new(qemu_ssh_port=other.getsockname()[1])
+        m.configure()
+        with pytest.raises(DriverError) as caught:
+            m.call('create')
+    assert 'another program' in caught.value.message and not m.pids()
+    m.finish('create')
+    assert m.state['SSHPort'] == m.state['SSHPortWanted'] == m.flags['qemu-ssh-port']
+
+
 def test_forwarded_port_is_taken(new):
     with socket.socket() as other:
         other.bind(('127.0.0.1', 0))
         other.listen()
         port = other.getsockname()[1]
-        m = new(qemu_port=[f'{port}:80'])
+        m = new(qemu_publish=[f'{port}:80'])
         m.configure()
         with pytest.raises(DriverError) as caught:
             m.call('create')
@@ -677,7 +723,7 @@ def test_real_qemu(new):
 def test_real_qemu_refuses(new):
     m = new(fake=False, qemu_firmware='bios')
     m.configure()
-    m.state['Bind'] = '192.0.2.77' # not an address of this computer
+    m.state['BindAddress'] = '192.0.2.77' # not an address of this computer
     with pytest.raises(DriverError) as caught:
         m.call('create')
     assert 'forwarding rule' in caught.value.message and not m.pids()

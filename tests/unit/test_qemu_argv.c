@@ -98,6 +98,26 @@ static void test_disk_only(void **state)
 	qemu_argv(&vm, &argv);
 	assert_false(strv_contains(&argv, "-kernel"));
 	assert_false(strv_contains(&argv, "-append"));
+	vm.firmware = "";
+	vm.uefi = "/o,vmf";
+	expect_has(&vm, "-drive", "if=pflash,format=raw,readonly=on,file=/o,,vmf");
+	expect_has(&vm, "-drive", "if=pflash,format=raw,file=/a,,b/uefi-variables.fd");
+}
+
+static void test_chosen(void **state)
+{
+	_cleanup_json_ struct json *extra = json_array();
+	struct qemu_vm vm = plain;
+
+	json_add(extra, json_string("-device"));
+	json_add(extra, json_string("x,y"));
+	vm.extra = extra;
+	vm.cpu = "Nehalem";
+	vm.machine = "pc";
+	vm.kvm = vm.no_arch_capabilities = true;
+	expect_has(&vm, "-cpu", "Nehalem");
+	expect_has(&vm, "-machine", "pc,accel=kvm");
+	expect_has(&vm, "-device", "x,y");
 }
 
 static void test_networks(void **state)
@@ -171,6 +191,7 @@ int main(void)
 		cmocka_unit_test(test_emulated),
 		cmocka_unit_test(test_kvm),
 		cmocka_unit_test(test_disk_only),
+		cmocka_unit_test(test_chosen),
 		cmocka_unit_test(test_networks),
 		cmocka_unit_test(test_shares),
 		cmocka_unit_test(test_usernet),

@@ -123,6 +123,36 @@ static void test_addresses(void **state)
 	}
 }
 
+static void test_macs(void **state)
+{
+	assert_true(is_mac("52:54:00:0a:0B:0c"));
+	assert_false(is_mac("53:54:00:0a:0b:0c")); /* of a group */
+	assert_false(is_mac("52:54:00:0a:0b"));
+	assert_false(is_mac("52:54:00:0a:0b:0c:0d"));
+	assert_false(is_mac("52-54-00-0a-0b-0c"));
+	assert_false(is_mac(""));
+}
+
+static void test_leases(void **state)
+{
+	static const char arp[] =
+		"IP address       HW type     Flags       HW address            Mask     Device\n"
+		"192.0.2.1        0x1         0x2         52:54:00:00:00:01     *        br0\n"
+		"192.0.2.8        0x1         0x0         52:54:00:00:00:02     *        br0\n"
+		"192.0.2.9        0x1         0x2         52:54:00:00:00:02     *        br0\n";
+	static const char leases[] = "1795432957 52:54:00:00:00:03 192.0.2.30 w3 01:52:54\n"
+				     "duid 00:01\n";
+	_cleanup_free_ char *known = lease_in_arp(arp, "52:54:00:00:00:02"),
+			    *unknown = lease_in_arp(arp, "52:54:00:00:00:03"),
+			    *leased = lease_in_leases(leases, "52:54:00:00:00:03"),
+			    *none = lease_in_leases("", "52:54:00:00:00:03");
+
+	assert_string_equal(known, "192.0.2.9");
+	assert_string_equal(unknown, "");
+	assert_string_equal(leased, "192.0.2.30");
+	assert_string_equal(none, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -130,6 +160,8 @@ int main(void)
 		cmocka_unit_test(test_shares),
 		cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_macs),
+		cmocka_unit_test(test_leases),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
