@@ -13,12 +13,13 @@ CHUNK = 1 << 16
 
 class Page:
     """A file and how it is served. cuts: after how many bytes the connection is closed, one for each
-    answer to come. hold: after that many bytes wait until `go` is set."""
+    answer to come. hold: after that many bytes wait until `go` is set. blind: the condition of a range
+    is not looked at. told: there is a Content-Length."""
 
     def __init__(self, data=b'', status=200, etag='"one"', modified=None, ranges=True, location=None):
         self.data, self.status, self.etag, self.modified = data, status, etag, modified
         self.ranges, self.location = ranges, location
-        self.cuts, self.hold, self.endless, self.blind = [], None, False, False
+        self.cuts, self.hold, self.endless, self.blind, self.told = [], None, False, False, True
         self.go, self.held = threading.Event(), threading.Event()
 
     def sum(self, kind='sha256'):
@@ -62,7 +63,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.send_header(name, value)
         if first:
             self.send_header('Content-Range', f'bytes {first}-{total - 1}/{total}')
-        if page.endless:
+        if page.endless or not page.told:
             self.send_header('Connection', 'close')
             self.close_connection = True
         else:

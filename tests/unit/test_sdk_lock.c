@@ -48,6 +48,42 @@ static void test_lock_cancel(void **state)
 	assert_int_equal(err.code, ERR_CANCELED);
 }
 
+struct swept {
+	const char *path;
+	int held, newer;
+};
+
+/* Meanwhile the file is deleted, a newer one is locked, and the old lock is given back. */
+static bool sweep_once(void *arg)
+{
+	struct swept *s = arg;
+	_cleanup_err_ struct err err = ERR_INIT;
+
+	if (s->held < 0)
+		return false;
+	assert_int_equal(unlink(s->path), 0);
+	assert_int_equal(md_lock(NULL, s->path, false, 0, &s->newer, &err), 0);
+	md_unlock(&s->held);
+	return false;
+}
+
+/* The lock of a file that is no longer there is none. */
+static void test_lock_of_a_deleted_file(void **state)
+{
+	_cleanup_err_ struct err err = ERR_INIT;
+	_cleanup_free_ char *path = in_dir("lock");
+	struct swept s = {.path = path, .held = -1, .newer = -1};
+	struct md_watch w = {.cancelled = sweep_once, .arg = &s};
+	_cleanup_lock_ int fd = -1;
+
+	assert_int_equal(md_lock(NULL, path, false, 0, &s.held, &err), 0);
+	assert_int_equal(md_lock(&w, path, false, 200, &fd, &err), -1);
+	assert_int_equal(err.code, ERR_UNAVAILABLE);
+	assert_true(s.newer >= 0);
+	md_unlock(&s.newer);
+	assert_int_equal(md_lock(NULL, path, false, 0, &fd, &err), 0);
+}
+
 /* Another process's lock ends with it. */
 static void test_lock_of_the_dead(void **state)
 {
@@ -107,6 +143,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_lock),
 		T(test_lock_cancel),
+		T(test_lock_of_a_deleted_file),
 		T(test_lock_of_the_dead),
 		T(test_files),
 	};
