@@ -22,7 +22,7 @@ BUILD_SECONDS = 600
 def recipe_hash():
     digest = hashlib.sha256()
     for path in [BUILDER, *sorted((BUILDER.parent / 'guest').rglob('*'))]:
-        if path.is_file():
+        if path.is_file() and path.suffix != '.md':
             digest.update(str(path.relative_to(cli.TOP)).encode() + b'\0' + path.read_bytes())
     digest.update('\0'.join([PARTS, debian.sources('bookworm'), debian.proxy_settings()]).encode())
     return digest.hexdigest()[:12]
