@@ -59,7 +59,7 @@ const struct flagspec qemu_flags[] = {
 	STR("qemu-image", "QEMU_IMAGE", "",
 		"Image of the machine: a name or ID of `image ls`, a path, or a URL of a qcow2 "
 		"disk "
-		"(if not provided, the newest debian-12)"),
+		"(if not provided, the newest debian-12, or else the published debian-12-cloud)"),
 	STR("qemu-image-checksum", "QEMU_IMAGE_CHECKSUM", "",
 		"Checksum of that image: sha256:HEX, sha512:HEX, the URL of a list, or none"),
 	STR("qemu-io-mode", "QEMU_IO_MODE", "threads", "Disk IO mode: threads, native"),

@@ -114,18 +114,31 @@ int image_take(const struct md_watch *w, const struct image_take *t, char **ret_
 }
 
 static int find(const struct md_watch *w, const char *store_path, const char *ref,
-	const char *checksum, char **ret_id, struct err *err)
+	const char *checksum, unsigned parts, char **ret_id, struct err *err)
 {
 	struct image_take t = {.store_path = store_path, .ref = ref, .checksum = checksum};
 	_cleanup_err_ struct err why = ERR_INIT;
 
 	if (image_is_url(ref) || image_is_path(ref))
 		return image_take(w, &t, ret_id, err);
-	if (image_resolve(store_path, ref, ret_id, &why) == 0)
+	if (image_resolve(store_path, ref, parts, ret_id, &why) == 0)
 		return 0;
 	if (why.code != ERR_NOT_FOUND || !image_known_find(ref))
 		return err_move(err, &why);
 	return image_take(w, &t, ret_id, err);
+}
+
+/* Ours; where there is none that boots, the published one. */
+static const char *default_ref(const struct md_watch *w, const char *store_path, unsigned parts)
+{
+	if (!(parts & MD_IMAGE_DISK) || image_has(store_path, MD_IMAGE_DEFAULT, parts))
+		return MD_IMAGE_DEFAULT;
+	if (w && w->tell)
+		w->tell(w->arg, 0, 0,
+			"There is no image " MD_IMAGE_DEFAULT
+			" to boot (`machine image build` makes "
+			"one): taking the published " MD_IMAGE_PUBLISHED);
+	return MD_IMAGE_PUBLISHED;
 }
 
 int md_image_get(const struct md_watch *w, const char *store_path, const char *ref,
@@ -135,8 +148,14 @@ int md_image_get(const struct md_watch *w, const char *store_path, const char *r
 	_cleanup_free_ char *id = NULL, *dir = NULL;
 	unsigned parts = any & ~(unsigned)MD_IMAGE_UNREAD;
 
-	if (find(w, store_path, *ref ? ref : MD_IMAGE_DEFAULT, checksum, &id, err) < 0)
-		return -1;
+	const char *wanted = *ref ? ref : default_ref(w, store_path, parts);
+
+	if (find(w, store_path, wanted, checksum, parts, &id, err) < 0)
+		return streq(wanted, ref) || streq(wanted, MD_IMAGE_DEFAULT)
+			       ? -1
+			       : err_wrap(err, "there is no image " MD_IMAGE_DEFAULT
+					       " to boot (`machine image build` makes one), and "
+					       "the published one cannot be had");
 	dir = image_path(store_path, id);
 	if (image_load(store_path, id, &m, err) < 0 || check_fit(&m, parts, err) < 0)
 		return -1;

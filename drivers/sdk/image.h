@@ -102,8 +102,12 @@ void image_list_finish(struct image_list *l);
 void image_key(const char *origin, char ret[IMAGE_HASH_DIGITS + 1]);
 int image_lock(const struct md_watch *w, const char *store_path, const char *key, int *ret,
 	struct err *err);
-/* An ID, or a NAME, which means its newest. ERR_NOT_FOUND with the way out. */
-int image_resolve(const char *store_path, const char *ref, char **ret_id, struct err *err);
+/* Is there one of the name with one of the parts, or one that cannot be read? */
+bool image_has(const char *store_path, const char *name, unsigned any);
+/* An ID, or a NAME, which means its newest with one of the parts, or else its newest.
+ * ERR_NOT_FOUND with the way out. */
+int image_resolve(
+	const char *store_path, const char *ref, unsigned any, char **ret_id, struct err *err);
 /* The machines whose disks are layers on it. */
 int image_users(const char *store_path, const char *id, struct strv *ret, struct err *err);
 /* Deletes it. In use: ERR_EXISTS, unless force. */

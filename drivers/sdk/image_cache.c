@@ -152,11 +152,34 @@ static int not_found(const char *store_path, const char *ref, struct err *err)
 		ref, dir, MD_IMAGE_DEFAULT, known);
 }
 
-int image_resolve(const char *store_path, const char *ref, char **ret_id, struct err *err)
+static bool is_named(const struct image_entry *e, const char *ref)
+{
+	size_t len = strlen(ref);
+
+	return streq(e->id, ref) || (name_len(e->id) == len && strncmp(e->id, ref, len) == 0);
+}
+
+bool image_has(const char *store_path, const char *name, unsigned any)
 {
 	_cleanup_image_list_ struct image_list l = {0};
-	const struct image_entry *broken = NULL;
-	size_t len = strlen(ref);
+	_cleanup_err_ struct err unreadable = ERR_INIT;
+
+	if (image_list(store_path, &l, &unreadable) < 0)
+		return true; /* whoever looks for it will tell */
+	for (size_t i = 0; i < l.n; i++) {
+		const struct image_entry *e = &l.items[i];
+
+		if (is_named(e, name) && (e->err.code || (image_meta_parts(&e->meta) & any)))
+			return true;
+	}
+	return false;
+}
+
+int image_resolve(
+	const char *store_path, const char *ref, unsigned any, char **ret_id, struct err *err)
+{
+	_cleanup_image_list_ struct image_list l = {0};
+	const struct image_entry *broken = NULL, *other = NULL;
 
 	if (!image_id_valid(ref) && !image_name_valid(ref))
 		return err_set(err, ERR_USER, "\"%s\" is not the name of an image", ref);
@@ -164,15 +187,21 @@ int image_resolve(const char *store_path, const char *ref, char **ret_id, struct
 		return -1;
 	for (size_t i = 0; i < l.n; i++) {
 		const struct image_entry *e = &l.items[i];
-		bool named = name_len(e->id) == len && strncmp(e->id, ref, len) == 0;
 
-		if (!named && !streq(e->id, ref))
+		if (!is_named(e, ref))
 			continue;
-		if (!e->err.code) {
+		if (e->err.code) {
+			broken = e;
+		} else if (image_meta_parts(&e->meta) & any) {
 			*ret_id = xstrdup(e->id);
 			return 0;
+		} else if (!other) {
+			other = e;
 		}
-		broken = e;
+	}
+	if (other) { /* what it lacks is told by whoever needs it */
+		*ret_id = xstrdup(other->id);
+		return 0;
 	}
 	if (!broken)
 		return not_found(store_path, ref, err);

@@ -27,7 +27,8 @@ enum md_image_seed {
 		       */
 };
 
-#define MD_IMAGE_DEFAULT "debian-12" /* the NAME that `machine image build` gives */
+#define MD_IMAGE_DEFAULT "debian-12"         /* the NAME that `machine image build` gives */
+#define MD_IMAGE_PUBLISHED "debian-12-cloud" /* the vendor's, for who has no image yet */
 
 struct md_image { /* strings are malloc'ed, NULL where the image has no such part */
 	char *id, *dir;
@@ -41,7 +42,8 @@ struct md_image { /* strings are malloc'ed, NULL where the image has no such par
 };
 
 /*
- * Finds an image. ref: "" (MD_IMAGE_DEFAULT), a NAME or ID in the cache, the path of a local disk
+ * Finds an image. ref: "" (MD_IMAGE_DEFAULT, or MD_IMAGE_PUBLISHED where a bootable disk will do
+ * and there is none of ours), a NAME or ID in the cache, the path of a local disk
  * image or of a folder made by build-image, or an http(s) or file URL of a disk image. What is not
  * in the cache yet is taken in: copied or downloaded under a lock, resumed where an earlier
  * download ended, checked. checksum: "", "sha256:HEX", "sha512:HEX", the URL or path of a

@@ -237,6 +237,19 @@ def test_chosen_processor_and_arguments(new):
     assert argv[argv.index('-machine') + 1].startswith('pc,') and argv[-2:] == ['-device', 'a,b c']
 
 
+def test_the_published_image_where_there_is_none(new):
+    """It cannot be fetched here: a proxy that is not there stands in the way."""
+    m = new(qemu_image='')
+    m.env.update({'https_proxy': 'http://127.0.0.1:1', 'HTTPS_PROXY': 'http://127.0.0.1:1', 'no_proxy': '', 'NO_PROXY': ''})
+    m.restart_driver()
+    m.configure()
+    with pytest.raises(DriverError) as caught:
+        m.call('create')
+    assert 'https://cloud.debian.org/images/cloud/bookworm/latest/' in caught.value.message and 'machine image build' in caught.value.message
+    told = [n['params']['message'] for n in m.driver.notifications if n['method'] == 'progress']
+    assert any('debian-12-cloud' in t and 'machine image build' in t for t in told), told
+
+
 def test_virtiofs_is_not_read_only(new):
     m = new()
     with pytest.raises(DriverError) as caught:

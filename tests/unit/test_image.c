@@ -246,7 +246,7 @@ static void test_use(void **state)
 	assert_int_equal(image_remove(NULL, f->store, image.id, false, &err), 0);
 	assert_int_equal(access(image.dir, F_OK), -1);
 	assert_int_equal(md_image_use(machine, &image, &err), -1);
-	assert_int_equal(get_fails(f, "", "", "machine image build"), ERR_NOT_FOUND);
+	assert_int_equal(get_fails(f, "debian-12", "", "machine image build"), ERR_NOT_FOUND);
 }
 
 static void test_disk(void **state)
