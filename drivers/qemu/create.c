@@ -139,7 +139,7 @@ static int virtual_size(const struct md_watch *w, const char *path, int64_t *ret
 static int make_disk(struct md_request *rq, struct md_machine *m, struct err *err)
 {
 	struct md_watch w = md_watch_request(rq);
-	_cleanup_free_ char *disk = md_file(m, DISK_FILE), *temporary = xasprintf("%s.tmp", disk);
+	_cleanup_free_ char *disk = md_file(m, DISK_FILE), *temporary = md_file(m, DISK_TEMPORARY);
 	_cleanup_free_ char *base = xasprintf(IMAGE_LINK "/%s", get_str(m, "BaseDisk"));
 	_cleanup_free_ char *base_path = md_file(m, base);
 	int64_t size = get_int(m, "DiskSize") * MIB, base_size;

@@ -143,8 +143,8 @@ static int unlink_in(const struct md_machine *m, const char *name, struct err *e
 int qemu_remove(
 	struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
 {
-	static const char *const made[] = {DISK_FILE, DISK_FILE ".tmp", SEED_FILE, UEFI_FILE,
-		LOG_FILE, CONSOLE_FILE, HOST_KEY, HOST_KEY ".pub", IMAGE_LINK, LOCK_FILE};
+	static const char *const made[] = {DISK_FILE, DISK_TEMPORARY, SEED_FILE, UEFI_FILE,
+		LOG_FILE, CONSOLE_FILE, HOST_KEY, HOST_KEY_PUBLIC, IMAGE_LINK, LOCK_FILE};
 	bool folder = access(m->dir, F_OK) == 0;
 	_cleanup_lock_ int lock = -1;
 

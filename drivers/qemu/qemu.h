@@ -16,6 +16,7 @@
 
 /* Files in the machine's folder. */
 #define DISK_FILE "disk.qcow2"
+#define DISK_TEMPORARY "disk.qcow2.tmp" /* while it is made */
 #define SEED_FILE "seed.iso"
 #define PID_FILE "qemu.pid"
 #define QMP_FILE "qmp.sock"
@@ -23,6 +24,7 @@
 #define CONSOLE_FILE "console.log"
 #define LOCK_FILE "qemu.lock"
 #define HOST_KEY "ssh_host_ed25519_key"
+#define HOST_KEY_PUBLIC "ssh_host_ed25519_key.pub"
 #define IMAGE_LINK "image"
 
 /* Members of the state: ports that the user chose, 0: none. */

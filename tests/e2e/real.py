@@ -40,3 +40,9 @@ def check_engine(cli, name):
     text = done.stdout.decode(errors='replace')
     assert done.returncode == 0, text
     assert 'Server' in text and text.rstrip().endswith('it works'), text
+
+
+def mount(cli, *words):
+    """Not by cli.run, which ends what a command leaves: sshfs is meant to stay."""
+    return subprocess.run([cli.program, 'mount', *words], env=cli.env, cwd=cli.folder, timeout=60,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True)

@@ -11,7 +11,7 @@ import pytest
 
 import cli as cli_module
 from hosts import wait_for
-from real import check_engine, generic
+from real import check_engine, generic, mount
 from rootfs import run
 
 SHARED_FOLDER = '/home/debian'
@@ -106,12 +106,6 @@ def test_changed_host_key_stops_copies(two):
     assert not there(first, 'k').exists() and not (cli.folder / 'y').exists()
     (cli.store / 'machines/web1/known_hosts').unlink()
     cli.ok('scp', 'web2:k', 'web1:k')
-
-
-def mount(cli, *words):
-    """Not by cli.run, which ends what a command leaves: sshfs is meant to stay."""
-    return subprocess.run([cli.program, 'mount', *words], env=cli.env, cwd=cli.folder, timeout=60,
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True)
 
 
 def test_mount(two):

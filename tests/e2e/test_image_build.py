@@ -167,7 +167,7 @@ def test_the_disk_boots_by_bios_and_uefi(image, tmp_path):
         assert b'SYSLINUX' in disk.read(512)
     fat = f'{raw}@@{boot["start"] * 512}'
     environment = {**os.environ, 'MTOOLS_SKIP_CHECK': '1'}
-    files = run('mdir', '-/', '-b', '-i', fat, '::', env=environment).split()
+    files = run('mdir', '-/', '-a', '-b', '-i', fat, '::', env=environment).split()
     for name in 'vmlinuz', 'initrd.img', 'ldlinux.sys', 'syslinux.cfg', 'EFI/BOOT/BOOTX64.EFI', 'loader/entries/linux.conf':
         assert f'::/{name}' in files
     assert 'root=LABEL=root' in run('mtype', '-i', fat, '::/syslinux.cfg', env=environment)

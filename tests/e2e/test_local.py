@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 import cli as cli_module
-from real import check_engine, in_shell
+from real import check_engine, in_shell, mount
 
 CREATE_SECONDS = 120
 
@@ -104,13 +104,13 @@ def mounts(cli):
         pytest.fail('/dev/fuse is not there: mount cannot be shown')
     point = cli.folder / 'mounted'
     point.mkdir()
-    cli.ok('mount', 'web1:/tmp', str(point), clean=False)
+    assert mount(cli, 'web1:/tmp', point).returncode == 0
     try:
         assert (point / 'there').read_text() == 'content\n'
         (point / 'written').write_text('from here\n')
         assert cli.ok('ssh', 'web1', 'cat /tmp/written').out == 'from here\n'
     finally:
-        cli.ok('mount', '-u', 'web1:/tmp', str(point), clean=False)
+        assert mount(cli, '-u', 'web1:/tmp', point).returncode == 0
     assert not point.is_mount()
 
 
