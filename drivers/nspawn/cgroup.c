@@ -237,7 +237,6 @@ static int make_one(const char *folder, const char *part, struct err *err)
 {
 	_cleanup_free_ char *path = xasprintf("%s/%s", folder, part);
 
-	enable_controllers(folder);
 	if (mkdir(path, 0755) < 0 && errno != EEXIST)
 		return err_errno(err, errno, "make the control group %s", path);
 	inherit_cpuset(folder, part);
@@ -252,6 +251,7 @@ int cgroup_make(const struct strv *folders, const char *sub, struct err *err)
 			char *slash = strrchr(above, '/');
 
 			*slash = 0;
+			enable_controllers(above);
 			if (make_one(above, slash + 1, err) < 0)
 				return -1;
 		}
@@ -259,6 +259,12 @@ int cgroup_make(const struct strv *folders, const char *sub, struct err *err)
 			return -1;
 	}
 	return 0;
+}
+
+void cgroup_delegate(const struct strv *folders)
+{
+	strv_foreach (folder, folders)
+		enable_controllers(folder);
 }
 
 /* Sets `file` of the one hierarchy that has it. */

@@ -28,6 +28,9 @@ int cgroup_of_name(const char *name, struct strv *ret, struct err *err);
 
 /* Makes FOLDER and FOLDER/SUB. */
 int cgroup_make(const struct strv *folders, const char *sub, struct err *err);
+/* v2: lets the folders below FOLDER have controllers. No process may be in FOLDER itself: the
+ * kernel would let it have threads of processes only from then on. */
+void cgroup_delegate(const struct strv *folders);
 /* Limits of all of FOLDER; 0: none. */
 int cgroup_limit(const struct strv *folders, unsigned cpus, uint64_t memory, struct err *err);
 /* Moves this process. sub NULL: out of the folders, to the one above. */

@@ -49,7 +49,10 @@ static int enter_groups(const struct plan *p, const char *group, struct strv *re
 	nspawn_fault("supervise.groups");
 	if (cgroup_limit(ret, p->cpus, p->memory, err) < 0)
 		return -1;
-	return cgroup_enter(ret, "driver", err);
+	if (cgroup_enter(ret, "driver", err) < 0)
+		return -1;
+	cgroup_delegate(ret);
+	return 0;
 }
 
 /* SIGTERM goes on to the child; otherwise waits for its end. */
