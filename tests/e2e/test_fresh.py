@@ -81,14 +81,15 @@ def computer(lab):
 
 
 M = './machine/build/machine/cli/machine'
-TRACES = "{ ip link; iptables-save; cat /proc/self/mountinfo; ls -A .docker/machine/machines; } | grep -E 'machine0|demo' ; true"
+TRACES = ("{ ip link; iptables-save; cat /proc/self/mountinfo; ls -A .docker/machine/machines; } | "
+          "grep -E 'machine0|demo' ; true")
 
 
 @pytest.mark.skipif(not LONG, reason='MACHINE_TEST_LONG=1 runs it')
 @pytest.mark.parametrize('driver', ['nspawn', 'qemu'])
 def test_quickstart_on_a_fresh_debian(computer, driver):
-    done = computer.sh(f'cd && machine/scripts/quickstart --driver {driver} && {M} rm -y demo && echo traces: && {TRACES}',
-                       QUICKSTART_SECONDS)
+    done = computer.sh(f'cd && machine/scripts/quickstart --driver {driver} && {M} rm -y demo && '
+                       f'echo traces: && {TRACES}', QUICKSTART_SECONDS)
     assert done.returncode == 0, done.stdout
     assert 'A container on demo: it works.' in done.stdout, done.stdout
     assert done.stdout.split('traces:\n')[1] == '', done.stdout
