@@ -164,13 +164,10 @@ const struct command cmd_inspect = {
 
 static int print_engine_version(struct co *co, struct host *h, struct err *err)
 {
-	_cleanup_free_ char *url = NULL, *version = NULL;
-	struct engine_tls tls = host_tls(h);
+	_cleanup_free_ char *version = NULL;
 
-	if (host_url(co, h, &url, err) < 0)
+	if (host_engine_version(co, h, &version, err) < 0)
 		return -1;
-	if (engine_version(co, url, &tls, 30000, &version, err) < 0)
-		return err_wrap(err, "Unable to query docker version");
 	puts(version);
 	return 0;
 }

@@ -119,14 +119,19 @@ int action_restart(struct co *co, struct host *h, struct err *err)
 	return wait_up(co, h, err);
 }
 
+static int check_provisioned(const struct host *h, struct err *err)
+{
+	if (driver_info(h->driver)->provision)
+		return 0;
+	return err_set(err, ERR_NOT_SUPPORTED,
+		"machines of driver \"%s\" are not provisioned: their engine is only known by its "
+		"URL",
+		record_driver_name(h->rec));
+}
+
 static int detected(struct co *co, struct host *h, struct err *err)
 {
-	if (!driver_info(h->driver)->provision)
-		return err_set(err, ERR_NOT_SUPPORTED,
-			"machines of driver \"%s\" are not provisioned: their engine is only known "
-			"by its URL",
-			record_driver_name(h->rec));
-	return host_detect(co, h, err);
+	return check_provisioned(h, err) < 0 ? -1 : host_detect(co, h, err);
 }
 
 int action_provision(struct co *co, struct host *h, struct err *err)
@@ -201,9 +206,15 @@ int action_upgrade(struct co *co, struct host *h, struct err *err)
 
 	if (state_of(co, h, &s, err) < 0)
 		return -1;
-	if (s != STATE_RUNNING)
-		return err_set(err, ERR_NOT_RUNNING, "Error: machine must be running to upgrade.");
 	if (driver_upgrade_info(co, h->driver, &ref, &kind, err) < 0)
 		return host_blame(err, "upgrade", h->rec->name, record_driver_name(h->rec));
+	if (kind == UPGRADE_ENGINE && check_provisioned(h, err) < 0)
+		return -1;
+	if (s != STATE_RUNNING) {
+		log_info("Starting machine so machine can be upgraded...");
+		log_info("Starting \"%s\"...", h->rec->name);
+		if (start(co, h, err) < 0)
+			return -1;
+	}
 	return kind == UPGRADE_IMAGE ? upgrade_image(co, h, err) : upgrade_engine(co, h, err);
 }

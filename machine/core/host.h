@@ -71,6 +71,8 @@ int host_provision(struct co *co, struct host *h, bool force_restart, struct err
 int host_renew_certs(struct co *co, struct host *h, struct err *err);
 /* The latest packages of the engine, and its restart; the system has been detected. */
 int host_upgrade_engine(struct co *co, struct host *h, struct err *err);
+/* The version of the engine that answers. malloc'ed. */
+int host_engine_version(struct co *co, struct host *h, char **ret, struct err *err);
 /* ca.pem, cert.pem, key.pem into the machine's folder. */
 int host_copy_client_certs(struct co *co, struct host *h, struct err *err);
 /* Retries a TLS connection to the engine until it works or time is up. */

@@ -2,6 +2,7 @@
 #include "host.h"
 
 #include "cert.h"
+#include "engine_version.h"
 #include "log.h"
 #include "mem.h"
 #include "tcp.h"
@@ -11,7 +12,9 @@
 
 #define DOCKER_PORT 2376
 #define TLS_CHECK_MS 20000u
+#define VERSION_MS 30000u
 #define DAY_S 86400
+#define LAST_OLD_VERSION "1.13.1" /* before docker-ce */
 
 struct engine_tls host_tls(const struct host *h)
 {
@@ -225,15 +228,53 @@ static int run_upgrade(struct co *co, struct host *h, const struct provision_req
 	return provision_upgrade(co, h->ssh, &h->system, rq, err);
 }
 
-int host_upgrade_engine(struct co *co, struct host *h, struct err *err)
+static int run_removal(struct co *co, struct host *h, const struct provision_request *rq,
+	bool force, struct err *err)
+{
+	return provision_remove_old(co, h->ssh, &h->system, rq, err);
+}
+
+static int upgrade_with(struct co *co, struct host *h, provision_fn fn, struct err *err)
 {
 	struct machine_report r = {0};
 
 	if (host_location(co, h, &r, err) < 0)
 		return -1;
-	int rc = with_request(co, h, &r, true, run_upgrade, err);
+	int rc = with_request(co, h, &r, true, fn, err);
 	machine_report_finish(&r);
 	return rc;
+}
+
+int host_upgrade_engine(struct co *co, struct host *h, struct err *err)
+{
+	_cleanup_free_ char *version = NULL;
+
+	if (host_engine_version(co, h, &version, err) < 0) {
+		_cleanup_free_ char *why = xstrdup(err_msg(err));
+		return err_set(err, err->code,
+			"%s (\"docker-machine provision %s\" repairs an engine that does not answer)",
+			why, h->rec->name);
+	}
+	log_debug("(%s) the engine is of version %s", h->rec->name, version);
+	if (engine_version_compare(version, LAST_OLD_VERSION) <= 0) {
+		if (upgrade_with(co, h, run_removal, err) < 0)
+			return -1;
+		if (!h->system.dockerd)
+			return host_provision(co, h, true, err);
+	}
+	return upgrade_with(co, h, run_upgrade, err);
+}
+
+int host_engine_version(struct co *co, struct host *h, char **ret, struct err *err)
+{
+	_cleanup_free_ char *url = NULL;
+	struct engine_tls tls = host_tls(h);
+
+	if (host_url(co, h, &url, err) < 0)
+		return -1;
+	if (engine_version(co, url, &tls, VERSION_MS, ret, err) < 0)
+		return err_wrap(err, "Unable to query docker version");
+	return 0;
 }
 
 static int wait_engine(struct co *co, const char *url, const struct engine_tls *tls,

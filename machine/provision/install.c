@@ -14,6 +14,7 @@
 #define HOSTNAME_LONGEST 64
 #define URL_LONGEST 4096
 #define UPLOAD_NAME "/tmp/machine-install."
+#define OLD_PACKAGE "docker-engine" /* Docker's own, before docker-ce */
 
 /* After something may have installed an engine or changed the system. */
 static int look_again(struct co *co, struct run *r, struct err *err)
@@ -195,6 +196,28 @@ int engine_install(struct co *co, struct run *r, struct err *err)
 	if (check_url(url, err) < 0)
 		return -1;
 	return run_install(co, r, url, "", err);
+}
+
+int engine_purge(struct co *co, struct run *r, struct err *err)
+{
+	const struct distro *d = r->h->distro;
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	struct ssh_result res;
+
+	if (!d->packages)
+		return 0;
+	if (r->rq->install_url && streq(r->rq->install_url, "none"))
+		return err_set(err, ERR_USER,
+			"the engine is too old to be upgraded in place, and "
+			"--engine-install-url none says not to install another");
+	script_var(&b, "package", OLD_PACKAGE);
+	buf_adds(&b, COMMON_SH);
+	buf_adds(&b, d->packages->functions);
+	buf_adds(&b, PURGE_SH);
+	if (script_run(co, r->ssh, r->h, &b, &res, err) < 0)
+		return -1;
+	ssh_result_finish(&res);
+	return look_again(co, r, err);
 }
 
 int engine_upgrade(struct co *co, struct run *r, struct err *err)

@@ -68,15 +68,30 @@ int provision_certs(struct co *co, struct ssh *ssh, struct provision_host *h,
 	return run_step(co, &r, &step, err);
 }
 
+int provision_remove_old(struct co *co, struct ssh *ssh, struct provision_host *h,
+	const struct provision_request *rq, struct err *err)
+{
+	static const struct step steps[] = {
+		{"wait for cloud-init", 330, cloud_init_runs, cloud_init_wait},
+		{"remove the old engine", 600, NULL, engine_purge},
+	};
+	struct run r = {ssh, h, rq, true};
+
+	return run_steps(co, &r, steps, ARRAY_SIZE(steps), err);
+}
+
 int provision_upgrade(struct co *co, struct ssh *ssh, struct provision_host *h,
 	const struct provision_request *rq, struct err *err)
 {
-	static const struct step upgrade = {"upgrade the engine", 1800, NULL, engine_upgrade};
+	static const struct step upgrade[] = {
+		{"wait for cloud-init", 330, cloud_init_runs, cloud_init_wait},
+		{"upgrade the engine", 1800, NULL, engine_upgrade},
+	};
 	static const struct step restart = {"restart the engine", 300, NULL, configure_nothing};
 	struct run r = {ssh, h, rq, true};
 
 	run_progress(&r, "Upgrading docker...");
-	if (run_step(co, &r, &upgrade, err) < 0)
+	if (run_steps(co, &r, upgrade, ARRAY_SIZE(upgrade), err) < 0)
 		return -1;
 	run_progress(&r, "Restarting docker...");
 	return run_step(co, &r, &restart, err);

@@ -26,6 +26,9 @@ bool hostname_differs(const struct run *r);
 int hostname_set(struct co *co, struct run *r, struct err *err);
 bool engine_missing(const struct run *r);
 int engine_install(struct co *co, struct run *r, struct err *err);
+/* Removes the package of an engine that cannot be upgraded in place; engine_missing then. One that
+ * came in another way is left alone. */
+int engine_purge(struct co *co, struct run *r, struct err *err);
 int engine_upgrade(struct co *co, struct run *r, struct err *err);
 
 /* Certificates, options, restart, wait. */

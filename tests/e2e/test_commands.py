@@ -190,4 +190,6 @@ def test_upgrade_waits_for_another_package_manager(machine):
 def test_upgrade_of_what_is_off(machine):
     cli, host = machine()
     host.power_cut()
-    assert cli.fails('upgrade', 'web1').err == 'Error: machine must be running to upgrade.\n'
+    result = cli.fails('upgrade', 'web1')
+    assert result.out == 'Starting machine so machine can be upgraded...\nStarting "web1"...\n'
+    assert result.err == 'the generic driver does not support start\n'

@@ -279,3 +279,29 @@ def test_upgrade(host):
     none = host.run('common', 'apt', 'upgrade', candidates='docker-ce')
     assert none.returncode == 1
     assert 'not installed from packages' in none.stdout
+
+
+@pytest.mark.parametrize('state, calls', [
+    ('installed', ['apt-get -q -y purge docker-engine']), ('config-files', []), ('', [])])
+def test_purge(host, state, calls):
+    host.fake('apt-get', f'[ -e "$APT_CONFIG" ] || exit 100; touch {host.path}/gone')
+    host.fake('dpkg-query', f'[ "{state}" ] || exit 1; echo "{state}"')
+    result = host.run('common', 'apt', 'purge', package='docker-engine')
+    assert (result.returncode, result.stdout, result.stderr) == (0, '', '')
+    assert [c for c in host.calls() if c.startswith('apt-get')] == calls
+
+
+def test_purge_fails(host):
+    host.fake('apt-get', 'echo "E: the reason" >&2; exit 100')
+    host.fake('dpkg-query', 'echo installed')
+    result = host.run('common', 'apt', 'purge', package='docker-engine')
+    assert result.returncode == 1
+    assert result.stdout.splitlines() == ['E: the reason', '@@failed cannot remove the package docker-engine']
+
+
+def test_purge_waits_for_the_lock(host):
+    host.fake('apt-get', f'''echo x >>{host.path}/count
+        [ $(wc -l <{host.path}/count) -ge 2 ] || {{ echo "E: Could not get lock /x" >&2; exit 100; }}''')
+    host.fake('dpkg-query', 'echo installed')
+    result = host.run('common', 'apt', 'purge', package='docker-engine')
+    assert result.returncode == 0 and 'Waiting for another package manager' in result.stdout

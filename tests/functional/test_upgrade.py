@@ -8,9 +8,9 @@ import pytest
 
 from cli import FAKES, like_flaky
 from engine import Engine
-from sshd import Sshd, keygen, make_machine, wait_for
+from sshd import Sshd, free_port, keygen, make_machine, wait_for
 
-MUST_RUN = 'Error: machine must be running to upgrade.\n'
+START = ['Starting machine so machine can be upgraded...', 'Starting "{0}"...', 'Machine "{0}" was started.']
 ENGINE = ['Waiting for SSH to be available...', 'Detecting the provisioner...', 'Upgrading docker...',
           'Restarting docker...']
 IMAGE = ['Stopping machine to do the upgrade...', 'Upgrading machine "img"...',
@@ -60,8 +60,20 @@ def fresh(request):
     """What the last test left on the hosts is gone."""
     if 'world' in request.fixturenames:
         for path in request.getfixturevalue('world').folder.glob('*/*'):
-            if path.name in ('log', 'fail', 'facts') and path.is_file():
+            if path.name in ('log', 'fail', 'facts', 'package', 'gone') and path.is_file():
                 path.unlink()
+
+
+@pytest.fixture
+def version(world):
+    """Lets the engine be of another version."""
+    server = world.engine.server
+    before = server.body
+
+    def set_version(text):
+        server.body = json.dumps({'Version': text, 'ApiVersion': '1.43'}).encode()
+    yield set_version
+    server.body = before
 
 
 def log(world, name='web'):
@@ -122,17 +134,91 @@ def test_other_systems(world, os_release):
     assert log(world)[1].startswith('upgrade candidates=docker-ce')
 
 
-def test_only_what_runs(world, cli):
-    cli.create_flaky('off')
-    (cli.flaky / 'state-off').write_text('Stopped')
-    result = cli.fails('upgrade', 'off')
-    assert (result.out, result.err) == ('', MUST_RUN)
-    assert not cli.calls('upgradeInfo')
+def words(world):
+    return [line.split()[0] for line in log(world)]
+
+
+@pytest.mark.parametrize('text', ['1.13.1', '1.9.0', '1.13.1-cs3', '1.12.0-rc5'])
+def test_old_engine_is_replaced(world, version, text):
+    """It cannot be upgraded in place: it goes, and then everything is done as on a new host."""
+    version(text)
+    (world.folder / 'web' / 'package').write_text('docker-engine')
+    result = world.cli.ok('upgrade', 'web')
+    assert (result.out.splitlines(), result.err) == ([
+        *ENGINE[:2], 'Copying certs to the local machine directory...', 'Installing Docker...',
+        'Copying certs to the remote machine...', 'Setting Docker configuration on the remote daemon...'], '')
+    assert words(world) == ['detect', 'purge', 'detect', 'install', 'detect', 'configure']
+    assert log(world)[1] == 'purge package=docker-engine'
+    assert 'ca=-----BEGIN' in log(world)[-1] and 'force=1' in log(world)[-1]
+
+
+@pytest.mark.parametrize('text', ['1.13.2', '17.03.0-ce', '19.03.1', '26.1.5+dfsg1'])
+def test_engine_that_is_not_old(world, version, text):
+    version(text)
+    (world.folder / 'web' / 'package').write_text('docker-engine')
+    assert world.cli.ok('upgrade', 'web').out.splitlines() == ENGINE
+    assert words(world) == ['detect', 'upgrade', 'configure']
+
+
+def test_old_engine_from_elsewhere(world, version):
+    """Not from the package that no longer is: it stays, and is upgraded like any other."""
+    version('1.13.1')
+    assert world.cli.ok('upgrade', 'web').out.splitlines() == ENGINE
+    assert words(world) == ['detect', 'purge', 'detect', 'upgrade', 'configure']
+
+
+def test_old_engine_that_nothing_may_replace(world, version):
+    version('1.13.1')
+    (world.folder / 'web' / 'package').write_text('docker-engine')
+    path = world.cli.store / 'machines/web/config.json'
+    before = path.read_text()
+    config = json.loads(before)
+    config['HostOptions']['EngineOptions']['InstallURL'] = 'none'
+    path.write_text(json.dumps(config))
+    try:
+        err = world.cli.fails('upgrade', 'web').err
+    finally:
+        path.write_text(before)
+    assert err == ('remove the old engine: the engine is too old to be upgraded in place, and '
+                   '--engine-install-url none says not to install another\n')
+    assert words(world) == ['detect']
+
+
+def test_old_engine_cannot_be_removed(world, version):
+    version('1.13.1')
+    (world.folder / 'web' / 'fail').write_text('purge cannot remove the package docker-engine\n')
+    err = world.cli.fails('upgrade', 'web').err
+    assert err == 'remove the old engine: cannot remove the package docker-engine:\nE: the reason\n'
+    assert words(world) == ['detect', 'purge']
+
+
+def test_cloud_init_is_waited_for(world):
+    """As a host may have just been started."""
+    (world.folder / 'web' / 'facts').write_text(json.dumps({'cloud-init': 'running'}))
+    result = world.cli.ok('upgrade', 'web')
+    assert result.out.splitlines() == [*ENGINE[:2], 'Upgrading docker...',
+                                       'Waiting for cloud-init to finish...', 'Restarting docker...']
+
+
+def test_engine_that_does_not_answer(world):
+    """How old it is decides what is done, so nothing is."""
+    make_machine(world.cli, 'mute', world.servers[0], world.key, EnginePort=free_port())
+    err = world.cli.fails('upgrade', 'mute').err
+    assert err.startswith('Unable to query docker version: ') and '\n' not in err[:-1]
+    assert err.endswith('("docker-machine provision mute" repairs an engine that does not answer)\n')
+    assert words(world) == ['detect']
+
+
+def test_machine_that_is_off_and_cannot_be_started(world):
+    """The others are not kept from it."""
     server = world.serve('gone')[1]
     make_machine(world.cli, 'gone', server, world.key, EnginePort=world.port)
     server.stop()
     result = world.cli.fails('upgrade', 'gone', 'web')
-    assert result.err == f'gone: {MUST_RUN}' and len(log(world)) == 3
+    assert result.err == 'gone: the generic driver does not support start\n'
+    lines = [line.format('gone') for line in START[:2]]
+    assert sorted(result.out.splitlines()) == sorted(lines + ENGINE)
+    assert len(log(world)) == 3
 
 
 def calls(cli):
@@ -180,6 +266,32 @@ def test_image_waits_and_checkpoints(cli):
     assert cli.config('img')['Driver']['Checkpoint'] == 1
 
 
+@pytest.mark.parametrize('state', ['Stopped', 'Saved', 'Paused'])
+def test_image_of_a_machine_that_is_off(cli, state):
+    imager(cli)
+    (cli.flaky / 'state-img').write_text(state)
+    result = cli.ok('upgrade', 'img')
+    assert result.out.splitlines() == [line.format('img') for line in START] + IMAGE
+    assert calls(cli) == ['upgradeInfo', 'start', 'stop', 'upgradeImage', 'start']
+
+
+def test_start_fails(cli):
+    imager(cli, {'start': 'error:internal'})
+    (cli.flaky / 'state-img').write_text('Stopped')
+    result = cli.fails('upgrade', 'img')
+    assert result.out.splitlines() == [line.format('img') for line in START[:2]]
+    assert 'ordered to fail in start' in result.err
+    assert calls(cli) == ['upgradeInfo', 'start']
+
+
+def test_what_cannot_be_upgraded_is_not_started(cli):
+    cli.create_flaky('off', {'upgradeInfo': 'kind:engine'})
+    (cli.flaky / 'state-off').write_text('Stopped')
+    result = cli.fails('upgrade', 'off')
+    assert not result.out and 'machines of driver "flaky" are not provisioned' in result.err
+    assert calls(cli) == ['upgradeInfo']
+
+
 def test_unknown_kind(cli):
     cli.create_flaky('img', {'upgradeInfo': 'kind:both'})
     assert 'kind is "both" (D6)' in cli.fails('upgrade', 'img').err
@@ -196,9 +308,9 @@ def test_interrupted(cli):
     cli.ok('start', 'img')
 
 
-def test_new_image_is_provisioned(world, tmp_path):
-    """Certificates and options, which may have been in the old one."""
-    host, server = world.serve('img')
+def scripted(world, tmp_path, script):
+    """A machine "img" that is provisioned, of a driver that is flaky otherwise."""
+    host, server = world.serve(f'img-{len(world.servers)}')
     env = like_flaky(tmp_path, 'imager', ("'provision': False", "'provision': True"), (
         "'url': 'tcp://127.0.0.1:1'}",
         f"'url': 'tcp://{world.engine.address}', 'ssh': {{'host': '127.0.0.1', 'port': {server.port},"
@@ -207,10 +319,27 @@ def test_new_image_is_provisioned(world, tmp_path):
     path = world.cli.store / 'machines/img/config.json'
     config = json.loads(path.read_text())
     config['DriverName'] = 'imager'
-    config['Driver'] = {'Script': {'upgradeInfo': 'kind:image'}}
+    config['Driver'] = {'Script': script}
     path.write_text(json.dumps(config))
     (world.cli.flaky / 'state-img').write_text('Running')
-    result = world.cli.ok('upgrade', 'img', env={**env, 'MACHINE_POLL_MS': '50'})
+    return host, {**env, 'MACHINE_POLL_MS': '50'}
+
+
+def test_engine_of_a_machine_that_is_off(world, tmp_path):
+    host, env = scripted(world, tmp_path, {'upgradeInfo': 'kind:engine'})
+    (world.cli.flaky / 'state-img').write_text('Stopped')
+    result = world.cli.ok('upgrade', 'img', env=env)
+    assert result.out.splitlines() == [line.format('img') for line in START] + ENGINE[:1] + ENGINE
+    names = [line.split()[0] for line in (host / 'log').read_text().splitlines()]
+    assert names == ['detect', 'upgrade', 'configure']
+    assert world.cli.ok('status', 'img', env=env).out == 'Running\n'
+    world.cli.ok('rm', '-f', 'img')
+
+
+def test_new_image_is_provisioned(world, tmp_path):
+    """Certificates and options, which may have been in the old one."""
+    host, env = scripted(world, tmp_path, {'upgradeInfo': 'kind:image'})
+    result = world.cli.ok('upgrade', 'img', env=env)
     assert result.out.splitlines()[:5] == IMAGE + ENGINE[:2]
     names = [line.split()[0] for line in (host / 'log').read_text().splitlines()]
     assert names == ['detect', 'hostname', 'configure']

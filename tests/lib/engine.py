@@ -31,9 +31,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         known = self.path == '/version'
         self.send_response(200 if known else 400)
-        self.send_header('Content-Length', str(len(BODY)))
+        self.send_header('Content-Length', str(len(self.server.body)))
         self.end_headers()
-        self.wfile.write(BODY)
+        self.wfile.write(self.server.body)
 
     def log_message(self, *_):
         pass
@@ -57,7 +57,7 @@ class Engine:
         self.server = Server(('127.0.0.1', 0), Handler)
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
-            self.server.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.server.body, self.server.context = BODY, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.server.context.load_cert_chain(cert, key)
         self.server.context.verify_mode = ssl.CERT_REQUIRED
         self.server.context.load_verify_locations(certs / 'ca.pem')

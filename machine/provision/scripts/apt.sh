@@ -38,6 +38,10 @@ pkg_upgrade() {
 	apt-get -q -y install --only-upgrade "$@"
 }
 
+pkg_purge() {
+	apt-get -q -y purge "$@"
+}
+
 pkg_installed() {
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
