@@ -277,6 +277,9 @@ int cli_main(int argc, char **argv)
 		print_error(&err);
 	}
 	parsed_finish(&cli.args);
+	free(cli.create.flags);
+	free(cli.create.driver);
+	free(cli.create.why);
 	parsed_finish(&cli.globals);
 	store_free(cli.app.store);
 	strv_finish(&cli.argv);

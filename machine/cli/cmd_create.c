@@ -46,10 +46,6 @@ static const struct cli_flag shared_flags[] = {
 		"Continue the creation of the named machine where it ended"),
 };
 
-/* For the run of the program: shared and driver's; the default of --driver, which stands first. */
-static struct cli_flag *all_flags;
-static char *usual_driver;
-
 /* As the original looks for it: anywhere in argv. NULL: nobody says which. */
 static const char *driver_of(const struct strv *argv, char **store)
 {
@@ -82,17 +78,6 @@ static bool mentions(const struct strv *rest, const char *flag)
 	return false;
 }
 
-/* What --driver is where nobody says; told to who makes a machine with it. */
-static char *default_driver(const struct strv *rest, const char *chosen)
-{
-	_cleanup_free_ char *why = NULL;
-	char *name = default_driver_choose(geteuid(), &why);
-
-	if (!chosen && !mentions(rest, "help") && !mentions(rest, "h"))
-		fprintf(stderr, "No driver given: using \"%s\" (%s).\n", name, why);
-	return name;
-}
-
 static int by_help_line(const void *a, const void *b)
 {
 	const struct cli_flag *x = a, *y = b;
@@ -120,35 +105,59 @@ static int blame_start(const struct strv *rest, const char *driver, struct err *
 
 	if (!strstr(err_msg(err), driver))
 		err_wrap(err, "driver \"%s\"", driver);
-	return machine_name_valid(last) ? err_wrap(err, "Error getting new host %s", last)
-					: err_wrap(err, "Error getting new host");
+	if (machine_name_valid(last) && !streq(last, driver)) /* create -d DRIVER, and no name */
+		err_wrap(err, "%s", last);
+	return err_wrap(err, "Error getting new host");
+}
+
+static int blame_default(const struct cli *cli, struct err *err)
+{
+	_cleanup_free_ char *text = xstrdup(err_msg(err));
+
+	if (cli->create.chosen)
+		return -1;
+	return err_set(err, err->code, "%s\nNo driver was given, and no local one works here (%s).",
+		text, cli->create.why);
+}
+
+static int find_driver(struct co *co, struct cli *cli, const struct strv *rest,
+	const struct driver_info **ret, struct err *err)
+{
+	_cleanup_free_ char *from_argv = NULL;
+	const char *name = driver_of(&cli->argv, &from_argv);
+	struct driver *d;
+
+	cli->create.chosen = name != NULL;
+	cli->create.driver = default_driver_choose(geteuid(), &cli->create.why);
+	name = name ? name : cli->create.driver;
+	if (driver_set_get(co, cli->app.drivers, name, &d, err) < 0)
+		return err->code == ERR_NOT_FOUND ? blame_default(cli, err)
+						  : blame_start(rest, name, err);
+	*ret = driver_info(d);
+	return check_clash(*ret, err);
 }
 
 static int prepare_create(struct co *co, struct cli *cli, const struct strv *rest, struct err *err)
 {
-	_cleanup_free_ char *from_argv = NULL;
+	const struct driver_info *info = NULL;
 	size_t n = ARRAY_SIZE(shared_flags), extra = 0;
-	struct driver *d = NULL;
 
+	cli->create.chosen = true; /* a machine that is resumed has one */
 	if (!mentions(rest, "resume")) {
-		const char *name = driver_of(&cli->argv, &from_argv);
-		usual_driver = default_driver(rest, name);
-		name = name ? name : usual_driver;
-		if (driver_set_get(co, cli->app.drivers, name, &d, err) < 0)
-			return err->code == ERR_NOT_FOUND ? -1 : blame_start(rest, name, err);
-		if (check_clash(driver_info(d), err) < 0)
+		if (find_driver(co, cli, rest, &info, err) < 0)
 			return -1;
-		extra = driver_info(d)->flags.n;
+		extra = info->flags.n;
 	}
-	all_flags = xcalloc(n + extra, sizeof(*all_flags));
-	memcpy(all_flags, shared_flags, sizeof(shared_flags));
+	struct cli_flag *all = xcalloc(n + extra, sizeof(*all));
+	cli->create.flags = all;
+	memcpy(all, shared_flags, sizeof(shared_flags));
 	for (size_t i = 0; i < extra; i++)
-		all_flags[n + i].spec = driver_info(d)->flags.items[i];
-	all_flags[0].spec.def_str = usual_driver ? usual_driver : "";
-	qsort(all_flags, n + extra, sizeof(*all_flags), by_help_line);
-	if (flags_parse(all_flags, n + extra, rest, true, &cli->args, err) < 0) {
+		all[n + i].spec = info->flags.items[i];
+	all[0].spec.def_str = cli->create.driver ? cli->create.driver : ""; /* --driver */
+	qsort(all, n + extra, sizeof(*all), by_help_line);
+	if (flags_parse(all, n + extra, rest, true, &cli->args, err) < 0) {
 		puts("Incorrect Usage.\n");
-		help_command(cli->cmd, all_flags, n + extra, stdout);
+		help_command(cli->cmd, all, n + extra, stdout);
 		return -1;
 	}
 	return 0;
@@ -291,36 +300,31 @@ static int create_new(struct co *co, struct cli *cli, struct err *err)
 		return err_set(err, ERR_EXISTS, "Docker machine \"%s\" already exists", name);
 	if (check_required(cli, err) < 0)
 		return -1;
+	if (!cli->create.chosen)
+		log_info("No driver given: using \"%s\" (%s).", driver, cli->create.why);
 	_cleanup_json_ struct json *values = driver_flags(cli);
-	if (create_machine(co, &cli->app, name, driver, values, host_options(cli, name), err) < 0)
-		return -1;
-	log_info("To see how to connect your Docker Client to the Docker Engine running on this "
-		 "virtual "
-		 "machine, run: %s env %s",
-		cli->arg0, name);
-	return 0;
+	return create_machine(co, &cli->app, name, driver, values, host_options(cli, name), err);
 }
 
 static int run_create(struct co *co, struct cli *cli, struct err *err)
 {
-	const char *resume = parsed_str(&cli->args, "resume");
-	int rc;
+	const char *name = parsed_str(&cli->args, "resume");
 
-	if (*resume) {
+	if (parsed_given(&cli->args, "resume")) {
 		if (cli->args.args.n)
-			rc = err_set(
+			return err_set(
 				err, ERR_USER, "Error: --resume NAME takes no further arguments");
-		else
-			rc = create_resume(co, &cli->app, resume, err);
-		if (rc == 0)
-			log_info("To see how to connect your Docker Client to the Docker Engine "
-				 "running on "
-				 "this virtual machine, run: %s env %s",
-				cli->arg0, resume);
+		if (create_resume(co, &cli->app, name, err) < 0)
+			return -1;
 	} else {
-		rc = create_new(co, cli, err);
+		if (create_new(co, cli, err) < 0)
+			return -1;
+		name = cli->args.args.items[0];
 	}
-	return rc;
+	log_info("To see how to connect your Docker Client to the Docker Engine running on this "
+		 "virtual machine, run: %s env %s",
+		cli->arg0, name);
+	return 0;
 }
 
 const struct command cmd_create = {

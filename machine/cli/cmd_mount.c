@@ -33,8 +33,8 @@ static int unmount(struct cli *cli, const struct place *p, const char *where, st
 		return err_set(err, ERR_USER,
 			"You must have a copy of the fusermount binary locally to use the unmount "
 			"option");
-	if (record_load(cli->app.store, p->machine, &rec, err) < 0)
-		return err_wrap(err, "Error loading host");
+	if (place_load(cli, p, &rec, err) < 0)
+		return -1;
 	strv_add(&argv, program);
 	strv_add(&argv, "-u");
 	strv_add_take(&argv, local_argument(where));

@@ -22,12 +22,19 @@ void place_parse(const char *word, struct place *ret)
 		ret->user = xstrndup(word, (size_t)(at - word));
 }
 
+int place_load(struct cli *cli, const struct place *p, struct record **ret, struct err *err)
+{
+	if (record_load(cli->app.store, p->machine, ret, err) < 0)
+		return err_wrap(err, "Error loading host: Error loading host");
+	return 0;
+}
+
 static int find(struct co *co, struct cli *cli, struct place *p, struct err *err)
 {
 	struct record *rec;
 
-	if (record_load(cli->app.store, p->machine, &rec, err) < 0)
-		return err_wrap(err, "Error loading host");
+	if (place_load(cli, p, &rec, err) < 0)
+		return -1;
 	if (host_open(co, &cli->app, rec, &p->host, err) < 0 ||
 		host_ssh_place(co, p->host, &p->ssh, err) < 0)
 		return -1;

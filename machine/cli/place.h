@@ -14,6 +14,8 @@ struct place {
 
 /* As Docker Machine splits it, and as scp does: nothing before a '/' means a machine. */
 void place_parse(const char *word, struct place *ret);
+/* The record, with the error of Docker Machine, which says it twice. */
+int place_load(struct cli *cli, const struct place *p, struct record **ret, struct err *err);
 /* Where the machine is; it runs, and shows the host key that it should. Nothing for a local one. */
 int place_open(struct co *co, struct cli *cli, struct place *p, struct err *err);
 void place_finish(struct co *co, struct place *p);

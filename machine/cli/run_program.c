@@ -5,19 +5,58 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* The loop's handler goes; what was ignored (nohup) stays so. */
-static void obey(int signum)
-{
-	struct sigaction now;
+/* What a signal does to us while the program runs. What was ignored before (nohup) stays so. */
+static const struct {
+	int signum;
+	void (*handler)(int signum);
+} meanwhile[] = {
+	{SIGINT, SIG_IGN},
+	{SIGQUIT, SIG_IGN},
+	{SIGTERM, SIG_DFL},
+	{SIGHUP, SIG_DFL},
+};
 
-	if (sigaction(signum, NULL, &now) == 0 && now.sa_handler != SIG_IGN)
-		signal(signum, SIG_DFL);
+struct signals {
+	sigset_t mask;
+	struct sigaction before[ARRAY_SIZE(meanwhile)];
+};
+
+/* Blocked until both sides have what they want: a signal in between is not lost. */
+static void signals_take(struct signals *s)
+{
+	sigset_t all;
+
+	sigemptyset(&all);
+	for (size_t i = 0; i < ARRAY_SIZE(meanwhile); i++)
+		sigaddset(&all, meanwhile[i].signum);
+	sigprocmask(SIG_BLOCK, &all, &s->mask);
+	for (size_t i = 0; i < ARRAY_SIZE(meanwhile); i++)
+		sigaction(meanwhile[i].signum, NULL, &s->before[i]);
+}
+
+static void signals_set(const struct signals *s, bool child)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(meanwhile); i++) {
+		struct sigaction act = {.sa_handler = child ? SIG_DFL : meanwhile[i].handler};
+
+		sigemptyset(&act.sa_mask);
+		if (s->before[i].sa_handler != SIG_IGN)
+			sigaction(meanwhile[i].signum, &act, NULL);
+	}
+	sigprocmask(SIG_SETMASK, &s->mask, NULL);
+}
+
+static void signals_return(const struct signals *s)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(meanwhile); i++)
+		sigaction(meanwhile[i].signum, &s->before[i], NULL);
 }
 
 static void tell(const struct strv *argv)
@@ -27,26 +66,21 @@ static void tell(const struct strv *argv)
 	log_debug("running %s", line);
 }
 
-int run_program(const struct strv *argv, struct err *err)
+/* Ends with us, however we end. */
+static void become(const struct strv *argv, const struct signals *s, pid_t parent)
 {
-	const char *name = argv->items[0];
+	signal(SIGPIPE, SIG_DFL);
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	signals_set(s, true);
+	if (getppid() == parent)
+		execvp(argv->items[0], argv->items);
+	_exit(127);
+}
+
+static int wait_for(pid_t pid, const char *name, struct err *err)
+{
 	int status;
 
-	tell(argv);
-	fflush(NULL);
-	pid_t pid = fork();
-	if (pid < 0)
-		return err_errno(err, errno, "run %s", name);
-	if (pid == 0) {
-		signal(SIGPIPE, SIG_DFL);
-		prctl(PR_SET_PDEATHSIG, SIGHUP);
-		execvp(name, argv->items);
-		_exit(127);
-	}
-	signal(SIGINT, SIG_IGN);
-	signal(SIGQUIT, SIG_IGN);
-	obey(SIGTERM);
-	obey(SIGHUP);
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return err_errno(err, errno, "wait for %s", name);
@@ -55,4 +89,23 @@ int run_program(const struct strv *argv, struct err *err)
 	if (WEXITSTATUS(status) != 0)
 		return err_set(err, ERR_USER, "exit status %d", WEXITSTATUS(status));
 	return 0;
+}
+
+int run_program(const struct strv *argv, struct err *err)
+{
+	const char *name = argv->items[0];
+	pid_t self = getpid();
+	struct signals s;
+
+	tell(argv);
+	fflush(NULL);
+	signals_take(&s);
+	pid_t pid = fork();
+	if (pid == 0)
+		become(argv, &s, self);
+	int error = errno;
+	signals_set(&s, false);
+	int rc = pid < 0 ? err_errno(err, error, "run %s", name) : wait_for(pid, name, err);
+	signals_return(&s);
+	return rc;
 }

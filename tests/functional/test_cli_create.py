@@ -164,6 +164,8 @@ ERRORS = {
     '-d none --resume there': (
         'Docker machine "there" is complete: there is nothing to resume\n'),
     '--resume there more': 'Error: --resume NAME takes no further arguments\n',
+    '--resume=': ('Docker machine "" does not exist. Use "docker-machine ls" to list machines. Use '
+                  '"docker-machine create" to add a new one.\n'),
 }
 
 
@@ -189,17 +191,46 @@ def test_classic_swarm_is_refused(store, flag):
 
 def test_driver_flags_in_the_help(store):
     """Completion scripts cut flag names out of lines that begin with three blanks and a dash."""
-    result = store.ok('create', '-d', 'generic', '--help')
+    env = {'PATH': '/nowhere'} # so that no local driver becomes the default
+    result = store.ok('create', '-d', 'generic', '--help', env=env)
     names = [re.sub('[^a-z0-9-].*$', '', line[3:])
              for line in result.out.splitlines() if line.startswith('   -')]
     assert names == sorted(names) and len(set(names)) == len(names)
     assert {'--driver', '--engine-opt', '--generic-ip-address', '--tls-san', '--resume'} <= set(names)
     line = next(l for l in result.out.splitlines() if '--generic-ssh-port' in l)
     assert re.fullmatch(r'   --generic-ssh-port "22"\t+\S.*\[\$GENERIC_SSH_PORT\]', line)
-    assert re.search(r'^   --driver, -d "[a-z]+"\t+.*\[\$MACHINE_DRIVER\]$', result.out, re.M)
+    assert re.search(r'^   --driver, -d "virtualbox"\t+.*\[\$MACHINE_DRIVER\]$', result.out, re.M)
     # zsh asks without a name
-    bare = store.fails('create', '-d', 'generic')
+    bare = store.fails('create', '-d', 'generic', env=env)
     assert (bare.out, bare.err) == (result.out, 'Error: No machine name specified\n')
+
+
+def test_help_of_the_command(store):
+    """Its own flags only, in their order; no driver is asked, nor one that does not exist."""
+    out = store.ok('help', 'create', env={'MACHINE_DRIVER': 'bogus'}).out
+    names = [re.sub('[^a-z0-9-].*$', '', line[3:]) for line in out.splitlines() if line.startswith('   -')]
+    assert names[:4] == ['--driver', '--engine-install-url', '--engine-opt', '--engine-insecure-registry']
+    shown = store.ok('create', '-d', 'generic', '--help').out
+    assert not [n for n in names if 'generic' in n] and set(names) < set(re.findall('^   (--[a-z0-9-]+)', shown, re.M))
+
+
+@pytest.mark.parametrize('line, form', [
+    ('--driver', '--driver, -d "virtualbox"'), ('--engine-opt', '--engine-opt [--engine-opt option --engine-opt option]'),
+    ('--swarm-discovery', '--swarm-discovery '), ('--swarm-image', '--swarm-image "swarm:latest"'),
+    ('--swarm', '--swarm'), ('--generic-ssh-port', '--generic-ssh-port "22"')])
+def test_forms_of_flags(store, line, form):
+    """A default in quotes; nothing but a blank without; lists with their names thrice; bools bare."""
+    out = store.ok('create', '-d', 'generic', '--help', env={'PATH': '/nowhere'}).out
+    found = [row[3:].split('\t')[0] for row in out.splitlines() if re.match(rf'   {line}[^a-z-]', row)]
+    assert found == [form]
+
+
+@pytest.mark.parametrize('words, name', [(['web'], 'web: '), (['a_b'], ''), ([], '')])
+def test_driver_that_does_not_start(cli, words, name):
+    result = cli.fails('create', '-d', 'flaky', *words, env={'FLAKY_INITIALIZE': 'error:internal'})
+    assert not result.out
+    assert result.err.startswith(f'Error getting new host: {name or "driver "}'), result
+    assert '"flaky"' in result.err and 'ordered to fail in initialize' in result.err
 
 
 def test_driver_gets_its_variable(cli):

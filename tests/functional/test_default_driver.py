@@ -65,9 +65,21 @@ def test_choice(alone, things):
     driver, why = chosen(things)
     line = f'No driver given: using "{driver}" ({why}).\n'
     result = alone.ok('create', 'web')
-    assert result.err == line and result.out.startswith('Running pre-create checks...\n')
+    assert result.out.startswith(f'{line}Running pre-create checks...\n') and not result.err
     assert alone.config('web')['DriverName'] == driver
-    assert alone.fails('create', 'a_b').err == line + BAD_NAME
+
+
+@pytest.mark.parametrize('words, err', [
+    (['a_b'], BAD_NAME), (['web'], 'Docker machine "web" already exists\n'),
+    (['a', 'b'], 'Invalid command line. Found extra arguments [b]\n')])
+def test_only_who_makes_a_machine_is_told(alone, words, err):
+    put(alone, QEMU, 'qemu')
+    alone.ok('create', '-d', 'qemu', 'web')
+    result = alone.fails('create', *words)
+    assert (result.out, result.err) == ('', err)
+    bare = alone.fails('create')
+    assert bare.err == 'Error: No machine name specified\n'
+    assert bare.out.startswith('Usage: docker-machine create ') and '   --qemu-script ' in bare.out
 
 
 @pytest.mark.parametrize('things', CHOICES)
@@ -86,21 +98,25 @@ def test_help(alone, things):
 def test_nothing_is_said_of_a_choice_that_was_made(alone, words, env):
     put(alone, NSPAWN, 'nspawn', 'qemu')
     result = alone.ok('create', *words, 'web', env=env)
-    assert not result.err and alone.config('web')['DriverName'] == 'qemu'
+    assert not result.err and 'No driver' not in result.out and alone.config('web')['DriverName'] == 'qemu'
 
 
 def test_empty_variable_is_none(alone):
     put(alone, QEMU, 'qemu')
     result = alone.ok('create', 'web', env={'MACHINE_DRIVER': ''})
-    assert result.err == f'No driver given: using "qemu" ({QEMU} is here).\n'
+    assert result.out.startswith(f'No driver given: using "qemu" ({QEMU} is here).\n') and not result.err
 
 
 def test_no_driver_at_all(alone):
-    """The line explains why it is one that is not there."""
-    first, second, *_ = alone.fails('create', 'web').err.splitlines()
-    assert first.startswith('No driver given: using "virtualbox" (nspawn: ')
-    assert second == ('Driver "virtualbox" not found. Do you have the plugin binary '
-                      '"docker-machine-driver-virtualbox" accessible in your PATH?')
+    """The last line explains why it is one that is not there."""
+    for words in ['web'], ['--help'], []:
+        result = alone.fails('create', *words)
+        first, *_, last = result.err.splitlines()
+        assert not result.out
+        assert first == ('Driver "virtualbox" not found. Do you have the plugin binary '
+                         '"docker-machine-driver-virtualbox" accessible in your PATH?')
+        assert last.startswith('No driver was given, and no local one works here (nspawn: ')
+    assert 'No driver' not in alone.fails('create', '-d', 'virtualbox', 'web').err
 
 
 def test_resume_needs_none(alone):

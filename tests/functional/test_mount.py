@@ -3,6 +3,8 @@
 import os
 import pathlib
 import shutil
+import signal
+import socket
 import subprocess
 
 import pytest
@@ -165,8 +167,43 @@ def test_unknown_machine(net, here, words):
         shim(here, program)
     result = net.cli.fails('mount', *words, env={'PATH': f'{here}/bin:{net.cli.env["PATH"]}'})
     name = words[-2].split(':')[0]
-    assert result.err.startswith(f'Error loading host: Docker machine "{name}" does not exist. ')
+    assert result.err == (
+        f'Error loading host: Error loading host: Docker machine "{name}" does not exist. Use "docker-machine ls" to '
+        'list machines. Use "docker-machine create" to add a new one.\n')
+    assert not result.out
     assert not list(here.glob('*.words'))
+
+
+def test_no_default_machine(empty_cli):
+    shim(empty_cli.folder, 'sshfs')
+    env = {'PATH': f'{empty_cli.folder}/bin:{empty_cli.env["PATH"]}'}
+    result = empty_cli.fails('mount', '/srv', 'mnt', env=env)
+    assert result.err.startswith('Error loading host: Error loading host: Docker machine "default" does not exist. ')
+
+
+def test_interrupted_while_it_explains(net, here):
+    """After sshfs has failed, a connection of our own finds out why; Ctrl-C ends that as anything else."""
+    shim(here, 'sshfs')
+    with socket.create_server(('127.0.0.1', 0)) as silent:
+        make_machine(net.cli, 'silent', net.server, net.key, SSHPort=silent.getsockname()[1])
+        running = net.cli.start('mount', 'silent:/srv', 'mnt',
+                                env={'PATH': f'{here}/bin:{net.cli.env["PATH"]}', 'STATUS': '1'})
+        wait_for((here / 'sshfs.words').exists, 'sshfs')
+        silent.settimeout(20)
+        kept = []
+        while not kept or not stays(kept[-1]): # those before only ask whether somebody listens
+            kept.append(silent.accept()[0])
+        running.process.send_signal(signal.SIGINT)
+        result = running.finish(30)
+        for connection in kept:
+            connection.close()
+    assert (result.status, result.leftovers) == (130, []), result
+
+
+def stays(connection):
+    """Does the other side want an answer?"""
+    connection.settimeout(20)
+    return connection.recv(1) != b''
 
 
 def test_machine_that_is_off(net, here, tmp_path):

@@ -4,11 +4,12 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 
 import pytest
 
-from sshd import USER, Sshd, keygen, make_machine
+from sshd import USER, Sshd, keygen, make_machine, wait_for
 
 SFTP = 'Subsystem sftp internal-sftp'
 NAMES = ['plain', 'a b', 'it\'s "quoted"', '-dash', '--', 'a:b', 'grün', '$HOME', 'x;y', '~']
@@ -296,7 +297,10 @@ def test_usage(net, words):
 @pytest.mark.parametrize('words', [['nope:x', 'y'], ['x', 'u@nope:y'], ['web1:x', 'nope:y']])
 def test_unknown_machine(net, here, words):
     result = net.cli.fails('scp', *words)
-    assert result.err.startswith('Error loading host: Docker machine "nope" does not exist. ')
+    assert result.err == (
+        'Error loading host: Error loading host: Docker machine "nope" does not exist. Use "docker-machine ls" to '
+        'list machines. Use "docker-machine create" to add a new one.\n')
+    assert not result.out
 
 
 def test_driver_without_ssh(net, here):
@@ -313,6 +317,42 @@ def test_no_driver_waits_for_the_copy(net, here):
     result = net.cli.fails('scp', 'x', 'web1:y', stdin='typed\n', env=env)
     assert (local / 'children').read_text().split() == (local / 'me').read_text().split()
     assert (result.out, result.err) == ('typed\nto-out\n', 'to-err\nsignal: Killed\n')
+
+
+def sleeping(net, local, **kwargs):
+    """A copy that is under way, and does not end by itself."""
+    shim(local, 'scp', 'echo >started\nexec sleep 600')
+    env = {'PATH': f'{local}/bin:{net.cli.env["PATH"]}'}
+    running = net.cli.start('scp', 'x', 'web1:y', env=env, **kwargs)
+    wait_for((local / 'started').exists, 'scp')
+    return running
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_what_ends_us_ends_the_copy(net, here, number):
+    running = sleeping(net, here[0])
+    running.process.send_signal(number)
+    result = running.finish(20)
+    assert (result.status, result.leftovers) == (-number, []), result
+
+
+@pytest.mark.parametrize('number, name', [(signal.SIGINT, 'Interrupt'), (signal.SIGQUIT, 'Quit')])
+def test_keys_are_the_programs_business(net, here, number, name):
+    """What a terminal sends to both of us ends the one that has it."""
+    running = sleeping(net, here[0])
+    os.killpg(running.process.pid, number)
+    result = running.finish(20)
+    assert (result.status, result.err, result.leftovers) == (1, f'signal: {name}\n', []), result
+
+
+def test_nohup(net, here):
+    """Ignored by us, it is ignored by the program, too; the program's own end is told."""
+    running = sleeping(net, here[0], prefix=['env', '--ignore-signal=HUP,INT'])
+    for number in signal.SIGHUP, signal.SIGINT:
+        os.killpg(running.process.pid, number)
+    os.killpg(running.process.pid, signal.SIGQUIT)
+    result = running.finish(20)
+    assert (result.status, result.err) == (1, 'signal: Quit\n'), result
 
 
 def test_nothing_is_left(net, here):
