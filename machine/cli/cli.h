@@ -19,12 +19,12 @@ struct cli {
 	struct parsed globals;
 	struct app app;
 	const struct command *cmd;
-	struct parsed args;     /* of the command */
-	struct {                /* create's own, which its args borrow */
+	struct parsed args;             /* of the command */
+	struct {                        /* create's own, which its args borrow */
 		struct cli_flag *flags; /* shared and driver's */
-		char *driver;           /* what --driver is where nobody says; NULL: not asked for */
-		char *why;              /* that one */
-		bool chosen;            /* somebody says */
+		char *driver; /* what --driver is where nobody says; NULL: not asked for */
+		char *why;    /* that one */
+		bool chosen;  /* somebody says */
 	} create;
 	int status;             /* exit status if run succeeds */
 	int interrupted;        /* the signal that cancelled it, or 0 */

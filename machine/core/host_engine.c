@@ -252,7 +252,8 @@ int host_upgrade_engine(struct co *co, struct host *h, struct err *err)
 	if (host_engine_version(co, h, &version, err) < 0) {
 		_cleanup_free_ char *why = xstrdup(err_msg(err));
 		return err_set(err, err->code,
-			"%s (\"docker-machine provision %s\" repairs an engine that does not answer)",
+			"%s (\"docker-machine provision %s\" repairs an engine that does not "
+			"answer)",
 			why, h->rec->name);
 	}
 	log_debug("(%s) the engine is of version %s", h->rec->name, version);

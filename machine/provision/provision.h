@@ -69,8 +69,8 @@ int provision_run(struct co *co, struct ssh *ssh, struct provision_host *h,
 /* Only certificates: upload, restart, wait for the engine. */
 int provision_certs(struct co *co, struct ssh *ssh, struct provision_host *h,
 	const struct provision_request *rq, struct err *err);
-/* Removes an engine from before docker-ce, which cannot be upgraded in place: h->dockerd is then NULL.
- * One that came in another way than as its package stays. */
+/* Removes an engine from before docker-ce, which cannot be upgraded in place: h->dockerd is then
+ * NULL. One that came in another way than as its package stays. */
 int provision_remove_old(struct co *co, struct ssh *ssh, struct provision_host *h,
 	const struct provision_request *rq, struct err *err);
 /* Upgrades the engine's packages and restarts the service. */
