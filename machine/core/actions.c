@@ -63,11 +63,16 @@ static int start(struct co *co, struct host *h, struct err *err)
 	return wait_up(co, h, err);
 }
 
+static void say_starting(const struct host *h)
+{
+	log_info("Starting \"%s\"...", h->rec->name);
+}
+
 int action_start(struct co *co, struct host *h, struct err *err)
 {
 	enum machine_state s;
 
-	log_info("Starting \"%s\"...", h->rec->name);
+	say_starting(h);
 	if (state_of(co, h, &s, err) < 0)
 		return -1;
 	if (s == STATE_RUNNING)
@@ -109,8 +114,10 @@ int action_restart(struct co *co, struct host *h, struct err *err)
 	log_info("Restarting \"%s\"...", h->rec->name);
 	if (state_of(co, h, &s, err) < 0)
 		return -1;
-	if (s == STATE_STOPPED)
+	if (s == STATE_STOPPED) {
+		say_starting(h);
 		return start(co, h, err);
+	}
 	if (s == STATE_RUNNING) {
 		if (run_bounded(co, h, DRIVER_RESTART, err) < 0 ||
 			host_wait_state(co, h, STATE_RUNNING, WAIT_MS, err) < 0)
@@ -212,7 +219,7 @@ int action_upgrade(struct co *co, struct host *h, struct err *err)
 		return -1;
 	if (s != STATE_RUNNING) {
 		log_info("Starting machine so machine can be upgraded...");
-		log_info("Starting \"%s\"...", h->rec->name);
+		say_starting(h);
 		if (start(co, h, err) < 0)
 			return -1;
 	}

@@ -46,7 +46,7 @@ ONE = {
     ('kill', 'Stopped'): (1, 'Killing "w1"...\n', 'Machine "w1" is already stopped.\n', []),
     ('restart', 'Running'): (0, 'Restarting "w1"...\n' + ADVICE.format('Restarted'), '',
                              ['restart']),
-    ('restart', 'Stopped'): (0, 'Restarting "w1"...\nMachine "w1" was started.\n'
+    ('restart', 'Stopped'): (0, 'Restarting "w1"...\nStarting "w1"...\nMachine "w1" was started.\n'
                              + ADVICE.format('Restarted'), '', ['start']),
     ('restart', 'Saved'): (0, 'Restarting "w1"...\n' + ADVICE.format('Restarted'), '', []),
 }
