@@ -215,7 +215,8 @@ def test_help_of_the_command(store):
 
 
 @pytest.mark.parametrize('line, form', [
-    ('--driver', '--driver, -d "virtualbox"'), ('--engine-opt', '--engine-opt [--engine-opt option --engine-opt option]'),
+    ('--driver', '--driver, -d "virtualbox"'),
+    ('--engine-opt', '--engine-opt [--engine-opt option --engine-opt option]'),
     ('--swarm-discovery', '--swarm-discovery '), ('--swarm-image', '--swarm-image "swarm:latest"'),
     ('--swarm', '--swarm'), ('--generic-ssh-port', '--generic-ssh-port "22"')])
 def test_forms_of_flags(store, line, form):

@@ -181,6 +181,11 @@ def test_application_help(store, words):
     table = result.out.split('Commands:\n')[1].splitlines()
     listed = [line.split()[0].rstrip(',') for line in table if line.startswith('  ')]
     assert listed == COMMANDS
+    assert all(re.match(r'  [a-z-]+(, [a-z])?\t+\S', line) for line in table[:len(COMMANDS)])
+    assert table[len(COMMANDS):] == ['', "Run 'machine COMMAND --help' for more information on a command."]
+    head = result.out.splitlines()
+    assert head[0] == 'Usage: machine [OPTIONS] COMMAND [arg...]' and head[1] == head[3] == '' and head[2]
+    assert re.fullmatch(r'Version: \d+\.\d+\.\d+', head[4])
     assert f'  --storage-path, -s "{store.store}"\t' in result.out
 
 

@@ -148,7 +148,8 @@ def test_another_host_key_is_refused(net, tmp_path, command):
 
 
 def test_no_driver_waits_for_the_session(net, client, tmp_path):
-    (tmp_path / 'ssh').write_text(f'#!/bin/sh\ncat /proc/$PPID/task/$PPID/children >{tmp_path}/words\necho $$ >{tmp_path}/me\n')
+    (tmp_path / 'ssh').write_text(f'#!/bin/sh\ncat /proc/$PPID/task/$PPID/children >{tmp_path}/words\n'
+                                  f'echo $$ >{tmp_path}/me\n')
     assert client('web1')[0].split() == (tmp_path / 'me').read_text().split()
 
 
