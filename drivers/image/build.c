@@ -6,15 +6,18 @@
 #include "log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define SCRIPT "build-image"
+#define LOOK_MS 100
 
 static int find_script(char **ret, struct err *err)
 {
@@ -34,17 +37,22 @@ static int find_script(char **ret, struct err *err)
  * terminal it hears itself. */
 static int wait_for(pid_t pid, struct err *err)
 {
+	_cleanup_close_ int end = pidfd_open(pid, 0);
+	struct pollfd p = {.fd = end, .events = POLLIN};
 	int status, told = 0;
 
-	while (waitpid(pid, &status, 0) < 0) {
-		if (errno != EINTR)
-			return err_errno(err, errno, "wait for " SCRIPT);
+	if (end < 0)
+		return err_errno(err, errno, "wait for " SCRIPT);
+	/* looks now and then: a signal may come just before it waits */
+	while (poll(&p, 1, LOOK_MS) <= 0)
 		if (interrupted() && interrupted() != told &&
 			(interrupted() != SIGINT || !isatty(STDIN_FILENO))) {
 			told = interrupted();
 			kill(pid, told);
 		}
-	}
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return err_errno(err, errno, "wait for " SCRIPT);
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
@@ -80,8 +88,14 @@ static int build(struct image_cli *c, const char *script, const char *folder, st
 		.checksum = "",
 		.renew = true,
 		.move = true};
-	_cleanup_free_ char *id = NULL;
+	_cleanup_free_ char *id = NULL, *ender = md_find_program("setpriv");
 
+	if (!ender)
+		return err_set(err, ERR_USER,
+			"the program setpriv is not there: install util-linux");
+	/* the builder does not go on for nobody when this program is killed */
+	strv_add(&argv, ender);
+	strv_add(&argv, "--pdeathsig=TERM");
 	strv_add(&argv, script);
 	strv_extend(&argv, &c->args.args);
 	strv_add(&argv, folder);

@@ -180,7 +180,10 @@ static bool range_fits(const struct transfer *t)
 
 	if (t->range_from != t->from || !t->from)
 		return false;
-	return *validator != '"' || !*t->head.etag || streq(validator, t->head.etag);
+	if (t->rq->whole && t->rq->whole != t->head.total)
+		return false;
+	const char *now = *validator == '"' ? t->head.etag : t->head.last_modified;
+	return !*now || streq(validator, now);
 }
 
 static int check_head(struct transfer *t)

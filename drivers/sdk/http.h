@@ -22,7 +22,8 @@ struct http_get {
 	const char *url;
 	int64_t max_bytes;     /* of the whole; a server that sends more is an error */
 	int64_t from;          /* bytes that are here already, if it is still the same file … */
-	const char *validator; /* … which this strong ETag or date tells */
+	const char *validator; /* … which this strong ETag or date tells … */
+	int64_t whole;         /* … and its size; 0: not known */
 	uint32_t stall_s;      /* no data for so long ends it; 0: a minute */
 	const char *message;   /* what a watcher is told; NULL: nothing */
 	/* Before the first byte of a good answer; then its bytes. -1 ends it. head may be NULL. */

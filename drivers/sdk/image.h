@@ -2,7 +2,8 @@
  * Inside the SDK: the cache of base images, STORE/cache/images. See md-image.h for what an image
  * is.
  *
- *   ID/               an image, complete, every file 0444; it appears by one rename
+ *   ID/               an image, complete, every file 0444; it appears by one rename. With dot
+ *                     names: what drivers make of it
  *   .new-KEY/         one that is being made; whoever holds the lock image-KEY.lock may delete it
  *   .part-KEY/        a download that was cut off: image_fetch.c
  *   .old-KEY/         one that is being deleted

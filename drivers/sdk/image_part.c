@@ -165,8 +165,10 @@ static int on_head(void *arg, const struct http_head *head, struct err *err)
 {
 	struct image_part *p = arg;
 
-	if (head->status == 206) /* goes on; what is noted is true still */
+	if (head->status == 206) { /* goes on; what is noted is true still */
+		p->total = head->total;
 		return check_room(p, err);
+	}
 	if (image_part_restart(p, err) < 0)
 		return -1;
 	forget(p);
@@ -220,12 +222,23 @@ static int try_once(const struct md_watch *w, struct image_part *p, const char *
 		.max_bytes = IMAGE_FILE_MAX,
 		.from = p->size,
 		.validator = p->validator,
+		.whole = MAX(p->total, (int64_t)0),
 		.message = message,
 		.head = on_head,
 		.body = on_body,
 		.arg = p};
 
-	return http_get(w, &rq, err);
+	if (http_get(w, &rq, err) < 0)
+		return -1;
+	/* a server may send less of a range than asked for */
+	if (p->total < 0 || p->size == p->total)
+		return 0;
+	err_set(err, ERR_UNAVAILABLE, "GET %s: %lld bytes came of %lld", p->shown,
+		(long long)p->size, (long long)p->total);
+	err->retryable = true;
+	if (p->size > p->total)
+		image_part_restart(p, err);
+	return -1;
 }
 
 int image_part_download(

@@ -17,6 +17,7 @@
 #define DIR_MODE 0700
 #define FILE_MODE 0444
 #define PART_DAYS_MAX 30
+#define META_NAME "image.json"
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
@@ -130,36 +131,62 @@ static bool is_good(const struct md_watch *w, const char *store_path, const char
 	       image_verify(w, path, &m, ~0u, &err) == 0;
 }
 
+static int move_file(const char *from, const char *to, const char *name, struct err *err)
+{
+	_cleanup_free_ char *old = xasprintf("%s/%s", from, name);
+	_cleanup_free_ char *fresh = xasprintf("%s/%s", to, name);
+
+	return rename(old, fresh) < 0 ? err_errno(err, errno, "replace %s", fresh) : 0;
+}
+
+/* The files of an image that is not what it was; image.json goes first and comes last. What drivers
+ * have made of the image (in it, with dot names) stays: machines that run use it. */
+static int replace_files(const char *dir, const char *path, struct err *err)
+{
+	_cleanup_strv_ struct strv fresh = STRV_INIT, stale = STRV_INIT;
+	_cleanup_free_ char *meta = xasprintf("%s/" META_NAME, path);
+
+	if (file_names(dir, &fresh, err) < 0 || file_names(path, &stale, err) < 0 ||
+		image_remove_tree(meta, err) < 0)
+		return -1;
+	for (size_t i = 0; i < stale.n; i++) {
+		_cleanup_free_ char *file = xasprintf("%s/%s", path, stale.items[i]);
+
+		if (*stale.items[i] != '.' && image_remove_tree(file, err) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < fresh.n; i++)
+		if (!streq(fresh.items[i], META_NAME) &&
+			move_file(dir, path, fresh.items[i], err) < 0)
+			return -1;
+	if (move_file(dir, path, META_NAME, err) < 0 || image_sync(path, err) < 0)
+		return -1;
+	return image_remove_tree(dir, err);
+}
+
 /* Under the image's own lock. */
 static int put_in_place(const struct md_watch *w, const char *store_path, const char *dir,
 	const struct image_meta *m, struct err *err)
 {
 	_cleanup_free_ char *path = image_path(store_path, m->id);
 	_cleanup_free_ char *cache = image_cache_dir(store_path);
-	_cleanup_free_ char *old =
-		xasprintf("%s/.old-%s", cache, m->id + strlen(m->id) - IMAGE_HASH_DIGITS);
 
 	if (access(path, F_OK) == 0) {
 		if (is_good(w, store_path, m->id))
 			return image_remove_tree(dir, err);
 		if (sdk_watch_cancelled(w))
 			return err_set(err, ERR_CANCELED, "take in %s: cancelled", m->id);
-		if (image_remove_tree(old, err) < 0)
-			return -1;
-		if (rename(path, old) < 0)
-			return err_errno(err, errno, "replace the image %s", path);
+		return replace_files(dir, path, err);
 	}
 	if (rename(dir, path) < 0)
 		return image_io_error(err, errno, "put in place the image", path);
-	if (image_sync(cache, err) < 0)
-		return -1;
-	return image_remove_tree(old, err);
+	return image_sync(cache, err);
 }
 
 int image_stage_commit(const struct md_watch *w, const char *store_path, const char *dir,
 	struct image_meta *m, struct err *err)
 {
-	_cleanup_free_ char *path = xasprintf("%s/image.json", dir);
+	_cleanup_free_ char *path = xasprintf("%s/" META_NAME, dir);
 	_cleanup_free_ char *text = NULL;
 	_cleanup_lock_ int lock = -1;
 

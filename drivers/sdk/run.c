@@ -164,9 +164,7 @@ static int follow(struct run *r, const struct md_watch *w, uint32_t timeout_ms, 
 		if (drain(r, 0, err) < 0 || drain(r, 1, err) < 0)
 			return -1;
 		if (n > 0 && p[0].revents) {
-			drain(r, 0, err);
-			drain(r, 1, err);
-			return 0;
+			return drain(r, 0, err) < 0 || drain(r, 1, err) < 0 ? -1 : 0;
 		}
 		if (sdk_watch_cancelled(w))
 			return err_set(err, ERR_CANCELED, "%s: cancelled", r->what);

@@ -27,6 +27,8 @@ def refuse(tmp_path, *arguments, **environment):
     (['--parts', ',', 'out'], '--parts names no part'),
     (['--suite', 'book worm', 'out'], "--suite: 'book worm'"),
     (['--name', '../x', 'out'], "--name: '../x'"),
+    (['--name', 'mine-0123456789ab', 'out'], "--name: 'mine-0123456789ab' is like an image's ID"),
+    (['--name', 'mine.img', 'out'], "--name: 'mine.img' is like"),
     (['--size', '4', 'out'], "--size: '4' is not a size"),
     (['--include', 'a b', 'out'], "--include: 'a b'"),
     (['--kernel', 'vim', 'out'], "--kernel: 'vim'"),

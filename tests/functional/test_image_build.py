@@ -49,6 +49,13 @@ class Builder:
         return process.returncode, out, err
 
 
+def wait_for(what):
+    end = time.monotonic() + 30
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
 @pytest.fixture
 def builder(empty_cli, tmp_path):
     return Builder(empty_cli, tmp_path)
@@ -84,10 +91,7 @@ def test_failure(builder, empty_cli):
 def test_ended(builder, empty_cli, number):
     """The builder hears of it and cleans up; what a kill leaves goes with the next command."""
     process = builder.start('--slow')
-    end = time.monotonic() + 30
-    while not builder.notes.exists() or 'started' not in builder.notes.read_text():
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    wait_for(lambda: builder.notes.exists() and 'started' in builder.notes.read_text())
     if number == signal.SIGKILL: # of all, as when the computer goes
         os.killpg(process.pid, number)
     else:
@@ -100,6 +104,17 @@ def test_ended(builder, empty_cli, number):
         assert process.returncode == 128 + number
         assert 'cleaned' in builder.notes.read_text()
         images.assert_cache_whole(empty_cli)
+    builder.run()
+    images.assert_cache_whole(empty_cli)
+
+
+def test_the_builder_does_not_go_on_alone(builder, empty_cli):
+    """Only the program is killed: the builder ends, and the next command tidies up."""
+    process = builder.start('--slow')
+    wait_for(lambda: builder.notes.exists() and 'started' in builder.notes.read_text())
+    process.kill()
+    process.communicate(timeout=30)
+    wait_for(lambda: 'cleaned' in builder.notes.read_text())
     builder.run()
     images.assert_cache_whole(empty_cli)
 

@@ -138,6 +138,28 @@ def test_changed_file(empty_cli, built):
     images.assert_cache_whole(empty_cli)
 
 
+def test_what_drivers_made_of_an_image_stays(empty_cli, built):
+    """Machines run on it; a damaged file of the image is no reason to take it from them."""
+    image = empty_cli.ok('image', 'import', str(built)).out.strip()
+    folder = images.cache(empty_cli) / image
+    made = folder / '.root/tree/bin'
+    made.mkdir(parents=True)
+    (made / 'sh').write_text('in use')
+    inode = (made / 'sh').stat().st_ino
+    for name, content in ('vmlinuz', 'other'), ('image.json', '{'), ('stray', 'x'):
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).write_text(content)
+        if name == 'stray':
+            (folder / 'rootfs.tar.zst').unlink()
+        assert empty_cli.ok('image', 'import', str(built)).out.strip() == image
+        assert (made / 'sh').stat().st_ino == inode
+        images.assert_image_whole(folder)
+    assert not (folder / 'stray').exists()
+    empty_cli.ok('image', 'rm', image)
+    images.assert_cache_whole(empty_cli)
+    assert not folder.exists()
+
+
 GARBLED = {
     'empty': '', 'half': '{"format": 1', 'array': '[]', 'text': 'hello', 'format': '{"format": 2}',
     'deep': '[' * 1000, 'nul': '{"format": 1, "name": "a\\u0000"}',

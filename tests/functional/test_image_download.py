@@ -143,6 +143,36 @@ def test_changed_meanwhile(empty_cli, web, page, disks, blind, kind):
     assert_got(empty_cli, disks[1])
 
 
+@pytest.mark.parametrize('kind', ['sum', 'none'])
+def test_changed_meanwhile_by_date(empty_cli, web, page, disks, kind):
+    """Only a date tells what the file is, and the server does not look at it."""
+    checksum = 'none' if kind == 'none' else None
+    page.etag, page.modified = None, 'Wed, 25 Nov 2026 04:00:00 GMT'
+    page.cuts = [HALF, HALF, HALF, HALF]
+    get(empty_cli, web, page, check=False, checksum=checksum)
+    page.cuts, page.data, page.blind = [], disks[1], True
+    page.modified = 'Thu, 26 Nov 2026 04:00:00 GMT'
+    get(empty_cli, web, page, checksum=checksum)
+    assert_got(empty_cli, disks[1])
+
+
+def test_changed_size(empty_cli, web, page, disks):
+    """The same ETag, the same part, of a file that has another size: without a checksum, too."""
+    page.cuts = [HALF, HALF, HALF, HALF]
+    get(empty_cli, web, page, check=False, checksum='none')
+    page.cuts, page.data, page.blind = [], disks[1] + b'more', True
+    get(empty_cli, web, page, checksum='none')
+    assert_got(empty_cli, disks[1] + b'more')
+
+
+def test_less_than_asked_for(empty_cli, web, page):
+    """A server that sends ranges in small parts: all of them are got, without a checksum, too."""
+    page.cuts, page.most = [HALF], HALF // 4
+    get(empty_cli, web, page, checksum='none')
+    assert_got(empty_cli, page.data)
+    assert len(web.asked(DISK)) == 1 + HALF // page.most + (len(page.data) - 2 * HALF > 0)
+
+
 def test_rest_that_does_not_fit(empty_cli, web, page):
     """A download of before that is not what it was is given up for a new one."""
     page.cuts = [HALF, HALF, HALF, HALF]

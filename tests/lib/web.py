@@ -14,12 +14,14 @@ CHUNK = 1 << 16
 class Page:
     """A file and how it is served. cuts: after how many bytes the connection is closed, one for each
     answer to come. hold: after that many bytes wait until `go` is set. blind: the condition of a range
-    is not looked at. told: there is a Content-Length."""
+    is not looked at. told: there is a Content-Length. most: how many bytes
+    of a range are sent at a time."""
 
     def __init__(self, data=b'', status=200, etag='"one"', modified=None, ranges=True, location=None):
         self.data, self.status, self.etag, self.modified = data, status, etag, modified
         self.ranges, self.location = ranges, location
         self.cuts, self.hold, self.endless, self.blind, self.told = [], None, False, False, True
+        self.most = None
         self.go, self.held = threading.Event(), threading.Event()
 
     def sum(self, kind='sha256'):
@@ -51,6 +53,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def answer(self, page):
         first, total = self.first_byte(page), len(page.data)
+        end = min(total, first + page.most) if first and page.most else total
         if first >= total > 0:
             self.send_response(416)
             self.send_header('Content-Length', '0')
@@ -62,20 +65,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if value:
                 self.send_header(name, value)
         if first:
-            self.send_header('Content-Range', f'bytes {first}-{total - 1}/{total}')
+            self.send_header('Content-Range', f'bytes {first}-{end - 1}/{total}')
         if page.endless or not page.told:
             self.send_header('Connection', 'close')
             self.close_connection = True
         else:
-            self.send_header('Content-Length', str(total - first))
+            self.send_header('Content-Length', str(end - first))
         self.end_headers()
         if page.endless:
             while True:
                 self.wfile.write(b'x' * CHUNK)
-        self.send_data(page, first)
+        self.send_data(page, first, end)
 
-    def send_data(self, page, first):
-        end = len(page.data)
+    def send_data(self, page, first, end):
         cut = page.cuts.pop(0) if page.cuts else None
         while first < end:
             stop = min(first + CHUNK, end)
