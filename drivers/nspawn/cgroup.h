@@ -35,6 +35,8 @@ void cgroup_delegate(const struct strv *folders);
 int cgroup_limit(const struct strv *folders, unsigned cpus, uint64_t memory, struct err *err);
 /* Moves this process. sub NULL: out of the folders, to the one above. */
 int cgroup_enter(const struct strv *folders, const char *sub, struct err *err);
+/* Lets frozen processes go on, so that they can be ended. */
+void cgroup_thaw(const struct strv *folders);
 /* Ends every process in the folders, and waits until they are gone, at most timeout_ms. */
 int cgroup_kill(const struct strv *folders, uint32_t timeout_ms, struct err *err);
 /* Removes FOLDER/SUB, or FOLDER (sub NULL), and what is below; waits for processes that are about

@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -70,6 +71,17 @@ static size_t kill_processes(const char *folder)
 	return n;
 }
 
+/* Nothing ends what a v1 freezer holds, such as the processes of a container that is paused: not
+ * even SIGKILL. v2 has no such file. */
+static size_t thaw(const char *folder)
+{
+	static const char thawed[] = "THAWED";
+	_cleanup_free_ char *path = xasprintf("%s/freezer.state", folder);
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	return fd >= 0 && write(fd, thawed, strlen(thawed)) < 0;
+}
+
 /* 1: it is still there */
 static size_t remove_folder(const char *folder)
 {
@@ -88,6 +100,11 @@ static size_t for_all(const struct strv *folders, const char *sub, size_t (*fn)(
 	return n;
 }
 
+void cgroup_thaw(const struct strv *folders)
+{
+	for_all(folders, NULL, thaw);
+}
+
 int cgroup_kill(const struct strv *folders, uint32_t timeout_ms, struct err *err)
 {
 	int64_t end = now_ms() + timeout_ms;
@@ -97,6 +114,7 @@ int cgroup_kill(const struct strv *folders, uint32_t timeout_ms, struct err *err
 			return err_set(err, ERR_TIMEOUT,
 				"processes of the host survive SIGKILL for %u s",
 				timeout_ms / 1000);
+		cgroup_thaw(folders);
 		step();
 	}
 	return 0;

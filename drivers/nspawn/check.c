@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define CHECK_MS 30000u
+
 int host_need_root(struct err *err)
 {
 	if (geteuid() == 0)
@@ -84,13 +86,18 @@ static int try_overlay(const char *dir)
 }
 
 /* Not every file system can be the upper layer of an overlay: an overlay, NFS and others cannot. */
-static int check_store(const struct md_machine *m, struct err *err)
+static int check_store(const struct md_watch *w, const struct md_machine *m, struct err *err)
 {
-	_cleanup_free_ char *dir = xasprintf("%s/.nspawn-XXXXXX", m->store_path);
+	_cleanup_free_ char *dir = xasprintf("%s/.nspawn-check", m->store_path);
+	_cleanup_free_ char *lock = md_store_lock(m->store_path, "nspawn-check.lock");
+	_cleanup_lock_ int fd = -1;
 	int problem;
 
-	if (!mkdtemp(dir))
-		return err_errno(err, errno, "make a folder in %s", m->store_path);
+	/* always the same one: what a process that was ended has left goes with the next check */
+	if (md_lock(w, lock, false, CHECK_MS, &fd, err) < 0 || tree_remove(dir, err) < 0)
+		return -1;
+	if (mkdir(dir, 0700) < 0)
+		return err_errno(err, errno, "make %s", dir);
 	problem = try_overlay(dir);
 	if (tree_remove(dir, err) < 0)
 		return -1;
@@ -116,8 +123,10 @@ static int check_image(struct md_request *rq, const struct md_machine *m, struct
 
 int host_check(struct md_request *rq, struct md_machine *m, struct err *err)
 {
+	struct md_watch w = md_watch_request(rq);
+
 	if (host_need_root(err) < 0 || check_programs(err) < 0 || check_binds(m, err) < 0 ||
-		check_store(m, err) < 0)
+		check_store(&w, m, err) < 0)
 		return -1;
 	return check_image(rq, m, err);
 }

@@ -4,11 +4,13 @@
 #include "host.h"
 #include "names.h"
 #include "personal.h"
+#include "plan.h"
 #include "registry.h"
 #include "rootfs.h"
 #include "tree.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,6 +23,32 @@ static int remember_id(struct md_request *rq, struct md_machine *m, struct err *
 		return 0;
 	json_set_str(m->state, STATE_MACHINE_ID, m->id);
 	return md_checkpoint(rq, m->state, err);
+}
+
+static int make_folder(const struct md_machine *m, const char *name, unsigned mode, struct err *err)
+{
+	_cleanup_free_ char *path = host_file(m, name);
+	_cleanup_close_ int fd = -1;
+
+	if (!*name)
+		path[strlen(path) - 1] = 0; /* its slash */
+	if (mkdir(path, mode) < 0 && errno != EEXIST)
+		return err_errno(err, errno, "make %s", path);
+	/* no link: a store may belong to a user who is not root */
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	/* whatever the umask; a layer's top is the mode of the host's / */
+	return fd < 0 || fchmod(fd, mode) < 0 ? err_errno(err, errno, "make %s", path) : 0;
+}
+
+/* An entry of the registry lives as long as this file: it is there before the entry. */
+static int claim(const struct md_machine *m, struct err *err)
+{
+	_cleanup_free_ char *path = host_file(m, FILE_ID);
+	const char *id = host_str(m, STATE_MACHINE_ID);
+
+	if (make_folder(m, "", 0700, err) < 0)
+		return -1;
+	return md_write_file(path, id, strlen(id), 0600, err);
 }
 
 static int reserve(struct md_request *rq, struct md_machine *m, struct err *err)
@@ -76,30 +104,18 @@ int host_image(struct md_request *rq, struct md_machine *m, struct err *err)
 	return rootfs_check(image.dir, &unusable) == 0 ? 0 : unpack(rq, m, image.id, err);
 }
 
-static int make_folder(const struct md_machine *m, const char *name, unsigned mode, struct err *err)
-{
-	_cleanup_free_ char *path = host_file(m, name);
-
-	if (mkdir(path, mode) < 0 && errno != EEXIST)
-		return err_errno(err, errno, "make %s", path);
-	/* whatever the umask; a layer's top is the mode of the host's / */
-	return chmod(path, mode) < 0 ? err_errno(err, errno, "make %s", path) : 0;
-}
-
 static int make_folders(const struct md_machine *m, struct err *err)
 {
 	static const struct {
 		const char *name;
 		unsigned mode;
-	} folders[] = {{"", 0700}, {DIR_WORK, 0755}, {DIR_LOWER, 0755}, {DIR_ROOT, 0755},
+	} folders[] = {{DIR_WORK, 0755}, {DIR_LOWER, 0755}, {DIR_ROOT, 0755},
 		{DIR_DOCKER, 0710}, {DIR_CONTAINERD, 0711}};
-	_cleanup_free_ char *path = host_file(m, FILE_ID);
-	const char *id = host_str(m, STATE_MACHINE_ID);
 
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++)
 		if (make_folder(m, folders[i].name, folders[i].mode, err) < 0)
 			return -1;
-	return md_write_file(path, id, strlen(id), 0600, err);
+	return 0;
 }
 
 /* The upper layer appears when it is complete. */
@@ -110,9 +126,10 @@ static int make_upper(struct md_machine *m, const char *tree, struct err *err)
 	_cleanup_free_ char *key = host_file(m, "ssh_host_ed25519_key");
 	_cleanup_free_ char *key_pub = xasprintf("%s.pub", key);
 	_cleanup_free_ char *login = NULL, *login_pub = NULL, *host_pub = NULL;
+	_cleanup_free_ char *hostname = plan_hostname(m->name);
 	struct personal p = {.tree = tree,
 		.upper = fresh,
-		.hostname = m->name,
+		.hostname = hostname,
 		.user = host_str(m, "SSHUser"),
 		.host_key = key,
 		.host_key_pub = key_pub};
@@ -139,7 +156,10 @@ int host_create(
 {
 	_cleanup_free_ char *tree = NULL;
 
-	if (host_need_root(err) < 0 || remember_id(rq, m, err) < 0 || reserve(rq, m, err) < 0)
+	if (host_need_root(err) < 0 || remember_id(rq, m, err) < 0 || claim(m, err) < 0)
+		return -1;
+	nspawn_fault("create.claimed");
+	if (reserve(rq, m, err) < 0)
 		return -1;
 	nspawn_fault("create.reserved");
 	if (host_image(rq, m, err) < 0)

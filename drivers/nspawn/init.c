@@ -62,7 +62,8 @@ static int die_with_parent(int parent_gone, struct err *err)
 /* Relative paths: they need no escaping in the overlay's options. The working directory is ours. */
 static int mount_all(const struct plan *p, struct err *err)
 {
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+	/* slaves, not private: what is unmounted on the computer shall not be held up here */
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		return err_errno(err, errno, "make a mount namespace");
 	if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
 		return err_errno(err, errno, "mount /proc");
@@ -150,10 +151,12 @@ static int wait_for_nspawn(struct init *in)
 		int number = sigtimedwait(&signals, NULL, &interval), status;
 		pid_t ended;
 
-		if (number == SIGTERM)
+		if (number == SIGTERM) {
 			switch_off(in);
-		else if (number < 0 && errno == EAGAIN && in->stopping)
+		} else if (number < 0 && errno == EAGAIN && in->stopping) {
 			remind(in);
+			cgroup_thaw(in->groups);
+		}
 		while ((ended = waitpid(-1, &status, WNOHANG)) > 0)
 			if (ended == in->nspawn)
 				return status;
@@ -165,9 +168,8 @@ static int wait_for_nspawn(struct init *in)
 }
 
 /* For `states`: why the host does not run although nobody switched it off. */
-static void tell_end(const char *what, int number)
+static void tell_end(const char *text)
 {
-	_cleanup_free_ char *text = xasprintf("systemd-nspawn ended with %s %d", what, number);
 	_cleanup_err_ struct err err = ERR_INIT;
 
 	fprintf(stderr, "%s\n", text);
@@ -206,13 +208,17 @@ _Noreturn void supervise_init(
 		if (!WIFEXITED(status) || WEXITSTATUS(status) != STATUS_REBOOT || in.stopping)
 			break;
 		if (start_nspawn(&in, &err) < 0) {
-			fprintf(stderr, "%s\n", err_msg(&err));
+			err_wrap(&err, "start again after a reboot");
+			tell_end(err_msg(&err));
 			_exit(EXIT_FAILURE);
 		}
 	}
-	if (WIFSIGNALED(status) && !in.stopping)
-		tell_end("signal", WTERMSIG(status));
-	else if (WIFEXITED(status) && WEXITSTATUS(status) != 0 && !in.stopping)
-		tell_end("status", WEXITSTATUS(status));
+	if (!in.stopping && status != 0) {
+		_cleanup_free_ char *text = xasprintf("systemd-nspawn ended with %s %d",
+			WIFSIGNALED(status) ? "signal" : "status",
+			WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+
+		tell_end(text);
+	}
 	_exit(0);
 }

@@ -18,6 +18,24 @@ static struct json *strings(const struct strv *v)
 	return list;
 }
 
+char *plan_hostname(const char *name)
+{
+	char *hostname = xstrdup(name), *out = hostname;
+
+	for (const char *p = name; *p; p++) {
+		bool begins = out == hostname || out[-1] == '.';
+
+		while (*p == '.' && out > hostname && out[-1] == '-')
+			out--;
+		if (!begins || (*p != '.' && *p != '-'))
+			*out++ = *p;
+	}
+	while (out > hostname && (out[-1] == '.' || out[-1] == '-'))
+		out--;
+	*out = '\0';
+	return hostname;
+}
+
 int plan_save(const struct plan *p, const char *path, struct err *err)
 {
 	_cleanup_json_ struct json *j = json_object();

@@ -15,6 +15,9 @@ struct plan {
 	struct strv binds; /* HOSTDIR:DIR[:ro] */
 };
 
+/* What a machine's name makes as a name of a system: no empty label, none with a '-' at an end.
+ * Malloc'ed. */
+char *plan_hostname(const char *name);
 int plan_save(const struct plan *p, const char *path, struct err *err);
 int plan_load(struct plan *ret, const char *path, struct err *err);
 void plan_finish(struct plan *p);

@@ -58,7 +58,7 @@ static int prepare_start(
 		registry_wipe(&r, ret->number, err) < 0)
 		return -1;
 	network = network_file_now(&r.subnet, ret->number);
-	ret->hostname = xstrdup(m->name);
+	ret->hostname = plan_hostname(m->name);
 	ret->tree = host_tree(m);
 	ret->cpus = (unsigned)json_int_or(json_get(m->state, STATE_CPUS), 0);
 	ret->memory = (uint64_t)json_int_or(json_get(m->state, STATE_MEMORY), 0) << 20;
@@ -140,6 +140,21 @@ int host_stop(struct md_request *rq, struct md_machine *m, struct md_outcome *ou
 	return 0;
 }
 
+/* What is frozen in the host does not end before it is thawed. */
+static void thaw(const struct md_machine *m)
+{
+	_cleanup_strv_ struct strv groups = STRV_INIT;
+	_cleanup_err_ struct err none = ERR_INIT;
+	_cleanup_free_ char *name = NULL;
+	struct subnet s;
+
+	if (!subnet_parse(host_str(m, STATE_SUBNET), &s))
+		return;
+	name = xasprintf(NSPAWN_GROUP, subnet_number(&s, host_str(m, "IPAddress")));
+	if (cgroup_of_name(name, &groups, &none) == 0)
+		cgroup_thaw(&groups);
+}
+
 /* Until nothing of the host runs. */
 static int power_cut(struct md_request *rq, struct md_machine *m, struct err *err)
 {
@@ -155,6 +170,7 @@ static int power_cut(struct md_request *rq, struct md_machine *m, struct err *er
 			signalled = running_signal(lock, RUNNING_SUPERVISOR, SIGKILL, err);
 		if (signalled < 0)
 			return -1;
+		thaw(m);
 		if (waited > DEAD_MS)
 			return err_set(err, ERR_TIMEOUT,
 				"the host's processes survive SIGKILL for %d s", DEAD_MS / 1000);
@@ -188,13 +204,16 @@ int host_restart(
 int host_remove(
 	struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
 {
-	_cleanup_free_ char *dir = host_file(m, "");
+	_cleanup_free_ char *dir = host_file(m, ""), *id = host_file(m, FILE_ID);
 
 	if (!*host_str(m, STATE_MACHINE_ID) && access(dir, F_OK) < 0)
 		return 0; /* nothing was made */
 	if (host_need_root(err) < 0 || power_cut(rq, m, err) < 0)
 		return -1;
 	nspawn_fault("remove.off");
+	/* a create or start that goes on somewhere reserves nothing any more */
+	if (unlink(id) < 0 && errno != ENOENT && errno != ENOTDIR)
+		return err_errno(err, errno, "remove %s", id);
 	if (tidy(rq, m, true, err) < 0)
 		return -1;
 	nspawn_fault("remove.released");

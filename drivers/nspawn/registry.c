@@ -66,10 +66,11 @@ static int save_net(struct registry *r, struct err *err)
 
 static int load_net(struct registry *r, struct err *err)
 {
-	_cleanup_free_ char *path = net_path(r);
+	_cleanup_free_ char *path = net_path(r), *left_over = xasprintf("%s/.net.json.new", r->root);
 	_cleanup_json_ struct json *j = NULL;
 	_cleanup_err_ struct err e = ERR_INIT;
 
+	unlink(left_over); /* by a process that was ended while it wrote */
 	if (read_json(path, &j, &e) < 0)
 		return e.code == ERR_NOT_FOUND ? 0 : err_move(err, &e);
 	r->has_subnet = subnet_parse(json_str(json_get(j, "subnet"), ""), &r->subnet);
@@ -87,13 +88,23 @@ static void add_entry(
 		(struct registry_entry){number, xstrdup(dir), xstrdup(name), xstrdup(id)};
 }
 
+/* ".NAME.new": the same, of an entry */
+static bool is_left_over(const char *name)
+{
+	size_t len = strlen(name), tail = strlen(".new");
+
+	return *name == '.' && len > tail && streq(name + len - tail, ".new");
+}
+
 static int load_entry(struct registry *r, const char *address, struct err *err)
 {
 	uint32_t number = r->has_subnet ? subnet_number(&r->subnet, address) : 0;
 	_cleanup_free_ char *path = xasprintf("%s/hosts/%s", r->root, address);
 	_cleanup_json_ struct json *j = NULL;
 
-	if (!number) /* the rest of a write, or no file of ours */
+	if (is_left_over(address) && unlink(path) < 0)
+		return err_errno(err, errno, "remove %s", path);
+	if (!number) /* no file of ours */
 		return 0;
 	if (read_json(path, &j, err) < 0)
 		return -1;
@@ -116,16 +127,17 @@ static int load_entries(struct registry *r, struct err *err)
 	return rc;
 }
 
-/* The machine's folder is there, and was not made anew for another machine of the name. */
-static bool is_alive(const struct registry_entry *e)
+/* The machine's folder is there, was not made anew for another machine of the name, whatever its
+ * driver, and is not about to be removed. */
+static bool is_alive(const char *dir, const char *machine_id)
 {
-	_cleanup_free_ char *path = xasprintf("%s/" NSPAWN_DIR "/" FILE_ID, e->dir), *id = NULL;
-	_cleanup_err_ struct err none = ERR_INIT;
+	_cleanup_free_ char *path = xasprintf("%s/" NSPAWN_DIR "/" FILE_ID, dir), *id = NULL;
+	_cleanup_err_ struct err why = ERR_INIT;
 	size_t len;
 
-	if (access(e->dir, F_OK) < 0 && (errno == ENOENT || errno == ENOTDIR))
-		return false;
-	return md_read_file(path, FILE_MAX, &id, &len, &none) < 0 || streq(id, e->id);
+	if (md_read_file(path, FILE_MAX, &id, &len, &why) == 0)
+		return streq(id, machine_id);
+	return why.code != ERR_NOT_FOUND && why.errnum != ENOTDIR;
 }
 
 int registry_wipe(struct registry *r, uint32_t number, struct err *err)
@@ -146,9 +158,9 @@ static int drop_network(struct registry *r, struct err *err)
 	if (network_down(r->watch, &r->subnet, err) < 0)
 		return -1;
 	nspawn_fault("registry.network_down");
-	if (unlink(net) < 0 && errno != ENOENT)
-		return err_errno(err, errno, "remove %s", net);
 	rmdir(hosts); /* not empty: something that is not ours */
+	if (unlink(net) < 0 && errno != ENOENT) /* last: it is what tells of the rest */
+		return err_errno(err, errno, "remove %s", net);
 	r->has_subnet = false;
 	return 0;
 }
@@ -170,7 +182,7 @@ static int drop_entry(struct registry *r, size_t i, struct err *err)
 static int collect(struct registry *r, struct err *err)
 {
 	for (size_t i = r->n; i-- > 0;)
-		if (!is_alive(&r->entries[i]) && drop_entry(r, i, err) < 0)
+		if (!is_alive(r->entries[i].dir, r->entries[i].id) && drop_entry(r, i, err) < 0)
 			return -1;
 	return r->n == 0 && r->has_subnet ? drop_network(r, err) : 0;
 }
@@ -299,6 +311,9 @@ int registry_reserve(struct registry *r, const struct registry_machine *m, const
 	const struct registry_entry *own = registry_find(r, m);
 	uint32_t number = own ? own->number : 0;
 
+	if (!is_alive(m->dir, m->id)) /* by another process, while this one was at work */
+		return err_set(err, ERR_NOT_FOUND,
+			"the machine has been removed, or is half removed: `machine rm` ends that");
 	if (!r->has_subnet && choose_subnet(r, subnet, err) < 0)
 		return -1;
 	if (!own) {

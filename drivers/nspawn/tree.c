@@ -6,8 +6,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/fs.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,9 +27,26 @@ static void closedirp(DIR **d)
 		closedir(*d);
 }
 
+/* The number of the mount, not of the device: subvolumes of btrfs, which Docker makes there, are of
+ * several devices. */
+static uint64_t mount_of(int fd)
+{
+	struct statx st;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &st) < 0 || !(st.stx_mask & STATX_MNT_ID))
+		return 0;
+	return st.stx_mnt_id;
+}
+
+static int left_alone(const char *path, struct err *err)
+{
+	return err_set(err, ERR_INTERNAL,
+		"%s is another file system, or too deep: it is left alone", path);
+}
+
 /* All that is below, folders after what is in them. fd is taken. */
-static int walk(int take_fd, const char *path, dev_t dev, unsigned depth, visit_fn visit, void *arg,
-	struct err *err)
+static int walk(int take_fd, const char *path, uint64_t mount, unsigned depth, visit_fn visit,
+	void *arg, struct err *err)
 {
 	_cleanup_(closedirp) DIR *dir = fdopendir(take_fd);
 
@@ -44,16 +63,17 @@ static int walk(int take_fd, const char *path, dev_t dev, unsigned depth, visit_
 		below = xasprintf("%s/%s", path, e->d_name);
 		if (fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			return err_errno(err, errno, "%s", below);
-		if (st.st_dev != dev || depth > DEPTH_MAX)
-			return err_set(err, ERR_INTERNAL,
-				"%s is another file system, or too deep: it is left alone", below);
 		if (S_ISDIR(st.st_mode)) {
 			int fd = openat(dirfd(dir), e->d_name,
 				O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 			if (fd < 0)
 				return err_errno(err, errno, "open %s", below);
-			if (walk(fd, below, dev, depth + 1, visit, arg, err) < 0)
+			if (mount_of(fd) != mount || depth > DEPTH_MAX) {
+				close_fdp(&fd);
+				return left_alone(below, err);
+			}
+			if (walk(fd, below, mount, depth + 1, visit, arg, err) < 0)
 				return -1;
 		}
 		if (visit(dirfd(dir), below, e->d_name, &st, arg, err) < 0)
@@ -65,11 +85,35 @@ static int walk(int take_fd, const char *path, dev_t dev, unsigned depth, visit_
 static int walk_all(const char *path, visit_fn visit, void *arg, struct err *err)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	struct stat st;
+	uint64_t mount = fd < 0 ? 0 : mount_of(fd);
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0)
 		return err_errno(err, errno, "open %s", path);
-	return walk(take_fd(fd), path, st.st_dev, 0, visit, arg, err);
+	if (!mount)
+		return err_set(err, ERR_NOT_SUPPORTED, "%s: the kernel does not tell mounts apart",
+			path);
+	return walk(take_fd(fd), path, mount, 0, visit, arg, err);
+}
+
+/* The host's root may have said `chattr +i`, or +a, of a file or of its folder. */
+static void let_change(int fd)
+{
+	int flags = 0; /* whatever the macro says, the kernel takes an int */
+
+	if (fd < 0 || ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
+		return;
+	flags &= ~(FS_IMMUTABLE_FL | FS_APPEND_FL);
+	(void)!ioctl(fd, FS_IOC_SETFLAGS, &flags);
+}
+
+static void let_go(int folder, const char *name, const struct stat *st)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (S_ISREG(st->st_mode) || S_ISDIR(st->st_mode))
+		fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	let_change(folder);
+	let_change(fd);
 }
 
 static int remove_entry(int fd, const char *path, const char *name, const struct stat *st,
@@ -78,9 +122,14 @@ static int remove_entry(int fd, const char *path, const char *name, const struct
 	int flags = S_ISDIR(st->st_mode) ? AT_REMOVEDIR : 0;
 
 	(void)arg;
-	if (unlinkat(fd, name, flags) < 0 && errno != ENOENT)
-		return err_errno(err, errno, "remove %s", path);
-	return 0;
+	if (unlinkat(fd, name, flags) == 0 || errno == ENOENT)
+		return 0;
+	if (errno == EPERM) {
+		let_go(fd, name, st);
+		if (unlinkat(fd, name, flags) == 0)
+			return 0;
+	}
+	return err_errno(err, errno, "remove %s", path);
 }
 
 int tree_remove(const char *path, struct err *err)

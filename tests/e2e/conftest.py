@@ -43,3 +43,9 @@ def local_cli(tmp_path_factory, image_folder):
     cli = cli_module.Cli(tmp_path_factory.mktemp('local'))
     cli.ok('image', 'import', image_folder, timeout=120)
     return cli
+
+
+@pytest.fixture(scope='session')
+def faulty(local_cli):
+    """The same store, and a driver that can be made to end at a point."""
+    return cli_module.Cli(local_cli.folder, cli_module.build_dir(fault=True))

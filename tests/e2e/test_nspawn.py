@@ -1,66 +1,23 @@
 """The driver nspawn: that nothing is left of a host, whatever happened to it."""
 
-import json
+import fcntl
 import os
 import pathlib
 import re
 import shutil
 import signal
+import struct
 import subprocess
 
 import pytest
 
 import cli as cli_module
 from hosts import ssh_answers, wait_for
-from real import check_engine
+from nspawn_traces import BRIDGE, Numbers, rules
+from real import check_engine, in_shell
 
 CREATE_SECONDS = 120
-REGISTRY = pathlib.Path('/var/lib/machine-nspawn')
-BRIDGE = 'machine0'
 LONG = os.environ.get('MACHINE_TEST_LONG') == '1'
-
-
-class Numbers:
-    """The hosts of a store, by their numbers, so that other stores' hosts do not matter."""
-
-    def __init__(self, store):
-        self.store, self.seen = store, set()
-
-    def entries(self):
-        hosts = REGISTRY / 'hosts'
-        files = hosts.iterdir() if hosts.is_dir() else []
-        return {f.name: json.loads(f.read_text()) for f in files}
-
-    def note(self):
-        for address, entry in self.entries().items():
-            if entry['dir'].startswith(f'{self.store}/'):
-                self.seen.add(int(address.rsplit('.', 1)[1]))
-
-    def traces(self):
-        """What is there of the hosts seen so far, and of the network that no host needs."""
-        found = [f'process {pid}: {cli_module.command_line(pid)}'
-                 for pid in cli_module.local_hosts(self.store)]
-        found += [f'mount {line.split()[4]}' for line in open('/proc/self/mountinfo')
-                  if str(self.store) in line]
-        entries = self.entries()
-        found += [f'entry {a}' for a, e in entries.items() if e['dir'].startswith(f'{self.store}/')]
-        others = {int(a.rsplit('.', 1)[1]) for a in entries}
-        for number in self.seen - others:
-            found += [f'link {p}' for p in pathlib.Path('/sys/class/net').glob(f'vb-mn{number}')]
-            found += [f'group {p}' for p in pathlib.Path('/sys/fs/cgroup').glob(
-                f'**/machine-nspawn-{number}*')]
-            found += [str(p) for p in pathlib.Path('/run/systemd/nspawn').glob(
-                f'*/mn{number}')]
-        if not entries:
-            found += [f'bridge {p}' for p in pathlib.Path('/sys/class/net').glob(BRIDGE)]
-            found += [f'rule {r}' for r in rules()]
-            found += [str(p) for p in REGISTRY.glob('*') if p.name != 'lock']
-        return found
-
-
-def rules():
-    saved = subprocess.run(['iptables-save'], capture_output=True, text=True, check=True).stdout
-    return [line for line in saved.splitlines() if BRIDGE in line and line.startswith('-A')]
 
 
 @pytest.fixture
@@ -71,12 +28,6 @@ def hosts(local_cli):
     numbers.note()
     local_cli.run('rm', '-f', *local_cli.names() or ['none'], timeout=120)
     assert numbers.traces() == []
-
-
-@pytest.fixture(scope='session')
-def faulty(local_cli):
-    """The same store, and a driver that can be made to end at a point."""
-    return cli_module.Cli(local_cli.folder, cli_module.build_dir(fault=True))
 
 
 def create(cli, name, *flags, **kwargs):
@@ -183,7 +134,7 @@ def test_killed(local_cli, hosts):
     remove(cli, hosts, 'w1')
 
 
-CREATE_POINTS = ['registry.reserved', 'registry.network_up', 'create.reserved', 'create.image',
+CREATE_POINTS = ['create.claimed', 'registry.reserved', 'registry.network_up', 'create.reserved', 'create.image',
                  'create.upper', 'create.files', 'start.locked', 'start.prepared', 'start.launched',
                  'supervise.begin', 'supervise.groups', 'supervise.entered', 'supervise.forked',
                  'init.mounted', 'init.started']
@@ -359,6 +310,102 @@ def test_name_taken_again(local_cli, hosts):
     create(cli, 'w2')
     assert not [p for p in every if cli_module.process_state(p)]
     remove(cli, hosts, 'w1', 'w2')
+
+
+@pytest.mark.parametrize('command', ['kill', 'stop', 'rm -y'])
+def test_paused_containers(local_cli, hosts, command):
+    """Their processes are frozen: nothing ends them before they are thawed."""
+    cli = local_cli
+    create(cli, 'w1')
+    done = in_shell(cli, 'w1', 'docker import - test:busybox && docker run -d --name still test:busybox '
+                    'sh -c "while :; do :; done" && docker pause still')
+    assert done.returncode == 0, done.stdout
+    every = [p for first in processes(cli, 'w1') for p in [first, *cli_module.descendants(first)]]
+    cli.ok(*command.split(), 'w1', timeout=120)
+    wait_for('end', lambda: not [p for p in every if cli_module.process_state(p)], 20)
+    if command != 'rm -y':
+        assert state(cli, 'w1') == 'Stopped'
+        cli.ok('start', 'w1')
+        remove(cli, hosts, 'w1')
+
+
+@pytest.mark.parametrize('name', ['a..b-', 'A.-1', 'x' * 63])
+def test_odd_names(local_cli, hosts, name):
+    """Names of machines that are none of systems."""
+    create(local_cli, name)
+    assert inside(local_cli, name, 'cat /proc/1/comm') == 'systemd'
+    remove(local_cli, hosts, name)
+
+
+def test_name_taken_by_another_driver(local_cli, hosts):
+    """As test_name_taken_again, but the next machine of the name is none of this driver's."""
+    cli = local_cli
+    create(cli, 'w1')
+    every = processes(cli, 'w1')
+    hosts.note()
+    shutil.rmtree(cli.store / 'machines/w1')
+    cli.create_none('w1')
+    create(cli, 'w2')
+    assert not [p for p in every if cli_module.process_state(p)]
+    assert cli.ok('url', 'w1').out == 'tcp://127.0.0.1:1\n'
+    remove(cli, hosts, 'w1', 'w2')
+
+
+def test_files_that_nobody_may_change(local_cli, hosts):
+    """Immutable ones, and folders to which one may only add: a host's root can make them."""
+    cli = local_cli
+    create(cli, 'w1')
+    inside(cli, 'w1', 'sudo mkdir -p /srv/add /srv/fixed/sub; sudo touch /srv/add/a /srv/fixed/b')
+    upper = cli.store / 'machines/w1/nspawn/upper'
+    for name, flag in ('srv/add', 0x20), ('srv/fixed/b', 0x10), ('srv/fixed', 0x10):
+        fd = os.open(upper / name, os.O_RDONLY)
+        now = struct.unpack('i', fcntl.ioctl(fd, 0x80086601, b'    '))[0] # FS_IOC_GETFLAGS
+        fcntl.ioctl(fd, 0x40086602, struct.pack('i', now | flag))
+        os.close(fd)
+    with pytest.raises(PermissionError):
+        (upper / 'srv/fixed/b').unlink()
+    remove(cli, hosts, 'w1')
+
+
+def test_unmounting_on_the_computer(local_cli, hosts, tmp_path):
+    """What was mounted when a host started is not held up by it."""
+    disk = tmp_path / 'all/disk'
+    disk.parent.mkdir()
+    subprocess.run(['mount', '-t', 'tmpfs', 'machine-test', disk.parent], check=True)
+    try:
+        # as all mounts of a computer with systemd are
+        subprocess.run(['mount', '--make-shared', disk.parent], check=True)
+        disk.mkdir()
+        subprocess.run(['mount', '-t', 'tmpfs', 'machine-test', disk], check=True)
+        create(local_cli, 'w1')
+        table = pathlib.Path(f'/proc/{processes(local_cli, "w1")[1]}/mountinfo')
+        assert f' {disk} ' in table.read_text()
+    finally:
+        subprocess.run(['umount', disk], check=True)
+        subprocess.run(['umount', disk.parent], check=True)
+    assert f' {disk} ' not in table.read_text()
+    remove(local_cli, hosts, 'w1')
+
+
+def test_a_reboot_that_fails_is_told(local_cli, hosts):
+    """A process of nobody's in the host's control group keeps it from being made anew."""
+    cli = local_cli
+    create(cli, 'w1')
+    hosts.note()
+    address = cli.ok('ip', 'w1').out.strip()
+    number = address.rsplit('.', 1)[1]
+    group = next(pathlib.Path('/sys/fs/cgroup').glob(f'**/machine-nspawn-{number}*/boot'))
+    stray = subprocess.Popen(['sleep', '600'])
+    try:
+        (group / 'cgroup.procs').write_text(str(stray.pid))
+        cli.run('ssh', 'w1', 'sudo systemctl reboot')
+        wait_for('error', lambda: state(cli, 'w1') == 'Error', 60)
+        failed = cli.store / 'machines/w1/nspawn/failed'
+        assert 'start again after a reboot' in failed.read_text()
+    finally:
+        stray.kill()
+        stray.wait()
+    remove(cli, hosts, 'w1')
 
 
 @pytest.mark.skipif(not LONG, reason='MACHINE_TEST_LONG=1 runs it')

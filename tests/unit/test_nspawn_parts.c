@@ -8,7 +8,10 @@
 #include "tree.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 static int new_folder(void **state)
@@ -69,6 +72,19 @@ static void test_command(void **state)
 		"--bind-ro=/s\\:t/web1/nspawn/network:/etc/systemd/network/10-machine.network"};
 	for (size_t i = 0; i < ARRAY_SIZE(expected); i++)
 		assert_true(strv_contains(&v, expected[i]));
+}
+
+static void test_hostname(void **state)
+{
+	static const char *const names[][2] = {{"web1", "web1"}, {"web-1.a-b", "web-1.a-b"},
+		{"a..b", "a.b"}, {"x-", "x"}, {"x--y", "x--y"}, {"a.-b", "a.b"}, {"a-.b", "a.b"},
+		{"a-.-.--.b-.", "a.b"}, {"A", "A"}, {"1.", "1"}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		_cleanup_free_ char *hostname = plan_hostname(names[i][0]);
+
+		assert_string_equal(hostname, names[i][1]);
+	}
 }
 
 static void test_plan_file(void **state)
@@ -209,15 +225,82 @@ static void test_tree(void **state)
 	assert_int_equal(tree_remove(top, &err), 0);
 }
 
+static void put_map(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		_exit(2);
+	close(fd);
+}
+
+/* A mount with files of two devices: an overlay of two file systems, as subvolumes of btrfs are. */
+static void mount_two_devices(void)
+{
+	_cleanup_free_ char *uids = xasprintf("0 %u 1", getuid());
+	_cleanup_free_ char *gids = xasprintf("0 %u 1", getgid());
+
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
+		_exit(2);
+	put_map("/proc/self/setgroups", "deny");
+	put_map("/proc/self/uid_map", uids);
+	put_map("/proc/self/gid_map", gids);
+	if (chdir(dir) < 0 || mkdir("l", 0700) < 0 || mkdir("u", 0700) < 0 || mkdir("m", 0700) < 0 ||
+		mount("l", "l", "tmpfs", 0, NULL) < 0 || mount("u", "u", "tmpfs", 0, NULL) < 0 ||
+		mkdir("l/top", 0700) < 0 || mkdir("u/up", 0700) < 0 || mkdir("u/work", 0700) < 0)
+		_exit(3);
+	put("l/top/lower", "x");
+	if (mount("m", "m", "overlay", 0, "lowerdir=l,upperdir=u/up,workdir=u/work,xino=off,userxattr") < 0)
+		_exit(4);
+	put("m/top/upper", "x");
+}
+
+/* 0: as it should be */
+static int remove_two_devices(void)
+{
+	_cleanup_err_ struct err err = ERR_INIT;
+	struct stat folder, lower;
+
+	mount_two_devices();
+	if (stat("m/top", &folder) < 0 || stat("m/top/lower", &lower) < 0)
+		return 5;
+	if (folder.st_dev == lower.st_dev)
+		return 6; /* nothing is tried then */
+	if (tree_remove("m/top", &err) < 0 || access("m/top", F_OK) == 0) {
+		fprintf(stderr, "%s\n", err_msg(&err));
+		return 7;
+	}
+	if (mkdir("m/top", 0700) < 0 || mkdir("m/top/other", 0700) < 0 ||
+		mount("o", "m/top/other", "tmpfs", 0, NULL) < 0)
+		return 8;
+	put("m/top/other/file", "x");
+	if (tree_remove("m/top", &err) == 0 || access("m/top/other/file", F_OK) < 0)
+		return 9;
+	return strstr(err_msg(&err), "another file system") ? 0 : 10;
+}
+
+static void test_tree_of_two_devices(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(remove_two_devices());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_binds),
 		cmocka_unit_test(test_command),
+		cmocka_unit_test(test_hostname),
 		cmocka_unit_test_setup(test_plan_file, new_folder),
 		cmocka_unit_test(test_network_file),
 		cmocka_unit_test_setup(test_running, new_folder),
 		cmocka_unit_test_setup(test_tree, new_folder),
+		cmocka_unit_test_setup(test_tree_of_two_devices, new_folder),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
