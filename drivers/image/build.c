@@ -91,8 +91,8 @@ static int build(struct image_cli *c, const char *script, const char *folder, st
 	_cleanup_free_ char *id = NULL, *ender = md_find_program("setpriv");
 
 	if (!ender)
-		return err_set(err, ERR_USER,
-			"the program setpriv is not there: install util-linux");
+		return err_set(
+			err, ERR_USER, "the program setpriv is not there: install util-linux");
 	/* the builder does not go on for nobody when this program is killed */
 	strv_add(&argv, ender);
 	strv_add(&argv, "--pdeathsig=TERM");

@@ -109,8 +109,8 @@ static int make_folders(const struct md_machine *m, struct err *err)
 	static const struct {
 		const char *name;
 		unsigned mode;
-	} folders[] = {{DIR_WORK, 0755}, {DIR_LOWER, 0755}, {DIR_ROOT, 0755},
-		{DIR_DOCKER, 0710}, {DIR_CONTAINERD, 0711}};
+	} folders[] = {{DIR_WORK, 0755}, {DIR_LOWER, 0755}, {DIR_ROOT, 0755}, {DIR_DOCKER, 0710},
+		{DIR_CONTAINERD, 0711}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++)
 		if (make_folder(m, folders[i].name, folders[i].mode, err) < 0)

@@ -66,7 +66,8 @@ static int save_net(struct registry *r, struct err *err)
 
 static int load_net(struct registry *r, struct err *err)
 {
-	_cleanup_free_ char *path = net_path(r), *left_over = xasprintf("%s/.net.json.new", r->root);
+	_cleanup_free_ char *path = net_path(r),
+			    *left_over = xasprintf("%s/.net.json.new", r->root);
 	_cleanup_json_ struct json *j = NULL;
 	_cleanup_err_ struct err e = ERR_INIT;
 
@@ -158,7 +159,7 @@ static int drop_network(struct registry *r, struct err *err)
 	if (network_down(r->watch, &r->subnet, err) < 0)
 		return -1;
 	nspawn_fault("registry.network_down");
-	rmdir(hosts); /* not empty: something that is not ours */
+	rmdir(hosts);                           /* not empty: something that is not ours */
 	if (unlink(net) < 0 && errno != ENOENT) /* last: it is what tells of the rest */
 		return err_errno(err, errno, "remove %s", net);
 	r->has_subnet = false;

@@ -2,7 +2,8 @@
  * Who has which address, for all stores of the computer: NSPAWN_REGISTRY has a lock, net.json with
  * the subnet, and hosts/ADDRESS for each machine. An entry is made when the machine's FILE_ID is
  * there, and before anything else is made for it; one whose FILE_ID is gone, or another machine's,
- * is collected whenever the registry is opened: what still runs of it is ended. With the last entry goes the network.
+ * is collected whenever the registry is opened: what still runs of it is ended. With the last entry
+ * goes the network.
  */
 #pragma once
 

@@ -90,8 +90,8 @@ static int walk_all(const char *path, visit_fn visit, void *arg, struct err *err
 	if (fd < 0)
 		return err_errno(err, errno, "open %s", path);
 	if (!mount)
-		return err_set(err, ERR_NOT_SUPPORTED, "%s: the kernel does not tell mounts apart",
-			path);
+		return err_set(
+			err, ERR_NOT_SUPPORTED, "%s: the kernel does not tell mounts apart", path);
 	return walk(take_fd(fd), path, mount, 0, visit, arg, err);
 }
 

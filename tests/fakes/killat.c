@@ -1,6 +1,7 @@
 /*
- * Ends a process of the driver nspawn to order. Preloaded, it counts the calls that change something
- * or start or wait for something, and ends the process with SIGKILL just before one of them.
+ * Ends a process of the driver nspawn to order. Preloaded, it counts the calls that change
+ * something or start or wait for something, and ends the process with SIGKILL just before one of
+ * them.
  *
  *   KILLAT_ROLE  driver, supervisor, or child: its first process in a PID namespace
  *   KILLAT_AT    before which call: 1 is the first
@@ -10,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
@@ -25,7 +27,6 @@
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/wait.h>
-#include <sched.h>
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -44,7 +45,8 @@ static const char *role(void)
 	words[n] = 0;
 	if (!strstr(words, "machine-driver-nspawn"))
 		return "";
-	bool supervises = n > strlen(words) + 1 && strcmp(words + strlen(words) + 1, "--supervise") == 0;
+	bool supervises =
+		n > strlen(words) + 1 && strcmp(words + strlen(words) + 1, "--supervise") == 0;
 	if (!supervises)
 		return "driver";
 	return getpid() == 1 ? "child" : "supervisor";
@@ -73,11 +75,11 @@ static void step(void)
 	syscall(SYS_exit_group, SIGKILL); /* the first process of a namespace cannot kill itself */
 }
 
-#define STEP(type, name, params, ...)              \
-	EXPORT type name params                    \
-	{                                          \
-		step();                            \
-		return NEXT(name)(__VA_ARGS__);    \
+#define STEP(type, name, params, ...)           \
+	EXPORT type name params                 \
+	{                                       \
+		step();                         \
+		return NEXT(name)(__VA_ARGS__); \
 	}
 
 #define OPEN(name)                                                      \
@@ -130,12 +132,12 @@ STEP(int, posix_spawn,
 		const posix_spawnattr_t *attr, char *const argv[], char *const env[]),
 	pid, file, actions, attr, argv, env)
 STEP(int, pidfd_open, (pid_t pid, unsigned flags), pid, flags)
-STEP(int, pidfd_send_signal, (int fd, int number, siginfo_t *info, unsigned flags), fd, number, info,
-	flags)
+STEP(int, pidfd_send_signal, (int fd, int number, siginfo_t *info, unsigned flags), fd, number,
+	info, flags)
 STEP(pid_t, waitpid, (pid_t pid, int *status, int options), pid, status, options)
 STEP(int, sigwaitinfo, (const sigset_t *set, siginfo_t *info), set, info)
-STEP(int, sigtimedwait, (const sigset_t *set, siginfo_t *info, const struct timespec *time), set, info,
-	time)
+STEP(int, sigtimedwait, (const sigset_t *set, siginfo_t *info, const struct timespec *time), set,
+	info, time)
 
 EXPORT pid_t fork(void)
 {

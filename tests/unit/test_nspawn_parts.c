@@ -245,12 +245,14 @@ static void mount_two_devices(void)
 	put_map("/proc/self/setgroups", "deny");
 	put_map("/proc/self/uid_map", uids);
 	put_map("/proc/self/gid_map", gids);
-	if (chdir(dir) < 0 || mkdir("l", 0700) < 0 || mkdir("u", 0700) < 0 || mkdir("m", 0700) < 0 ||
-		mount("l", "l", "tmpfs", 0, NULL) < 0 || mount("u", "u", "tmpfs", 0, NULL) < 0 ||
-		mkdir("l/top", 0700) < 0 || mkdir("u/up", 0700) < 0 || mkdir("u/work", 0700) < 0)
+	if (chdir(dir) < 0 || mkdir("l", 0700) < 0 || mkdir("u", 0700) < 0 ||
+		mkdir("m", 0700) < 0 || mount("l", "l", "tmpfs", 0, NULL) < 0 ||
+		mount("u", "u", "tmpfs", 0, NULL) < 0 || mkdir("l/top", 0700) < 0 ||
+		mkdir("u/up", 0700) < 0 || mkdir("u/work", 0700) < 0)
 		_exit(3);
 	put("l/top/lower", "x");
-	if (mount("m", "m", "overlay", 0, "lowerdir=l,upperdir=u/up,workdir=u/work,xino=off,userxattr") < 0)
+	if (mount("m", "m", "overlay", 0,
+		    "lowerdir=l,upperdir=u/up,workdir=u/work,xino=off,userxattr") < 0)
 		_exit(4);
 	put("m/top/upper", "x");
 }
