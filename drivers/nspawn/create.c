@@ -69,6 +69,7 @@ static int reserve(struct md_request *rq, struct md_machine *m, struct err *err)
 	subnet = subnet_text(&r.subnet);
 	json_set_str(m->state, "IPAddress", address);
 	json_set_str(m->state, STATE_SUBNET, subnet);
+	registry_close(&r); /* the program may be stopped, which is nothing to others */
 	return md_checkpoint(rq, m->state, err);
 }
 

@@ -162,17 +162,31 @@ def test_what_killed_drivers_left(machine):
 
 
 def test_removed_while_a_create_goes_on(machine):
-    """A driver whose program was killed may be at work still: it makes nothing of what is removed."""
+    """A driver whose program was killed may be at work still. What it waits for from its program holds
+    up no other driver, either."""
     machine.begin()
-    with Driver(machine.driver) as late:
-        def removed(state):
-            machine.keep(state)
+    addresses = []
+
+    def checkpoint(state):
+        machine.keep(state)
+        if state['IPAddress']:
+            addresses.append(state['IPAddress'])
             assert machine.call('remove')
-        with pytest.raises(DriverError) as caught:
-            late.call('create', SECONDS, removed, machine=machine.reference())
-    assert 'has been removed' in caught.value.message
-    machine.numbers.note()
+    with Driver(machine.driver) as late, pytest.raises(DriverError):
+        late.call('create', SECONDS, checkpoint, machine=machine.reference())
+    assert addresses
     machine.remove('removed meanwhile')
+
+
+def test_half_removed(machine):
+    """Nothing is reserved again for a machine whose removal has begun."""
+    machine.begin()
+    assert machine.call('create') and machine.call('kill')
+    (machine.folder / 'nspawn/id').unlink()
+    with pytest.raises(DriverError) as caught:
+        machine.call('start')
+    assert 'has been removed, or is half removed' in caught.value.message
+    machine.remove('half removed')
 
 
 @pytest.mark.parametrize('name', ['nspawn', 'nspawn/docker'])
