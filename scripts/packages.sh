@@ -28,7 +28,7 @@ packages_tests() {
 	local clang=$1
 	PACKAGES_TESTS=(python3 python3-pytest python3-pytest-xdist openssh-server openssl curl sudo util-linux procps
 		mmdebstrap systemd-container dbus iproute2 iptables debian-archive-keyring
-		docker.io busybox-static fakeroot rsync sshfs qemu-system-x86 qemu-utils genisoimage
+		docker.io busybox-static fakeroot rsync sshfs qemu-system-x86 qemu-utils ovmf dnsmasq-base genisoimage
 		"clang-$clang" "libclang-rt-$clang-dev" "clang-format-$clang" "clang-tidy-$clang"
 		shellcheck valgrind strace)
 	# the client is a package of its own since Debian 13

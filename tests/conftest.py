@@ -12,7 +12,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent / 'lib'))
 import cli as cli_module  # noqa: E402
 
 
+LONG = os.environ.get('MACHINE_TEST_LONG') == '1'
+
+
 def pytest_configure(config):
+    config.addinivalue_line('markers', 'long: takes many minutes; left out unless MACHINE_TEST_LONG=1')
     cli_module.become_subreaper()
 
     def terminate(number, _frame):
@@ -22,8 +26,15 @@ def pytest_configure(config):
         signal.signal(number, terminate)
 
 
+def leave_out_long(config, items):
+    long = [item for item in items if item.get_closest_marker('long')]
+    if long and not LONG:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     """Tests that share the work of a fixture run in one process (--dist loadgroup). A module's SHARED
     maps such a fixture to the parameter that it depends on and its default."""
     for item in items:
@@ -32,6 +43,7 @@ def pytest_collection_modifyitems(items):
                 chosen = getattr(item, 'callspec', None)
                 value = chosen.params.get(parameter, default) if chosen else default
                 item.add_marker(pytest.mark.xdist_group(f'{fixture}-{value}'))
+    leave_out_long(config, items)
 
 
 def pytest_unconfigure():

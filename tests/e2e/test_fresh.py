@@ -13,7 +13,6 @@ import cli as cli_module
 import debian
 from rootfs import run, unmount_below
 
-LONG = os.environ.get('MACHINE_TEST_LONG') == '1'
 QUICKSTART_SECONDS = 1800
 INSIDE = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'HOME': '/root', 'LANG': 'C.UTF-8'}
 # the computer's own /sys and cgroups, as its root sees them
@@ -85,7 +84,7 @@ TRACES = ("{ ip link; iptables-save; cat /proc/self/mountinfo; ls -A .docker/mac
           "grep -E 'machine0|demo' ; true")
 
 
-@pytest.mark.skipif(not LONG, reason='MACHINE_TEST_LONG=1 runs it')
+@pytest.mark.long
 @pytest.mark.parametrize('driver', ['nspawn', 'qemu'])
 def test_quickstart_on_a_fresh_debian(computer, driver):
     done = computer.sh(f'cd && machine/scripts/quickstart --driver {driver} && {M} rm -y demo && '

@@ -3,7 +3,6 @@
 Emulated, this takes many minutes; MACHINE_TEST_LONG=1 runs it.
 """
 
-import os
 import subprocess
 
 import pytest
@@ -11,7 +10,6 @@ import pytest
 import base_image
 import cli as cli_module
 
-LONG = os.environ.get('MACHINE_TEST_LONG') == '1'
 CREATE_SECONDS = 1200
 INSIDE_SECONDS = 900
 # what the program, the driver and its image need; the rest is in the image
@@ -44,7 +42,7 @@ def computer(local_cli, image_folder, tmp_path):
     local_cli.ok('rm', '-f', 'v2', timeout=120)
 
 
-@pytest.mark.skipif(not LONG, reason='MACHINE_TEST_LONG=1 runs it')
+@pytest.mark.long
 def test_life_on_cgroup_v2(computer):
     def inside(command):
         return computer.ok('ssh', 'v2', command, timeout=INSIDE_SECONDS).out

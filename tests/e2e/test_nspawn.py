@@ -17,7 +17,6 @@ from nspawn_traces import BRIDGE, Numbers, rules
 from real import check_engine, in_shell
 
 CREATE_SECONDS = 120
-LONG = os.environ.get('MACHINE_TEST_LONG') == '1'
 
 
 @pytest.fixture
@@ -408,7 +407,7 @@ def test_a_reboot_that_fails_is_told(local_cli, hosts):
     remove(cli, hosts, 'w1')
 
 
-@pytest.mark.skipif(not LONG, reason='MACHINE_TEST_LONG=1 runs it')
+@pytest.mark.long
 def test_twenty_at_once(local_cli, hosts):
     cli = local_cli
     names = [f't{i}' for i in range(20)]

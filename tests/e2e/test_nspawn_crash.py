@@ -15,7 +15,6 @@ from driverclient import Driver, DriverError, ProtocolError, reference
 from hosts import wait_for
 from nspawn_traces import REGISTRY, Numbers
 
-LONG = os.environ.get('MACHINE_TEST_LONG') == '1'
 CALLS_MAX = 2000
 SECONDS = 60
 LIBRARY = cli_module.build_dir() / 'tests/functional/libkillat.so'
@@ -203,7 +202,7 @@ def test_links_are_not_followed(machine, tmp_path, name):
     machine.remove('links')
 
 
-@pytest.mark.skipif(not LONG, reason='MACHINE_TEST_LONG=1 runs it')
+@pytest.mark.long
 @pytest.mark.parametrize('call', ['fsync', 'rename', 'write'])
 def test_program_killed_anywhere(local_cli, call):
     """`machine create` itself: its drivers are alone then, and end; `machine rm` comes at once."""
