@@ -33,6 +33,10 @@ int power_on(struct md_request *rq, struct md_machine *m, struct md_outcome *out
 		if (vm_start(rq, m, err) < 0)
 			return -1;
 		wait_running(m, out);
+	} else if (get_bool(m, LAUNCHING)) {
+		if (vm_adopt(rq, m, err) < 0)
+			return -1;
+		wait_running(m, out);
 	} else if (get_bool(m, "Booting")) {
 		json_unset(m->state, "Booting");
 		console_to_memory(m);

@@ -30,6 +30,8 @@
 /* Members of the state: ports that the user chose, 0: none. */
 #define SSH_PORT_WANTED "SSHPortWanted"
 #define ENGINE_PORT_WANTED "EnginePortWanted"
+/* QEMU is being started: what came of it is not in the state yet. */
+#define LAUNCHING "Launching"
 
 /* flags.c */
 #define N_QEMU_FLAGS 33
@@ -104,6 +106,8 @@ void console_save(const struct md_machine *m, struct qmp *q); /* adds it to the 
 
 /* start.c: under the lock. Does nothing when it runs. */
 int vm_start(struct md_request *rq, struct md_machine *m, struct err *err);
+/* For one that runs, but whose start ended before its ports were noted. */
+int vm_adopt(struct md_request *rq, struct md_machine *m, struct err *err);
 
 /* accel.c */
 enum accel { ACCEL_KVM, ACCEL_TCG };

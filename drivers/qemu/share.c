@@ -54,14 +54,19 @@ static char *log_of(const struct md_machine *m, size_t i)
 	return xasprintf("%s/virtiofs-%zu.log", m->dir, i);
 }
 
+/* The one that QEMU brought before 8.0 is for root only. */
 static char *find_virtiofsd(void)
 {
-	static const char *const places[] = {"virtiofsd", "/usr/libexec/virtiofsd",
-		"/usr/lib/virtiofsd", "/usr/lib/qemu/virtiofsd"};
+	static const struct {
+		const char *name;
+		bool for_root;
+	} places[] = {{"virtiofsd", false}, {"/usr/libexec/virtiofsd", false},
+		{"/usr/lib/virtiofsd", false}, {"/usr/lib/qemu/virtiofsd", true}};
 	char *file = NULL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(places) && !file; i++)
-		file = md_find_program(places[i]);
+		if (!places[i].for_root || geteuid() == 0)
+			file = md_find_program(places[i].name);
 	return file;
 }
 

@@ -287,6 +287,13 @@ static int launch_somehow(struct start *s, struct err *err)
 	}
 }
 
+static int note_launched(struct start *s, bool emulated, struct err *err)
+{
+	json_set(s->m->state, "Emulated", json_bool(emulated));
+	json_unset(s->m->state, LAUNCHING);
+	return md_checkpoint(s->rq, s->m->state, err);
+}
+
 int vm_start(struct md_request *rq, struct md_machine *m, struct err *err)
 {
 	_cleanup_(start_finish) struct start s = {
@@ -310,10 +317,30 @@ int vm_start(struct md_request *rq, struct md_machine *m, struct err *err)
 		return -1;
 	fill(&s, accel);
 	json_set(m->state, "Booting", json_bool(true));
+	json_set(m->state, LAUNCHING, json_bool(true));
 	if (md_checkpoint(rq, m->state, err) < 0)
 		return -1;
 	if (launch_somehow(&s, err) < 0)
 		return err_wrap(err, "start the machine");
-	json_set(m->state, "Emulated", json_bool(!s.vm.kvm));
-	return md_checkpoint(rq, m->state, err);
+	return note_launched(&s, !s.vm.kvm, err);
+}
+
+static bool is_emulated(const struct md_machine *m)
+{
+	_cleanup_err_ struct err ignored = ERR_INIT;
+	_cleanup_json_ struct json *value = NULL;
+	_cleanup_qmp_ struct qmp *q = NULL;
+
+	return vm_qmp(m, GREETING_MS, &q, &ignored) < 0 ||
+	       qmp_command(q, "query-kvm", NULL, &value, &ignored) < 0 ||
+	       !json_bool_or(json_get(value, "enabled"), false);
+}
+
+int vm_adopt(struct md_request *rq, struct md_machine *m, struct err *err)
+{
+	struct start s = {.rq = rq, .m = m};
+
+	if (settle(&s, vm_find(m), err) < 0)
+		return err_wrap(err, "look at the machine, which runs already");
+	return note_launched(&s, is_emulated(m), err);
 }

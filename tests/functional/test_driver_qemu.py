@@ -618,7 +618,7 @@ def test_killed_in_create(new, step):
     m.restart_driver()
     m.state = saved[step]
     m.finish('create')
-    assert len(m.pids()) == 1
+    assert len(m.pids()) == 1 and m.state['SSHPort'] and m.state['EnginePort']
     m.state = saved[step]
     m.finish('remove')
     assert not m.pids()
