@@ -6,6 +6,9 @@
 
 #define GREETING "SSH-"
 #define PROBE_MS 5000
+/* An emulated processor on a busy computer takes longer to start a server's process. Who hangs up
+ * before makes it start one after the other, and none comes to its greeting. */
+#define PROBE_SLOW_MS 30000
 
 /* What QEMU calls it, and what it is here. What is not in the table is found out by SSH. */
 static const struct {
@@ -81,7 +84,7 @@ static void ask_ssh(const struct md_machine *m, struct md_report *out)
 	out->probe_greeting = xstrdup(GREETING);
 	out->probe_open = STATE_RUNNING;
 	out->probe_closed = STATE_STARTING;
-	out->probe_timeout_ms = PROBE_MS;
+	out->probe_timeout_ms = out->slow && get_bool(m, "Booting") ? PROBE_SLOW_MS : PROBE_MS;
 }
 
 static int ask_qemu(const struct md_machine *m, char **ret, struct err *err)

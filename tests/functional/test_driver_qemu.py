@@ -377,6 +377,15 @@ def test_disk_too_small(new):
     assert not (m.folder / 'disk.qcow2').exists() and not list(m.folder.glob('*.tmp'))
 
 
+def test_patience_with_an_emulated_boot(new):
+    """Who hangs up early makes a slow machine start a server's process for nothing, again and again."""
+    m = new()
+    m.configure()
+    for status, patience in ('wait', 30000), ('done', 5000):
+        assert m.call('create')['status'] == status
+        assert m.report()['probe']['timeoutMs'] == patience
+
+
 def test_shutdown_that_is_ignored_twice(new):
     m = new()
     m.plan(ignores=2)
