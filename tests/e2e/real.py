@@ -28,8 +28,8 @@ def image_tar():
 
 def in_shell(cli, name, commands, timeout=120):
     """`eval "$(machine env NAME)"` in a shell, then the commands."""
-    script = f'eval "$({cli.program} env {name})" && {commands}'
-    return subprocess.run(['bash', '-c', script], env=cli.env, input=image_tar(), timeout=timeout,
+    script = f'eval "$({cli.program} env --shell bash {name})" && {commands}'
+    return subprocess.run([*cli.prefix, 'bash', '-c', script], env=cli.env, input=image_tar(), timeout=timeout,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=cli.folder)
 
 

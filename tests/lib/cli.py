@@ -201,6 +201,7 @@ class Cli:
         self.store = self.folder / 'store'
         self.home = self.folder / 'home'
         self.flaky = self.folder / 'flaky'
+        self.prefix = () # what runs it: in another network, as another user
         for path in self.home, self.flaky:
             path.mkdir(exist_ok=True)
         self.env = {
@@ -220,7 +221,7 @@ class Cli:
 
     def start(self, *args, env=None, stdin=None, prefix=()):
         merged = {**self.env, **(env or {})}
-        return Running([*prefix, self.program, *args], merged, self.folder, stdin)
+        return Running([*self.prefix, *prefix, self.program, *args], merged, self.folder, stdin)
 
     def run(self, *args, env=None, stdin=None, timeout=60, prefix=(), clean=True):
         """Runs to the end; with `clean`, insists that no process is left."""
