@@ -260,13 +260,26 @@ static bool lost_kvm(struct start *s, const char *words)
 	return true;
 }
 
-static int explain(struct start *s, struct err *err)
+static int explain(struct err *err)
 {
-	if (strstr(err_msg(err), "host forwarding rule"))
-		return err_set(err, ERR_USER,
-			"a port that is to be forwarded to the machine cannot be had; is another "
-			"program using it? QEMU says: %s",
-			err_msg(err));
+	static const struct {
+		const char *words, *meaning;
+	} known[] = {
+		{"host forwarding rule", "a port that is to be forwarded to the machine cannot be "
+					 "had; is another program using it?"},
+		{"bridge helper failed",
+			"QEMU may not attach to the bridge: root has to put \"allow BRIDGE\" into "
+			"/etc/qemu/bridge.conf and, for other users, to make the program "
+			"qemu-bridge-helper setuid (chmod u+s)."},
+		{"/dev/net/tun",
+			"QEMU may not use the tap interface: it has to be yours (ip tuntap "
+			"add NAME mode tap user YOU), and /dev/net/tun open to you."},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (strstr(err_msg(err), known[i].words))
+			return err_set(
+				err, ERR_USER, "%s QEMU says: %s", known[i].meaning, err_msg(err));
 	return -1;
 }
 
@@ -283,7 +296,7 @@ static int launch_somehow(struct start *s, struct err *err)
 			(lost_port(s, words) || lost_kvm(s, words)))
 			continue;
 		err_move(err, &e);
-		return explain(s, err);
+		return explain(err);
 	}
 }
 

@@ -447,6 +447,21 @@ def test_exit_at_once(new):
     m.finish('remove')
 
 
+@pytest.mark.parametrize('words,text', [
+    ("failed to parse default acl file `/etc/qemu/bridge.conf'\nqemu-system-x86_64: -netdev bridge,id=net,br=br0: bridge helper failed",
+     '"allow BRIDGE" into /etc/qemu/bridge.conf'),
+    ('qemu-system-x86_64: -netdev tap,id=net: could not open /dev/net/tun: Permission denied', 'ip tuntap add NAME mode tap user YOU'),
+])
+def test_network_that_may_not_be_used(new, words, text):
+    """The way out is told, in front of what QEMU says."""
+    m = new()
+    m.plan(exit=words)
+    m.configure()
+    with pytest.raises(DriverError) as caught:
+        m.call('create')
+    assert text in caught.value.message and 'QEMU says' in caught.value.message
+
+
 def test_ends_while_booting(new):
     m = new()
     m.configure()
