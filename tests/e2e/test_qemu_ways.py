@@ -108,11 +108,11 @@ class Network:
 
     def __init__(self, folder):
         self.name, self.server = f'mt{os.getpid()}q', None
-        (folder / 'qemu').mkdir()
-        (folder / 'qemu' / 'bridge.conf').write_text('allow br7\n')
+        (folder / 'etc' / 'qemu').mkdir(parents=True)
+        (folder / 'etc' / 'qemu' / 'bridge.conf').write_text('allow br7\n')
         # what QEMU may attach to is said in /etc/qemu, which is seen in this namespace only
         self.prefix = ('ip', 'netns', 'exec', self.name, 'sh', '-c',
-                       f'mount -t overlay -o lowerdir={folder}:/etc none /etc && exec "$@"', 'sh')
+                       f'mount -t overlay -o lowerdir={folder}/etc:/etc none /etc && exec "$@"', 'sh')
         run('ip', 'netns', 'add', self.name)
         for words in ('link set lo up', 'link add br7 type bridge', f'addr add {ADDRESS}.1/24 dev br7', 'link set br7 up',
                       'tuntap add tap7 mode tap', 'link set tap7 master br7', 'link set tap7 up'):
@@ -212,9 +212,16 @@ def quickstart(cli):
     assert done.returncode == 0 and 'it works' in done.stdout, done.stdout
 
 
-def test_quickstart_and_the_life_of_a_users_machine(person):
-    """From a clone; then everything that can happen to the machine, a loss of power included."""
+@pytest.fixture(scope='module')
+def started(person):
+    """The user's store has the image and the machine demo, by the quickstart from a clone."""
     quickstart(person)
+    return person
+
+
+def test_the_life_of_a_users_machine(started):
+    """Everything that can happen to the machine, a loss of power included."""
+    person = started
     (pid,) = cli_module.local_hosts(person.store)
     assert f'Uid:\t{pwd.getpwnam(person.env["USER"]).pw_uid}\t' in pathlib.Path(f'/proc/{pid}/status').read_text()
     person.ok('stop', 'demo', timeout=SECONDS)
@@ -245,8 +252,9 @@ def power_fails(cli):
     check_engine(cli, 'demo')
 
 
-def test_share_of_a_user(person, tmp_path):
+def test_share_of_a_user(started):
     """By 9p, as the virtiofsd of QEMU 7 is for root."""
+    person = started
     folder = person.home / 'shown'
     folder.mkdir()
     (folder / 'from-here').write_text('hello\n')
