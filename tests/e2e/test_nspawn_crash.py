@@ -15,6 +15,7 @@ from driverclient import Driver, DriverError, ProtocolError, reference
 from hosts import wait_for
 from nspawn_traces import REGISTRY, Numbers
 
+LONG = os.environ.get('MACHINE_TEST_LONG') == '1'
 CALLS_MAX = 2000
 SECONDS = 60
 LIBRARY = cli_module.build_dir() / 'tests/functional/libkillat.so'
