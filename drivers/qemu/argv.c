@@ -104,7 +104,9 @@ static void add_disks(const struct qemu_vm *vm, struct strv *v)
 	add(v, "-drive",
 		xasprintf("if=none,id=root,file=%s,format=qcow2,discard=unmap,cache=%s,aio=%s",
 			disk, usual ? "writeback" : vm->cache, given(vm->io) ? vm->io : "threads"));
-	add(v, "-device", xstrdup("virtio-blk-pci,drive=root,bootindex=0"));
+	/* a kernel that is given is the first thing to boot, by that very index */
+	add(v, "-device",
+		xasprintf("virtio-blk-pci,drive=root%s", given(vm->kernel) ? "" : ",bootindex=0"));
 	add(v, "-drive", xasprintf("if=none,id=seed,file=%s,format=raw,readonly=on", seed));
 	add(v, "-device", xstrdup("virtio-blk-pci,drive=seed"));
 }

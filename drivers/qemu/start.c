@@ -15,8 +15,7 @@
 #define CPU_HOST "host"
 #define CPU_LESS "host,-arch-capabilities" /* for hosts that refuse the feature's registers */
 #define CPU_EMULATED "max,la57=off"
-#define KVM_FAILED "KVMFailed" /* the boot of this computer in which KVM did not run the machine \
-				*/
+#define KVM_FAILED "KVMFailed" /* the boot of this computer in which KVM did not work for it */
 
 struct start {
 	struct md_request *rq;

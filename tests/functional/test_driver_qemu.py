@@ -554,9 +554,10 @@ def test_remove_of_what_was_never_made(new):
 
 # --- QEMU itself
 
-def test_real_qemu(new):
-    """Emulation, with a disk that holds nothing."""
-    m = new(fake=False, qemu_firmware='bios')
+@pytest.mark.parametrize('firmware', ['bios', 'uefi', ''])
+def test_real_qemu(new, firmware):
+    """Emulation, with a disk that holds nothing, and a kernel that does nothing."""
+    m = new(fake=False, qemu_firmware=firmware)
     m.create()
     (pid,) = m.pids()
     report = m.report()

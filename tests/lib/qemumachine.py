@@ -31,7 +31,8 @@ def image(tmp_path_factory):
     folder = tmp_path_factory.mktemp('image')
     for name in 'root.qcow2', 'disk.qcow2':
         subprocess.run(['qemu-img', 'create', '-q', '-f', 'qcow2', folder / name, str(64 * MIB)], check=True)
-    (folder / 'vmlinuz').write_bytes(b'no kernel')
+    # QEMU takes it for a kernel: the mark, the version of the protocol, where an initrd may be
+    (folder / 'vmlinuz').write_bytes((b'\0' * 0x202 + b'HdrS\x0a\2').ljust(0x22c, b'\0') + b'\xff\xff\xff\x37' + b'\0' * 65536)
     (folder / 'initrd.img').write_bytes(b'no initrd')
     files = {role: {'name': name, 'size': (folder / name).stat().st_size, 'sha256': sha256(folder / name)}
              for role, name in [('root', 'root.qcow2'), ('kernel', 'vmlinuz'), ('initrd', 'initrd.img'), ('disk', 'disk.qcow2')]}

@@ -68,7 +68,7 @@ static void test_emulated(void **state)
 		"-machine\nq35\n-accel\ntcg,thread=multi\n-cpu\nmax\n-smp\n2\n-m\n2048\n"
 		"-kernel\n/i/vmlinuz\n-initrd\n/i/initrd.img\n-append\nroot=LABEL=root ro\n"
 		"-drive\nif=none,id=root,file=/m/disk.qcow2,format=qcow2,discard=unmap,"
-		"cache=writeback,aio=threads\n-device\nvirtio-blk-pci,drive=root,bootindex=0\n"
+		"cache=writeback,aio=threads\n-device\nvirtio-blk-pci,drive=root\n"
 		"-drive\nif=none,id=seed,file=/m/seed.iso,format=raw,readonly=on\n"
 		"-device\nvirtio-blk-pci,drive=seed\n"
 		"-netdev\nuser,id=n0,hostname=w1,hostfwd=tcp:127.0.0.1:0-:22,"
@@ -109,6 +109,7 @@ static void test_disk_only(void **state)
 	expect_has(&vm, "-pidfile", "/a,b/qemu.pid");
 	expect_has(&vm, "-serial", "file:/a,b/console.log");
 	expect_has(&vm, "-qmp", "unix:/c,,d/monitor,server=on,wait=off");
+	expect_has(&vm, "-device", "virtio-blk-pci,drive=root,bootindex=0");
 	assert_false(has(&vm, "-append"));
 	vm.firmware = "";
 	vm.uefi = "/o,vmf";
