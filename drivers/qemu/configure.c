@@ -94,6 +94,8 @@ char *address_of(const struct md_machine *m)
 {
 	const char *address = get_str(m, on_user_network(m) ? "BindAddress" : "NetworkAddress");
 
+	if (vm_is_old(m))
+		return xstrdup(get_str(m, "IPAddress"));
 	if (streq(address, "0.0.0.0"))
 		return xstrdup("127.0.0.1");
 	return xstrndup(address, strcspn(address, "/"));

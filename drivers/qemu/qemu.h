@@ -59,9 +59,10 @@ bool is_known_firmware(const char *name); /* not a path */
 int firmware_find_uefi(char **ret_code, char **ret_variables, struct err *err);
 
 /* lease.c: an address that a machine got by DHCP, by its network card; malloc'ed, "": unknown. */
-char *lease_address(const char *mac);
+char *lease_address(const char *mac, const char *bridge);
 char *lease_in_arp(const char *text, const char *mac);    /* text of /proc/net/arp */
 char *lease_in_leases(const char *text, const char *mac); /* text of dnsmasq's file */
+char *lease_in_status(const char *text, const char *mac); /* text of libvirt's, of a bridge */
 
 /* check.c */
 int qemu_version_of(const char *text); /* 702: 7.2; 0: not QEMU */

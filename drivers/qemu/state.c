@@ -38,7 +38,8 @@ static char *where_is(const struct md_machine *m)
 {
 	_cleanup_free_ char *address = address_of(m);
 
-	return *address ? take(address) : lease_address(get_str(m, "MACAddress"));
+	return *address ? take(address)
+			: lease_address(get_str(m, "MACAddress"), get_str(m, "NetworkBridge"));
 }
 
 static void fill_addresses(const struct md_machine *m, struct md_report *out)

@@ -20,6 +20,25 @@ from driverclient import Driver, DriverError
 from qemumachine import MIB, PATIENCE, QEMU, image, logs, new, option, wait_for # noqa: F401
 
 
+@contextlib.contextmanager
+def monitor(m):
+    """A function that asks QEMU's monitor itself."""
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as s:
+        s.settimeout(PATIENCE)
+        s.connect(str(m.folder / 'monitor'))
+        with s.makefile('rw') as f: # the connection is closed only when both are
+            f.readline()
+
+            def ask(command):
+                f.write(json.dumps({'execute': command, 'id': command}))
+                f.flush()
+                while (answer := json.loads(f.readline())).get('id') != command:
+                    pass
+                return answer['return']
+            ask('qmp_capabilities')
+            yield ask
+
+
 # --- a life
 
 def test_life(new):
@@ -552,7 +571,103 @@ def test_remove_of_what_was_never_made(new):
     m.finish('remove')
 
 
+def test_zombie(new):
+    """A process that has ended, and that nobody reaps, is none."""
+    m = new()
+    m.create()
+    m.finish('kill')
+    child = subprocess.Popen(['python3', '-c', 'import time; time.sleep(600)', '-uuid', m.uuid])
+    try:
+        (m.folder / 'qemu.pid').write_text(f'{child.pid}\n')
+        wait_for(lambda: child.pid in m.pids())
+        assert m.report()['state'] == 'Error' # it runs, and has no monitor
+        child.kill()
+        wait_for(lambda: not m.pids())
+        assert pathlib.Path(f'/proc/{child.pid}').exists() and m.report()['state'] == 'Stopped'
+        m.finish('start')
+        assert len(m.pids()) == 1 and (m.folder / 'qemu.pid').read_text() == f'{m.pids()[0]}\n'
+    finally:
+        child.kill()
+        child.wait()
+
+
+# --- machines of the old plugin
+
+def old_machine(m, **more):
+    """What docker-machine-driver-qemu stores, and the process that it starts."""
+    m.plan()
+    disk = m.folder / 'w1.img'
+    disk.write_bytes(b'')
+    m.state = {
+        'IPAddress': '127.0.0.1', 'MachineName': 'w1', 'SSHUser': 'docker', 'SSHPort': 40022, 'SSHKeyPath': '', 'StorePath': str(m.store),
+        'SwarmMaster': False, 'SwarmHost': '', 'SwarmDiscovery': '', 'EnginePort': 42376, 'FirstQuery': False, 'Memory': 1024,
+        'DiskSize': 20000, 'CPU': 1, 'Program': 'qemu-system-x86_64', 'Display': False, 'DisplayType': '', 'Nographic': False,
+        'VirtioDrives': False, 'Network': 'user', 'PrivateNetwork': 'docker-machines', 'Boot2DockerURL': '', 'NetworkInterface': 'tap0',
+        'NetworkAddress': '', 'NetworkBridge': 'br0', 'CaCertPath': '', 'PrivateKeyPath': '', 'DiskPath': str(disk),
+        'CacheMode': 'default', 'IOMode': 'threads', 'UserDataFile': '', 'CloudConfigRoot': '', 'LocalPorts': '', **more}
+    argv = ['-uuid', m.uuid, '-m', '64', '-display', 'none', '-pidfile', str(m.folder / 'qemu.pid'),
+            '-qmp', f'unix:{m.folder}/monitor,server=on,wait=off', '-accel', 'tcg', '-S']
+    subprocess.run(['qemu-system-x86_64', *argv, '-daemonize'], check=True)
+
+
+def test_old_machine(new):
+    m = new()
+    old_machine(m)
+    report = m.report()
+    assert (report['state'], report['url'], report['ip']) == ('Starting', 'tcp://127.0.0.1:42376', '127.0.0.1')
+    assert report['ssh'] == {'host': '127.0.0.1', 'port': 40022, 'user': 'docker'} and 'slow' not in report
+    for method in 'start', 'restart':
+        with pytest.raises(DriverError) as caught:
+            m.call(method)
+        assert caught.value.kind == 'notSupported' and 'docker-machine-driver-qemu' in caught.value.message
+    assert len(m.pids()) == 1
+    m.finish('kill')
+    assert not m.pids() and m.report()['state'] == 'Stopped'
+    (m.folder / 'w1.img').unlink()
+    assert m.report()['state'] == 'Error'
+    m.finish('remove')
+
+
 # --- QEMU itself
+
+def test_real_qemu_is_running_outside(new):
+    """Somebody has started a QEMU of his own on the machine's disk."""
+    m = new(fake=False, qemu_firmware='bios')
+    m.create()
+    m.finish('kill')
+    other = subprocess.Popen(['qemu-system-x86_64', '-S', '-display', 'none', '-drive', f'file={m.folder}/disk.qcow2,if=virtio',
+                              '-qmp', f'unix:{m.folder}/other,server=on,wait=off'])
+    try:
+        wait_for((m.folder / 'other').exists)
+        wait_for(lambda: 'write' in subprocess.run(['qemu-io', '-c', 'read 0 512', m.folder / 'disk.qcow2'], text=True,
+                                                   capture_output=True).stderr)
+        with pytest.raises(DriverError) as caught:
+            m.call('start')
+        assert caught.value.kind == 'exists' and 'already running outside' in caught.value.message and not m.pids()
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+    m.finish('start')
+    assert len(m.pids()) == 1
+
+
+def test_real_qemu_states(new):
+    m = new(fake=False, qemu_firmware='bios', qemu_extra_arg=['-device', 'virtio-balloon-pci'])
+    m.create()
+    with monitor(m) as ask:
+        ask('stop')
+        assert ask('query-status')['status'] == 'paused'
+    assert m.report()['state'] == 'Paused'
+    (pid,) = m.pids()
+    m.finish('start')
+    assert m.pids() == [pid] and m.report()['state'] == ''
+    with monitor(m) as ask:
+        assert ask('query-status')['status'] == 'running' and ask('query-kvm')['enabled'] is False
+        assert ask('query-uuid')['UUID'] == m.uuid and ask('query-name')['name'] == 'w1'
+        ask('stop')
+    assert m.call('stop')['status'] == 'wait'
+    assert m.report()['state'] == '' # it was woken, to hear the button
 
 @pytest.mark.parametrize('firmware', ['bios', 'uefi', ''])
 def test_real_qemu(new, firmware):
@@ -566,16 +681,9 @@ def test_real_qemu(new, firmware):
         pass # QEMU accepts although nobody is there
     ports = m.state['SSHPort'], m.state['EnginePort']
     assert m.call('stop')['status'] == 'wait' # nobody hears the button
-    with contextlib.closing(socket.socket(socket.AF_UNIX)) as s:
-        s.settimeout(10)
-        s.connect(str(m.folder / 'monitor'))
-        f = s.makefile('rw')
-        f.readline()
-        for command in {'execute': 'qmp_capabilities'}, {'execute': 'query-chardev'}:
-            f.write(json.dumps(command))
-            f.flush()
-            answer = json.loads(f.readline())
-    assert {c['filename'] for c in answer['return'] if c['label'] == 'serial0'} == {'ringbuf'}
+    with monitor(m) as ask:
+        chardevs = ask('query-chardev')
+    assert {c['filename'] for c in chardevs if c['label'] == 'serial0'} == {'ringbuf'}
     assert m.pids() == [pid]
     m.finish('kill')
     assert not m.pids() and not (m.folder / 'monitor').exists()

@@ -237,6 +237,18 @@ static void test_leases(void **state)
 	assert_string_equal(unknown, "");
 	assert_string_equal(leased, "192.0.2.30");
 	assert_string_equal(none, "");
+
+	static const char *const statuses[] = {
+		"[{\"ip-address\": \"192.0.2.40\", \"mac-address\": \"52:54:00:00:00:04\"},"
+		"{\"ip-address\": \"192.0.2.41\", \"mac-address\": \"52:54:00:00:00:04\"},"
+		"{\"ip-address\": \"2001:db8::1\", \"mac-address\": \"52:54:00:00:00:04\"}]",
+		"[{\"ip-address\": \"192.0.2.40\", \"mac-address\": \"52:54:00:00:00:05\"}, 5]",
+		"{}", "", "nonsense"};
+	for (size_t i = 0; i < ARRAY_SIZE(statuses); i++) {
+		_cleanup_free_ char *found = lease_in_status(statuses[i], "52:54:00:00:00:04");
+
+		assert_string_equal(found, i ? "" : "192.0.2.41");
+	}
 }
 
 int main(void)
