@@ -102,8 +102,13 @@ static int press(const struct md_machine *m, struct err *err)
 	if (vm_qmp(m, QMP_POWER_MS, &q, &e) < 0 || wake(q, &e) < 0 ||
 		qmp_command(q, "system_powerdown", NULL, NULL, &e) < 0) {
 		/* it went off meanwhile, or another is talking to it, which is not for long */
-		if (vm_find(m) && e.code != ERR_TIMEOUT && e.code != ERR_UNAVAILABLE)
-			return err_move(err, &e);
+		if (vm_find(m) && e.code != ERR_TIMEOUT && e.code != ERR_UNAVAILABLE) {
+			err_move(err, &e);
+			return err_wrap(err,
+				"the machine %s cannot be told to shut down (\"machine kill %s\" "
+				"switches it off)",
+				m->name, m->name);
+		}
 	}
 	return 0;
 }

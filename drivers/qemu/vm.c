@@ -81,15 +81,16 @@ int vm_qmp(const struct md_machine *m, uint32_t timeout_ms, struct qmp **ret, st
 	return 0;
 }
 
-static void ask_to_quit(const struct md_machine *m)
+/* False: it does not hear. */
+static bool ask_to_quit(const struct md_machine *m)
 {
 	_cleanup_err_ struct err ignored = ERR_INIT;
 	_cleanup_qmp_ struct qmp *q = NULL;
 
 	if (vm_qmp(m, QUIT_MS, &q, &ignored) < 0)
-		return;
+		return false;
 	console_save(m, q);
-	qmp_quit(q, &ignored);
+	return qmp_quit(q, &ignored) == 0;
 }
 
 int vm_end(const struct md_machine *m, struct err *err)
@@ -103,8 +104,8 @@ int vm_end(const struct md_machine *m, struct err *err)
 			return err_set(err, ERR_INTERNAL,
 				"end the machine: another process of it (%ld) is there each time",
 				(long)pid);
-		ask_to_quit(m);
-		if (!process_ended(pid, vm_mark(m), QUIT_WAIT_MS) &&
+		uint32_t patience = ask_to_quit(m) ? QUIT_WAIT_MS : 0;
+		if (!process_ended(pid, vm_mark(m), patience) &&
 			process_kill(pid, vm_mark(m), err) < 0)
 			return err_wrap(err, "end the machine");
 	}

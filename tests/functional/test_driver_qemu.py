@@ -234,7 +234,7 @@ def test_no_monitor(new):
     assert report['state'] == 'Error' and 'machine kill w1' in report['message']
     with pytest.raises(DriverError) as caught:
         m.call('stop')
-    assert 'nobody listens' in caught.value.message
+    assert 'nobody listens' in caught.value.message and 'machine kill w1' in caught.value.message
     m.finish('kill')
     assert not m.pids() and m.report()['state'] == 'Stopped'
     m.finish('start')
@@ -673,6 +673,9 @@ def test_real_qemu_states(new):
 def test_real_qemu(new, firmware):
     """Emulation, with a disk that holds nothing, and a kernel that does nothing."""
     m = new(fake=False, qemu_firmware=firmware)
+    m.store = m.store / 'a, b%d'
+    m.folder = m.store / 'machines' / 'w1'
+    m.folder.mkdir(parents=True)
     m.create()
     (pid,) = m.pids()
     report = m.report()
