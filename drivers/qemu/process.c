@@ -143,15 +143,25 @@ static bool has_mark(const char *text, size_t len, struct mark mark)
 	return false;
 }
 
-/* A process that has ended has no arguments. */
+/* Of a process; it has none when it has ended, and for a moment while it becomes another program.
+ */
+static char *arguments_of(pid_t pid, size_t *ret_len)
+{
+	_cleanup_free_ char *path = xasprintf("/proc/%ld/cmdline", (long)pid);
+	_cleanup_err_ struct err ignored = ERR_INIT;
+	char *text = NULL;
+
+	if (pid <= 0 || md_read_file(path, CMDLINE_MAX, &text, ret_len, &ignored) < 0)
+		return NULL;
+	return text;
+}
+
 bool process_is(pid_t pid, struct mark mark)
 {
-	_cleanup_free_ char *path = xasprintf("/proc/%ld/cmdline", (long)pid), *text = NULL;
-	_cleanup_err_ struct err ignored = ERR_INIT;
 	size_t len;
+	_cleanup_free_ char *text = arguments_of(pid, &len);
 
-	return pid > 0 && md_read_file(path, CMDLINE_MAX, &text, &len, &ignored) == 0 &&
-	       has_mark(text, len, mark);
+	return text && has_mark(text, len, mark);
 }
 
 pid_t process_find(struct mark mark, pid_t hint)
@@ -192,11 +202,20 @@ static bool fd_ended(int fd, uint32_t timeout_ms)
 	return poll(&p, 1, (int)timeout_ms) > 0;
 }
 
+/* Is the number that of a process with other arguments? */
+static bool is_another(pid_t pid, struct mark mark)
+{
+	size_t len;
+	_cleanup_free_ char *text = arguments_of(pid, &len);
+
+	return !text || (len && !has_mark(text, len, mark));
+}
+
 bool process_ended(pid_t pid, struct mark mark, uint32_t timeout_ms)
 {
-	_cleanup_close_ int fd = open_process(pid, mark);
+	_cleanup_close_ int fd = pidfd_open(pid, 0);
 
-	return fd < 0 || fd_ended(fd, timeout_ms);
+	return fd < 0 || fd_ended(fd, 0) || is_another(pid, mark) || fd_ended(fd, timeout_ms);
 }
 
 int64_t boot_time_ms(void)
