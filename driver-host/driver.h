@@ -111,6 +111,7 @@ struct driver_outcome { /* O */
 	char *message;
 	char *command;
 	bool disconnects;
+	bool again; /* RUN: then the same request is sent once more */
 };
 void driver_outcome_finish(struct driver_outcome *o);
 

@@ -57,6 +57,7 @@ int outcome_read(const struct json *result, struct driver_outcome *ret, struct e
 	o.message = copy_str(json_get(result, "message"));
 	o.command = copy_str(json_get(result, "command"));
 	o.disconnects = json_bool_or(json_get(result, "disconnects"), false);
+	o.again = json_bool_or(json_get(result, "again"), false);
 	*ret = o;
 	return 0;
 }

@@ -47,7 +47,9 @@ char *kvm_obstacle(void)
 	if (fd >= 0)
 		return NULL;
 	return xasprintf("%s: %s%s", device, strerror(errno),
-		errno == EACCES ? " (is your user in the group kvm?)" : "");
+		errno == EACCES || errno == EPERM
+			? " (a user needs the group kvm: usermod -aG kvm USER, then log in again)"
+			: "");
 }
 
 static char *first_line(const char *text)
@@ -55,17 +57,29 @@ static char *first_line(const char *text)
 	return xstrndup(text, strcspn(text, "\n"));
 }
 
+char *boot_id(void)
+{
+	_cleanup_err_ struct err ignored = ERR_INIT;
+	_cleanup_free_ char *text = NULL;
+
+	return md_read_file(BOOT_ID, CACHE_MAX, &text, NULL, &ignored) < 0 ? xstrdup("")
+									   : first_line(text);
+}
+
+bool is_emulated(const struct md_machine *m)
+{
+	return streq(get_str(m, "Accel"), "tcg");
+}
+
 static int make_key(struct probe *p, struct err *err)
 {
 	const char *version[] = {p->program, "--version", NULL};
-	_cleanup_free_ char *said = NULL, *qemu = NULL, *boot = NULL, *id = NULL;
+	_cleanup_free_ char *said = NULL, *qemu = NULL, *id = boot_id();
 	struct utsname u;
 
-	if (md_run(&p->watch, version, 0, &said, err) < 0 ||
-		md_read_file(BOOT_ID, CACHE_MAX, &boot, NULL, err) < 0)
+	if (md_run(&p->watch, version, 0, &said, err) < 0)
 		return -1;
 	qemu = first_line(said);
-	id = first_line(boot);
 	p->key = json_object();
 	json_set(p->key, "format", json_int(CACHE_FORMAT));
 	json_set_str(p->key, "qemu", qemu);
@@ -216,7 +230,7 @@ static int kvm_problem(struct md_request *rq, const struct md_machine *m, const 
 int accel_choose(struct md_request *rq, const struct md_machine *m, const char *kernel,
 	const char *initrd, enum accel *ret, struct err *err)
 {
-	const char *want = get_str(m, "Accel");
+	const char *want = get_str(m, ACCEL_WANTED);
 	_cleanup_free_ char *problem = NULL;
 
 	*ret = ACCEL_TCG;

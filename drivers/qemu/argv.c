@@ -9,8 +9,6 @@
 #define GUEST_SSH 22
 #define GUEST_ENGINE 2376
 #define SANDBOX "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
-/* QEMU starts a program with the right to attach to a bridge. */
-#define SANDBOX_BRIDGE "on,obsolete=deny,resourcecontrol=deny"
 
 static bool given(const char *s)
 {
@@ -35,36 +33,49 @@ static void add(struct strv *v, const char *option, char *take_value)
 	strv_add_take(v, take_value);
 }
 
-static char *in_dir(const struct qemu_vm *vm, const char *name)
+static char *in_dir(const char *dir, const char *name)
 {
-	_cleanup_free_ char *path = xasprintf("%s/%s", vm->dir, name);
+	_cleanup_free_ char *path = xasprintf("%s/%s", dir, name);
 
 	return qemu_escape(path);
 }
 
-static void add_processor(const struct qemu_vm *vm, struct strv *v)
+static bool is_virtiofs(const struct json *share)
 {
-	/* 57-bit addresses cost an emulated processor a level of every page table walk */
-	const char *cpu = given(vm->cpu)             ? vm->cpu
-			  : !vm->kvm                 ? "max,la57=off"
-			  : vm->no_arch_capabilities ? "host,arch-capabilities=off"
-						     : "host";
+	return streq(json_str(json_get(share, "Type"), ""), "virtiofs");
+}
 
+static bool has_virtiofs(const struct qemu_vm *vm)
+{
+	for (size_t i = 0; json_at(vm->shares, i); i++)
+		if (is_virtiofs(json_at(vm->shares, i)))
+			return true;
+	return false;
+}
+
+static void add_identity(const struct qemu_vm *vm, struct strv *v)
+{
+	_cleanup_free_ char *name = qemu_escape(vm->name);
+
+	add(v, "-name", xasprintf("guest=%s", name));
+	add(v, "-uuid", xstrdup(vm->uuid));
+}
+
+static void add_machine(const struct qemu_vm *vm, struct strv *v)
+{
+	strv_add(v, "-nodefaults");
+	strv_add(v, "-no-user-config");
 	add(v, "-machine",
-		xasprintf("%s,accel=%s%s", given(vm->machine) ? vm->machine : "q35",
-			vm->kvm ? "kvm" : "tcg", vm->virtiofs ? ",memory-backend=memory" : ""));
-	add(v, "-cpu", xstrdup(cpu));
+		xasprintf("%s%s", vm->machine, has_virtiofs(vm) ? ",memory-backend=mem" : ""));
+	add(v, "-accel", xstrdup(vm->kvm ? "kvm" : "tcg,thread=multi"));
+	add(v, "-cpu", xstrdup(vm->cpu));
 	add(v, "-smp", xasprintf("%lld", (long long)vm->cpus));
 	add(v, "-m", xasprintf("%lld", (long long)vm->memory));
-	if (vm->virtiofs)
-		add(v, "-object",
-			xasprintf("memory-backend-memfd,id=memory,size=%lldM,share=on",
-				(long long)vm->memory));
 }
 
 static void add_uefi(const struct qemu_vm *vm, struct strv *v)
 {
-	_cleanup_free_ char *code = qemu_escape(vm->uefi), *variables = in_dir(vm, UEFI_FILE);
+	_cleanup_free_ char *code = qemu_escape(vm->uefi), *variables = in_dir(vm->dir, UEFI_FILE);
 
 	add(v, "-drive", xasprintf("if=pflash,format=raw,readonly=on,file=%s", code));
 	add(v, "-drive", xasprintf("if=pflash,format=raw,file=%s", variables));
@@ -86,14 +97,18 @@ static void add_boot(const struct qemu_vm *vm, struct strv *v)
 
 static void add_disks(const struct qemu_vm *vm, struct strv *v)
 {
-	_cleanup_free_ char *disk = in_dir(vm, "disk.qcow2"), *seed = in_dir(vm, "seed.iso");
-	bool cache = given(vm->cache) && !streq(vm->cache, "default");
+	_cleanup_free_ char *disk = in_dir(vm->dir, "disk.qcow2"),
+			    *seed = in_dir(vm->dir, "seed.iso");
+	bool usual = !given(vm->cache) || streq(vm->cache, "default");
 
 	add(v, "-drive",
-		xasprintf("file=%s,if=virtio,format=qcow2,discard=unmap,aio=%s%s%s", disk,
-			given(vm->io) ? vm->io : "threads", cache ? ",cache=" : "",
-			cache ? vm->cache : ""));
-	add(v, "-drive", xasprintf("file=%s,if=virtio,format=raw,readonly=on", seed));
+		xasprintf("if=none,id=root,file=%s,format=qcow2,discard=unmap,cache=%s,aio=%s",
+			disk, usual ? "writeback" : vm->cache, given(vm->io) ? vm->io : "threads"));
+	/* a kernel that is given is the first thing to boot, by that very index */
+	add(v, "-device",
+		xasprintf("virtio-blk-pci,drive=root%s", given(vm->kernel) ? "" : ",bootindex=0"));
+	add(v, "-drive", xasprintf("if=none,id=seed,file=%s,format=raw,readonly=on", seed));
+	add(v, "-device", xstrdup("virtio-blk-pci,drive=seed"));
 }
 
 char *qemu_hostfwd(const char *bind, int host, int guest)
@@ -105,85 +120,99 @@ static char *user_netdev(const struct qemu_vm *vm)
 {
 	_cleanup_free_ char *ssh = qemu_hostfwd(vm->bind, vm->ssh_port, GUEST_SSH);
 	_cleanup_free_ char *engine = qemu_hostfwd(vm->bind, vm->engine_port, GUEST_ENGINE);
+	_cleanup_free_ char *name = qemu_escape(vm->name);
 	struct buf b = BUF_INIT;
 
-	buf_addf(&b, "user,id=net,hostfwd=%s,hostfwd=%s", ssh, engine);
+	buf_addf(&b, "user,id=n0,hostname=%s,hostfwd=%s,hostfwd=%s", name, ssh, engine);
 	for (size_t i = 0; json_at(vm->forwards, i); i++)
 		buf_addf(&b, ",hostfwd=%s", json_str(json_at(vm->forwards, i), ""));
 	return buf_steal(&b);
 }
 
+/* romfile: a card from which nothing boots needs no file that may be missing. */
 static void add_network(const struct qemu_vm *vm, struct strv *v)
 {
 	_cleanup_free_ char *bridge = qemu_escape(vm->bridge ? vm->bridge : "");
 	_cleanup_free_ char *interface = qemu_escape(vm->interface ? vm->interface : "");
 
 	if (streq(vm->network, "bridge"))
-		add(v, "-netdev", xasprintf("bridge,id=net,br=%s", bridge));
+		add(v, "-netdev", xasprintf("bridge,id=n0,br=%s", bridge));
 	else if (streq(vm->network, "tap"))
 		add(v, "-netdev",
-			xasprintf("tap,id=net,ifname=%s,script=no,downscript=no", interface));
+			xasprintf("tap,id=n0,ifname=%s,script=no,downscript=no", interface));
 	else
 		add(v, "-netdev", user_netdev(vm));
-	add(v, "-device", xasprintf("virtio-net-pci,netdev=net,mac=%s,romfile=", vm->mac));
+	add(v, "-device", xasprintf("virtio-net-pci,netdev=n0,mac=%s,romfile=", vm->mac));
 }
 
 static void add_share(const struct qemu_vm *vm, size_t i, struct strv *v)
 {
 	const struct json *share = json_at(vm->shares, i);
-	_cleanup_free_ char *path = qemu_escape(json_str(json_get(share, "HostPath"), ""));
-	_cleanup_free_ char *name = xasprintf("virtiofs-%zu.sock", i);
-	_cleanup_free_ char *socket = in_dir(vm, name);
+	const char *tag = json_str(json_get(share, "Tag"), "");
+	_cleanup_free_ char *path = qemu_escape(json_str(json_get(share, "Host"), ""));
+	_cleanup_free_ char *name = xasprintf("virtiofsd-%zu.sock", i);
+	_cleanup_free_ char *socket = in_dir(vm->sockets, name);
 	bool read_only = json_bool_or(json_get(share, "ReadOnly"), false);
 
-	if (vm->virtiofs) {
-		add(v, "-chardev", xasprintf("socket,id=share%zu,path=%s", i, socket));
-		add(v, "-device",
-			xasprintf("vhost-user-fs-pci,chardev=share%zu,tag=share%zu", i, i));
+	if (is_virtiofs(share)) {
+		add(v, "-chardev", xasprintf("socket,id=fs%zu,path=%s", i, socket));
+		add(v, "-device", xasprintf("vhost-user-fs-pci,chardev=fs%zu,tag=%s", i, tag));
 		return;
 	}
-	add(v, "-fsdev",
-		xasprintf("local,id=share%zu,path=%s,security_model=none,multidevs=remap%s", i,
-			path, read_only ? ",readonly=on" : ""));
-	add(v, "-device", xasprintf("virtio-9p-pci,fsdev=share%zu,mount_tag=share%zu", i, i));
+	/* mapped-xattr would make files of the machine's symbolic links */
+	add(v, "-virtfs",
+		xasprintf("local,path=%s,mount_tag=%s,security_model=none,multidevs=remap%s", path,
+			tag, read_only ? ",readonly=on" : ""));
 }
 
-static void add_devices(const struct qemu_vm *vm, struct strv *v)
+static void add_shares(const struct qemu_vm *vm, struct strv *v)
 {
-	_cleanup_free_ char *console = in_dir(vm, "console.log"), *qmp = in_dir(vm, "qmp.sock");
-
-	add(v, "-object", xstrdup("rng-random,id=rng,filename=/dev/urandom"));
-	add(v, "-device", xstrdup("virtio-rng-pci,rng=rng"));
-	add(v, "-chardev", xasprintf("file,id=console,path=%s", console));
-	add(v, "-serial", xstrdup("chardev:console"));
-	add(v, "-chardev", xasprintf("socket,id=qmp,path=%s,server=on,wait=off", qmp));
-	add(v, "-mon", xstrdup("chardev=qmp,mode=control"));
-	if (!given(vm->display)) {
-		add(v, "-display", xstrdup("none"));
-		return;
-	}
-	add(v, "-display", xstrdup(vm->display));
-	add(v, "-vga", xstrdup("std"));
+	if (has_virtiofs(vm))
+		add(v, "-object",
+			xasprintf("memory-backend-memfd,id=mem,size=%lldM,share=on",
+				(long long)vm->memory));
+	for (size_t i = 0; json_at(vm->shares, i); i++)
+		add_share(vm, i, v);
 }
 
+static void add_misc(const struct qemu_vm *vm, struct strv *v)
+{
+	add(v, "-device", xstrdup("virtio-rng-pci"));
+	add(v, "-rtc", xstrdup("base=utc"));
+	add(v, "-display", xstrdup(given(vm->display) ? vm->display : "none"));
+	if (given(vm->display))
+		add(v, "-vga", xstrdup("std"));
+	/* the one path that QEMU takes as it is, commas and all */
+	add(v, "-serial", xasprintf("file:%s/console.log", vm->dir));
+	add(v, "-msg", xstrdup("timestamp=on"));
+}
+
+/*
+ * No -daemonize: QEMU would fork after it gave up that right (spawn=deny), and be killed for it. We
+ * start it apart from us instead, and wait for its monitor. No -D: what QEMU says goes to the log
+ * anyway, and a path with a % in it would be a template to -D.
+ *
+ * On a bridge there is no sandbox, as QEMU starts a program with the right to attach to it.
+ */
+static void add_control(const struct qemu_vm *vm, struct strv *v)
+{
+	_cleanup_free_ char *monitor = in_dir(vm->sockets, "monitor");
+
+	add(v, "-qmp", xasprintf("unix:%s,server=on,wait=off", monitor));
+	add(v, "-pidfile", xasprintf("%s/qemu.pid", vm->dir));
+	if (!streq(vm->network, "bridge"))
+		add(v, "-sandbox", xstrdup(SANDBOX));
+}
+
+/* The order is fixed, so that a stand-in for QEMU can compare. */
 void qemu_argv(const struct qemu_vm *vm, struct strv *ret)
 {
-	_cleanup_free_ char *name = qemu_escape(vm->name);
+	static void (*const parts[])(const struct qemu_vm *vm, struct strv *v) = {add_identity,
+		add_machine, add_boot, add_disks, add_network, add_shares, add_misc, add_control};
 
 	strv_add(ret, vm->program);
-	strv_add(ret, "-nodefaults");
-	strv_add(ret, "-no-user-config");
-	add(ret, "-name", xstrdup(name));
-	add(ret, "-uuid", xstrdup(vm->uuid));
-	add(ret, "-pidfile", xasprintf("%s/qemu.pid", vm->dir));
-	add(ret, "-sandbox", xstrdup(streq(vm->network, "bridge") ? SANDBOX_BRIDGE : SANDBOX));
-	add_processor(vm, ret);
-	add_boot(vm, ret);
-	add_disks(vm, ret);
-	add_network(vm, ret);
-	for (size_t i = 0; json_at(vm->shares, i); i++)
-		add_share(vm, i, ret);
-	add_devices(vm, ret);
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+		parts[i](vm, ret);
 	for (size_t i = 0; json_at(vm->extra, i); i++)
 		strv_add(ret, json_str(json_at(vm->extra, i), ""));
 }

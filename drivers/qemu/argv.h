@@ -11,13 +11,13 @@
 
 struct qemu_vm { /* borrowed; "" or NULL where there is none */
 	const char *program, *name, *uuid, *dir;
+	const char *sockets;  /* the folder of the sockets */
 	int64_t memory, cpus; /* MiB */
 	bool kvm;
-	bool no_arch_capabilities; /* a processor without the feature, for hosts that refuse it */
-	const char *cpu;           /* the processor; "": what fits kvm or tcg */
-	const char *machine;       /* "": q35 */
-	const char *firmware;      /* a file; "": the built-in one */
-	const char *uefi;          /* the code of a UEFI firmware; its variables are in dir */
+	const char *cpu;
+	const char *machine;
+	const char *firmware; /* a file; "": the built-in one */
+	const char *uefi;     /* the code of a UEFI firmware; its variables are in dir */
 	const char *kernel, *initrd, *cmdline; /* kernel "": the disk boots by itself */
 	const char *cache, *io;                /* of the disk */
 	const char *display;                   /* "": none */
@@ -26,8 +26,7 @@ struct qemu_vm { /* borrowed; "" or NULL where there is none */
 	const char *bind;            /* of the forwarded ports */
 	int ssh_port, engine_port;   /* 0: QEMU takes a free one */
 	const struct json *forwards; /* list of "tcp:BIND:HOST-:GUEST" */
-	const struct json *shares;   /* list of {"HostPath", "GuestPath", "ReadOnly"} */
-	bool virtiofs;               /* else 9p */
+	const struct json *shares;   /* list of {Host, Guest, Tag, ReadOnly, Type} */
 	const struct json *extra;    /* list of further arguments */
 };
 

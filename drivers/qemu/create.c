@@ -1,5 +1,6 @@
 /* What a machine is made of: keys, a disk on the image, a seed; then it is switched on. */
 #include "qemu.h"
+#include "sha.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -10,8 +11,24 @@
 #define ID_LEN 32u
 #define KEY_MAX 16384u
 
-/* The machine's id, which is 32 hex digits, is its UUID and the end of its network card's address.
- */
+#define LOGGED_IN "LoggedIn" /* the command below was handed out */
+/* Status 2: it is done, and has something to complain of. */
+#define AWAIT_CLOUD_INIT                                                                          \
+	"if command -v cloud-init >/dev/null; then cloud-init status --wait >/dev/null; case $? " \
+	"in "                                                                                     \
+	"0|2) ;; *) cloud-init status --long >&2; exit 1 ;; esac; fi"
+
+/* The same machine made again has the same network card: a DHCP server knows it. */
+static char *make_mac(const struct md_machine *m)
+{
+	_cleanup_free_ char *text = xasprintf("%s\n%s", m->store_path, m->name);
+	char hash[SHA_HEX_MAX + 1];
+
+	sha_text(SHA_256, text, hash);
+	return xasprintf("52:54:00:%.2s:%.2s:%.2s", hash, hash + 2, hash + 4);
+}
+
+/* The machine's id, which is 32 hex digits, is its UUID. */
 static int make_identity(struct md_request *rq, struct md_machine *m, struct err *err)
 {
 	const char *id = m->id;
@@ -22,10 +39,12 @@ static int make_identity(struct md_request *rq, struct md_machine *m, struct err
 	if (strlen(id) != ID_LEN)
 		return err_set(err, ERR_INTERNAL, "the machine has no id");
 	uuid = xasprintf("%.8s-%.4s-%.4s-%.4s-%.12s", id, id + 8, id + 12, id + 16, id + 20);
-	mac = xasprintf("52:54:00:%.2s:%.2s:%.2s", id, id + 2, id + 4);
+	mac = make_mac(m);
 	json_set_str(m->state, "UUID", uuid);
 	if (!*get_str(m, "MACAddress"))
 		json_set_str(m->state, "MACAddress", mac);
+	if (sockets_settle(m, err) < 0)
+		return -1;
 	return md_checkpoint(rq, m->state, err);
 }
 
@@ -42,6 +61,7 @@ static void note_image(struct md_machine *m, const struct md_image *image)
 	bool direct = (image->parts & MD_IMAGE_DIRECT) && !*get_str(m, "Firmware");
 
 	json_set_str(m->state, "ImageID", image->id);
+	json_set_str(m->state, "BaseImagePath", direct ? image->root_disk : image->disk);
 	json_set_str(m->state, "BaseDisk", base_name(direct ? image->root_disk : image->disk));
 	json_set_str(m->state, "Kernel", direct ? base_name(image->kernel) : "");
 	json_set_str(m->state, "Initrd", direct && image->initrd ? base_name(image->initrd) : "");
@@ -118,13 +138,13 @@ static int make_keys(struct md_request *rq, struct md_machine *m, struct err *er
 		md_sshkey(m->dir, HOST_KEY, m->name, &host, err) < 0)
 		return -1;
 	json_set_str(m->state, "SSHKeyPath", path);
-	json_set_str(m->state, "SSHHostKey", host);
+	json_set_str(m->state, "HostKey", host);
 	return 0;
 }
 
 static int virtual_size(const struct md_watch *w, const char *path, int64_t *ret, struct err *err)
 {
-	const char *argv[] = {"qemu-img", "info", "--output=json", path, NULL};
+	const char *argv[] = {md_qemu_img(), "info", "--output=json", path, NULL};
 	_cleanup_json_ struct json *j = NULL;
 	_cleanup_free_ char *said = NULL;
 
@@ -143,21 +163,18 @@ static int make_disk(struct md_request *rq, struct md_machine *m, struct err *er
 	_cleanup_free_ char *base = xasprintf(IMAGE_LINK "/%s", get_str(m, "BaseDisk"));
 	_cleanup_free_ char *base_path = md_file(m, base);
 	int64_t size = get_int(m, "DiskSize") * MIB, base_size;
-	_cleanup_free_ char *bytes = xasprintf("%lld", (long long)size);
-	const char *argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base,
-		temporary, bytes, NULL};
 
 	if (access(disk, F_OK) == 0)
 		return 0;
-	md_progress(rq, "Creating a disk of %lld MB on the image %s...",
-		(long long)get_int(m, "DiskSize"), get_str(m, "ImageID"));
 	if (virtual_size(&w, base_path, &base_size, err) < 0)
 		return -1;
-	if (base_size > size)
-		return err_set(err, ERR_USER,
-			"--qemu-disk-size %lld is too small for the image, which has %lld MB",
-			(long long)get_int(m, "DiskSize"),
-			(long long)((base_size + MIB - 1) / MIB));
+	size = MAX(size, base_size);
+	json_set(m->state, "DiskSize", json_int((size + MIB - 1) / MIB));
+	md_progress(rq, "Creating a disk of %lld MB on the image %s...",
+		(long long)get_int(m, "DiskSize"), get_str(m, "ImageID"));
+	_cleanup_free_ char *bytes = xasprintf("%lld", (long long)size);
+	const char *argv[] = {md_qemu_img(), "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b",
+		base, temporary, bytes, NULL};
 	if (md_run(&w, argv, 0, NULL, err) < 0 || rename(temporary, disk) < 0) {
 		if (!err->code)
 			err_errno(err, errno, "rename %s to %s", temporary, disk);
@@ -185,27 +202,48 @@ static int fill_seed(struct md_machine *m, struct md_seed *s, char **key, char *
 	s->hostname = m->name;
 	s->user = get_str(m, "SSHUser");
 	s->host_key_private = *key;
-	s->host_key_public = get_str(m, "SSHHostKey");
+	s->host_key_public = get_str(m, "HostKey");
+	s->lean = !get_bool(m, "CloudInit");
 	s->user_data = *user_data;
 	s->mac = get_str(m, "MACAddress");
-	if (on_user_network(m))
-		return 0;
-	s->address = get_str(m, "NetworkAddress");
-	s->gateway = get_str(m, "NetworkGateway");
-	s->dns = *get_str(m, "NetworkDNS") ? get_str(m, "NetworkDNS") : s->gateway;
 	return 0;
+}
+
+/* ADDRESS/PREFIX[,GATEWAY[,DNS]]; parts keeps what the seed borrows. */
+static void fill_address(const struct md_machine *m, struct md_seed *s, struct strv *parts)
+{
+	if (on_user_network(m) || !*get_str(m, "NetworkAddress"))
+		return;
+	strv_split(parts, get_str(m, "NetworkAddress"), ',');
+	s->address = parts->items[0];
+	s->gateway = parts->n > 1 ? parts->items[1] : "";
+	s->dns = parts->n > 2 ? parts->items[2] : s->gateway;
+}
+
+/* The one that the machine is made with, and the one that takes its place when it has its host key.
+ */
+static int write_seeds(const struct md_machine *m, struct md_seed *s, struct err *err)
+{
+	_cleanup_free_ char *path = md_file(m, SEED_FILE), *later = md_file(m, SEED_LATER);
+
+	if (md_seed_write_iso(path, s, err) < 0)
+		return -1;
+	s->host_key_private = NULL;
+	return md_seed_write_iso(later, s, err);
 }
 
 static int make_seed(struct md_machine *m, struct err *err)
 {
 	_cleanup_json_ struct json *mounts = share_mounts(m);
 	_cleanup_secret_ char *key = NULL;
-	_cleanup_free_ char *path = md_file(m, SEED_FILE), *login = NULL, *user_data = NULL;
+	_cleanup_free_ char *login = NULL, *user_data = NULL;
+	_cleanup_strv_ struct strv address = STRV_INIT;
 	struct md_seed seed = {.mounts = mounts};
 	int r = fill_seed(m, &seed, &key, &login, &user_data, err);
 
+	fill_address(m, &seed, &address);
 	if (r == 0)
-		r = md_seed_write_iso(path, &seed, err);
+		r = write_seeds(m, &seed, err);
 	strv_finish(&seed.authorized_keys);
 	return r;
 }
@@ -224,16 +262,50 @@ static int make_firmware(struct md_machine *m, struct err *err)
 	return 0;
 }
 
+/* Kernels for clouds are made without what they do not need there. */
+static void warn_9p(struct md_request *rq, const struct md_machine *m)
+{
+	if (share_has(m, "9p") && get_bool(m, "CloudInit"))
+		md_log(rq, LOG_LEVEL_WARN,
+			"the folders of --qemu-share are shared by 9p, which the kernels of some "
+			"cloud "
+			"images do not have; such a machine goes on without. With a virtiofsd on "
+			"this "
+			"computer it is virtiofs");
+}
+
 static int make_parts(struct md_request *rq, struct md_machine *m, struct err *err)
 {
 	if (get_bool(m, "Made"))
 		return 0;
-	share_settle(m);
-	if (choose_image(rq, m, err) < 0 || make_keys(rq, m, err) < 0 ||
-		make_firmware(m, err) < 0 || make_disk(rq, m, err) < 0 || make_seed(m, err) < 0)
+	if (share_settle(rq, m, err) < 0 || choose_image(rq, m, err) < 0 ||
+		make_keys(rq, m, err) < 0 || make_firmware(m, err) < 0 ||
+		make_disk(rq, m, err) < 0 || make_seed(m, err) < 0)
 		return -1;
+	warn_9p(rq, m);
 	json_set(m->state, "Made", json_bool(true));
 	return md_checkpoint(rq, m->state, err);
+}
+
+/* Has the first login done, which takes its time where the system still sets itself up. Then the
+ * host key need not lie in the seed any more. */
+static int finish_seed(const struct md_machine *m, struct md_outcome *out, struct err *err)
+{
+	_cleanup_free_ char *path = md_file(m, SEED_FILE), *later = md_file(m, SEED_LATER);
+
+	if (access(later, F_OK) < 0)
+		return 0;
+	if (!get_bool(m, LOGGED_IN)) {
+		json_set(m->state, LOGGED_IN, json_bool(true));
+		out->status = MD_RUN;
+		out->command = xstrdup(AWAIT_CLOUD_INIT);
+		out->again = true;
+		return 0;
+	}
+	json_unset(m->state, LOGGED_IN);
+	if (rename(later, path) < 0)
+		return err_errno(err, errno, "rename %s", later);
+	return 0;
 }
 
 int qemu_create(
@@ -244,5 +316,7 @@ int qemu_create(
 	if (make_identity(rq, m, err) < 0 || vm_lock(rq, m, &lock, err) < 0 ||
 		make_parts(rq, m, err) < 0)
 		return -1;
-	return power_on(rq, m, out, err);
+	if (power_on(rq, m, out, err) < 0 || out->status == MD_WAIT)
+		return err->code ? -1 : 0;
+	return finish_seed(m, out, err);
 }

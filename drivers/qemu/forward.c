@@ -8,6 +8,8 @@
 
 #define PREFIX_USUAL 24
 #define PREFIX_MAX 30
+#define LABEL_MAX 63u
+#define ADDRESS_PARTS 3u /* address, gateway, name server */
 
 /* A number at *text, which is moved on; -1: none in the range. */
 static int number(const char **text, int min, int max)
@@ -38,6 +40,31 @@ bool is_mac(const char *text)
 		if (i % 3 == 2 ? text[i] != ':' : !isxdigit((unsigned char)text[i]))
 			return false;
 	return text[17] == '\0' && !(strtol((char[]){text[0], text[1], '\0'}, NULL, 16) & 1);
+}
+
+/* One word of a host name; its end at *text. */
+static bool is_label(const char **text)
+{
+	const char *from = *text, *p = from;
+
+	while (isalnum((unsigned char)*p) || *p == '-')
+		p++;
+	*text = p;
+	return p > from && p - from <= LABEL_MAX && *from != '-' && p[-1] != '-';
+}
+
+bool is_host_name(const char *text)
+{
+	const char *p = text;
+
+	if (strlen(text) > HOST_NAME_MAX_BYTES)
+		return false;
+	while (is_label(&p))
+		if (!*p)
+			return true;
+		else if (*p++ != '.')
+			return false;
+	return false;
 }
 
 static int bad_forward(const char *text, struct err *err)
@@ -72,6 +99,20 @@ int forward_parse(const char *text, const char *bind, char **ret, struct err *er
 	return 0;
 }
 
+int forward_port(const char *rule, char **ret_address)
+{
+	static const char tcp[] = "tcp:";
+	const char *address = rule + strlen(tcp), *p;
+	int port;
+
+	if (strncmp(rule, tcp, strlen(tcp)) != 0 || !(p = strchr(address, ':')))
+		return 0;
+	*ret_address = xstrndup(address, (size_t)(p - address));
+	p++;
+	port = number(&p, 1, PORT_MAX);
+	return MAX(port, 0);
+}
+
 /* It becomes a field of fstab in the machine. */
 static bool is_mount_point(const char *path)
 {
@@ -84,9 +125,9 @@ static bool is_mount_point(const char *path)
 	return true;
 }
 
-int share_parse(const char *text, struct json **ret, struct err *err)
+int share_parse(const char *text, size_t number, struct json **ret, struct err *err)
 {
-	_cleanup_free_ char *copy = xstrdup(text), *host = NULL;
+	_cleanup_free_ char *copy = xstrdup(text), *host = NULL, *tag = NULL;
 	size_t len = strlen(copy);
 	bool read_only = len > 3 && streq(copy + len - 3, ":ro");
 	char *colon;
@@ -96,16 +137,23 @@ int share_parse(const char *text, struct json **ret, struct err *err)
 	colon = strrchr(copy, ':');
 	if (colon)
 		*colon++ = '\0';
+	if (*copy != '/' && strncmp(copy, "~/", 2) != 0 && !streq(copy, "~"))
+		return err_set(err, ERR_USER,
+			"--qemu-share \"%s\": the folder \"%s\" is not an absolute path", text,
+			copy);
 	host = md_expand_path(copy);
-	if (!*host || !is_mount_point(colon ? colon : host))
+	if (!is_mount_point(colon ? colon : host))
 		return err_set(err, ERR_USER,
 			"--qemu-share \"%s\" is not of the form FOLDER[:FOLDER][:ro], the "
 			"machine's (an absolute path without blanks) second",
 			text);
+	tag = xasprintf("share%zu", number);
 	*ret = json_object();
-	json_set_str(*ret, "HostPath", host);
-	json_set_str(*ret, "GuestPath", colon ? colon : host);
+	json_set_str(*ret, "Host", host);
+	json_set_str(*ret, "Guest", colon ? colon : host);
+	json_set_str(*ret, "Tag", tag);
 	json_set(*ret, "ReadOnly", json_bool(read_only));
+	json_set_str(*ret, "Type", "");
 	return 0;
 }
 
@@ -125,7 +173,17 @@ int port_range_parse(const char *text, int *ret_min, int *ret_max, struct err *e
 	return 0;
 }
 
-int address_parse(const char *flag, const char *text, char **ret, struct err *err)
+static int bad_address(const char *text, struct err *err)
+{
+	return err_set(err, ERR_USER,
+		"--qemu-network-address \"%s\" is not of the form A.B.C.D/PREFIX[,GATEWAY[,DNS]], "
+		"each "
+		"an IPv4 address",
+		text);
+}
+
+/* Malloc'ed, with the prefix; NULL: none. */
+static char *with_prefix(const char *text)
 {
 	const char *slash = strchr(text, '/'), *p = slash ? slash + 1 : NULL;
 	_cleanup_free_ char *address =
@@ -133,8 +191,29 @@ int address_parse(const char *flag, const char *text, char **ret, struct err *er
 	int prefix = p ? number(&p, 1, PREFIX_MAX) : PREFIX_USUAL;
 
 	if (!is_ipv4(address) || prefix < 0 || (p && *p))
-		return err_set(err, ERR_USER, "--%s \"%s\" is not an IPv4 address: A.B.C.D/PREFIX",
-			flag, text);
-	*ret = xasprintf("%s/%d", address, prefix);
+		return NULL;
+	return xasprintf("%s/%d", address, prefix);
+}
+
+int address_list_parse(const char *text, char **ret, struct err *err)
+{
+	_cleanup_strv_ struct strv parts = STRV_INIT, full = STRV_INIT;
+	char *first;
+
+	if (!*text) {
+		*ret = xstrdup("");
+		return 0;
+	}
+	strv_split(&parts, text, ',');
+	first = parts.n && parts.n <= ADDRESS_PARTS ? with_prefix(parts.items[0]) : NULL;
+	if (!first)
+		return bad_address(text, err);
+	strv_add_take(&full, first);
+	for (size_t i = 1; i < parts.n; i++) {
+		if (!is_ipv4(parts.items[i]))
+			return bad_address(text, err);
+		strv_add(&full, parts.items[i]);
+	}
+	*ret = strv_join(&full, ",");
 	return 0;
 }

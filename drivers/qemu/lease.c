@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define FILE_MAX (1u << 20)
+#define LIBVIRT "/var/lib/libvirt/dnsmasq"
 
 /* The word at `want` of the first line whose word at `at` is the card; flags at `flags`, 0: none.
  */
@@ -37,14 +38,35 @@ char *lease_in_leases(const char *text, const char *mac)
 	return word_of(text, mac, 1, 2, 0);
 }
 
-char *lease_address(const char *mac)
+/* libvirt's: a list of {"ip-address", "mac-address", …}, the newest last. */
+char *lease_in_status(const char *text, const char *mac)
 {
-	static const struct {
+	_cleanup_err_ struct err ignored = ERR_INIT;
+	_cleanup_json_ struct json *list = NULL;
+	const char *found = "";
+
+	if (json_parse(text, strlen(text), &list, &ignored) < 0 || !json_is(list, JSON_ARRAY))
+		return xstrdup("");
+	for (size_t i = 0; json_at(list, i); i++) {
+		const struct json *lease = json_at(list, i);
+		const char *address = json_str(json_get(lease, "ip-address"), "");
+
+		if (strcasecmp(json_str(json_get(lease, "mac-address"), ""), mac) == 0 &&
+			is_ipv4(address))
+			found = address;
+	}
+	return xstrdup(found);
+}
+
+char *lease_address(const char *mac, const char *bridge)
+{
+	_cleanup_free_ char *status = xasprintf(LIBVIRT "/%s.status", bridge);
+	const struct {
 		const char *path;
 		char *(*find)(const char *text, const char *mac);
 	} places[] = {{"/proc/net/arp", lease_in_arp},
-		{"/var/lib/misc/dnsmasq.leases", lease_in_leases},
-		{"/var/lib/libvirt/dnsmasq/default.leases", lease_in_leases}};
+		{"/var/lib/misc/dnsmasq.leases", lease_in_leases}, {status, lease_in_status},
+		{LIBVIRT "/default.leases", lease_in_leases}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
 		_cleanup_err_ struct err ignored = ERR_INIT;

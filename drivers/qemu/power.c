@@ -7,13 +7,20 @@
 
 #define BOOT_RETRY_MS 1000
 #define BOOT_FIRST_MS 1000
-#define POWER_BUTTON_MS                                                           \
-	3000 /* between presses: a system that is booting does not hear the first \
-	      */
-#define QMP_POWER_MS 5000
+#define STOP_LOOK_MS 1000
+#define BUTTON_MS 10000     /* between presses: a system that is booting does not hear the first */
+#define BUTTON_OLD_MS 30000 /* a stop that has not gone on for so long was given up */
+#define STOP_MS 120000
+#define STOP_SLOW_MS 480000
+#define QMP_POWER_MS 10000u
 
 /* Where a restart is. It is done in calls, as the host does the waiting between. */
 #define RESTART_KEY "Restarting"
+
+/* How far a stop is: when it began, and when the button was pressed last, by the clock that runs
+ * since the computer was started. */
+#define STOP_SINCE "StopSince"
+#define STOP_PRESSED "StopPressed"
 
 static void wait_running(struct md_machine *m, struct md_outcome *out)
 {
@@ -23,35 +30,43 @@ static void wait_running(struct md_machine *m, struct md_outcome *out)
 	out->message = xstrdup("the machine is booting");
 }
 
+static void stop_over(struct md_machine *m)
+{
+	json_unset(m->state, STOP_SINCE);
+	json_unset(m->state, STOP_PRESSED);
+}
+
+static int refuse_old(const struct md_machine *m, struct err *err)
+{
+	if (!vm_is_old(m))
+		return 0;
+	return err_set(err, ERR_NOT_SUPPORTED,
+		"the machine %s was made by another program (docker-machine-driver-qemu), from a "
+		"boot2docker image, which this driver does not start. It can be listed, stopped, "
+		"killed and removed",
+		m->name);
+}
+
 /* Under the lock. Called again when the machine is up. */
 int power_on(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
 {
 	if (!get_bool(m, "Made"))
 		return err_set(err, ERR_NOT_FOUND,
 			"the machine was not made completely: go on with \"create --resume\"");
+	stop_over(m);
 	if (!vm_find(m)) {
 		if (vm_start(rq, m, err) < 0)
 			return -1;
 		wait_running(m, out);
-	} else if (get_bool(m, LAUNCHING)) {
+	} else if (get_int(m, BOOTING) == BOOTING_UNKNOWN) { /* its start ended too early */
 		if (vm_adopt(rq, m, err) < 0)
 			return -1;
 		wait_running(m, out);
-	} else if (get_bool(m, "Booting")) {
-		json_unset(m->state, "Booting");
+	} else if (get_int(m, BOOTING)) {
+		json_unset(m->state, BOOTING);
 		console_to_memory(m);
 	}
 	return 0;
-}
-
-int qemu_start(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
-{
-	_cleanup_lock_ int lock = -1;
-
-	json_unset(m->state, RESTART_KEY);
-	if (vm_lock(rq, m, &lock, err) < 0)
-		return -1;
-	return power_on(rq, m, out, err);
 }
 
 /* A paused machine hears nothing. */
@@ -70,24 +85,74 @@ static int wake(struct qmp *q, struct err *err)
 	return 0;
 }
 
-/* Presses the power button, as long as it runs. Called again and again. */
-static int press_button(const struct md_machine *m, struct md_outcome *out, struct err *err)
+int qemu_start(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
+{
+	_cleanup_lock_ int lock = -1;
+	_cleanup_qmp_ struct qmp *q = NULL;
+
+	json_unset(m->state, RESTART_KEY);
+	if (refuse_old(m, err) < 0 || vm_lock(rq, m, &lock, err) < 0)
+		return -1;
+	if (vm_find(m) && (vm_qmp(m, QMP_POWER_MS, &q, err) < 0 || wake(q, err) < 0))
+		return err_wrap(err, "wake the machine");
+	return power_on(rq, m, out, err);
+}
+
+static int press(const struct md_machine *m, struct err *err)
 {
 	_cleanup_err_ struct err e = ERR_INIT;
 	_cleanup_qmp_ struct qmp *q = NULL;
 
-	if (!vm_find(m))
-		return vm_end(m, err);
 	if (vm_qmp(m, QMP_POWER_MS, &q, &e) < 0 || wake(q, &e) < 0 ||
 		qmp_command(q, "system_powerdown", NULL, NULL, &e) < 0) {
-		if (!vm_find(m))
-			return vm_end(m, err); /* it went off meanwhile */
-		/* another may be talking to it; that is not for long */
-		if (e.code != ERR_TIMEOUT && e.code != ERR_UNAVAILABLE)
-			return err_move(err, &e);
+		/* it went off meanwhile, or another is talking to it, which is not for long */
+		if (vm_find(m) && e.code != ERR_TIMEOUT && e.code != ERR_UNAVAILABLE) {
+			err_move(err, &e);
+			return err_wrap(err,
+				"the machine %s cannot be told to shut down (\"machine kill %s\" "
+				"switches it off)",
+				m->name, m->name);
+		}
+	}
+	return 0;
+}
+
+/* Its next stop shall not begin where this one ended. */
+static int give_up_stop(struct md_request *rq, struct md_machine *m, struct err *err)
+{
+	stop_over(m);
+	json_unset(m->state, RESTART_KEY);
+	if (md_checkpoint(rq, m->state, err) < 0)
+		return -1;
+	return err_set(err, ERR_TIMEOUT,
+		"the machine %s was told to shut down, again and again, and still runs after %d s; "
+		"\"machine kill %s\" switches it off",
+		m->name, (is_emulated(m) ? STOP_SLOW_MS : STOP_MS) / 1000, m->name);
+}
+
+/* Presses the power button every now and then, as long as it runs. Called again and again. */
+static int go_off(
+	struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
+{
+	int64_t now = boot_time_ms(), pressed = get_int(m, STOP_PRESSED);
+
+	if (!vm_find(m)) {
+		stop_over(m);
+		return vm_end(m, err);
+	}
+	if (!pressed || pressed > now || now - pressed > BUTTON_OLD_MS) {
+		json_set(m->state, STOP_SINCE, json_int(now));
+		pressed = 0;
+	}
+	if (now - get_int(m, STOP_SINCE) > (is_emulated(m) ? STOP_SLOW_MS : STOP_MS))
+		return give_up_stop(rq, m, err);
+	if (!pressed || now - pressed >= BUTTON_MS) {
+		if (press(m, err) < 0)
+			return -1;
+		json_set(m->state, STOP_PRESSED, json_int(now));
 	}
 	out->status = MD_WAIT;
-	out->retry_after_ms = POWER_BUTTON_MS;
+	out->retry_after_ms = STOP_LOOK_MS;
 	out->message = xstrdup("the machine is shutting down");
 	return 0;
 }
@@ -98,19 +163,20 @@ int qemu_stop(struct md_request *rq, struct md_machine *m, struct md_outcome *ou
 {
 	_cleanup_lock_ int lock = -1;
 
-	json_unset(m->state, "Booting");
+	json_unset(m->state, BOOTING);
 	json_unset(m->state, RESTART_KEY);
 	if (vm_lock(rq, m, &lock, err) < 0)
 		return -1;
-	return press_button(m, out, err);
+	return go_off(rq, m, out, err);
 }
 
 int qemu_kill(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
 {
 	_cleanup_lock_ int lock = -1;
 
-	json_unset(m->state, "Booting");
+	json_unset(m->state, BOOTING);
 	json_unset(m->state, RESTART_KEY);
+	stop_over(m);
 	if (vm_lock(rq, m, &lock, err) < 0)
 		return -1;
 	return vm_end(m, err);
@@ -121,14 +187,14 @@ int qemu_restart(
 {
 	_cleanup_lock_ int lock = -1;
 
-	if (vm_lock(rq, m, &lock, err) < 0)
+	if (refuse_old(m, err) < 0 || vm_lock(rq, m, &lock, err) < 0)
 		return -1;
 	if (streq(get_str(m, RESTART_KEY), "on") && vm_find(m)) {
 		json_unset(m->state, RESTART_KEY);
 		return power_on(rq, m, out, err);
 	}
 	json_set_str(m->state, RESTART_KEY, "off");
-	if (press_button(m, out, err) < 0 || out->status == MD_WAIT)
+	if (go_off(rq, m, out, err) < 0 || out->status == MD_WAIT)
 		return err->code ? -1 : 0;
 	json_set_str(m->state, RESTART_KEY, "on");
 	return power_on(rq, m, out, err);
@@ -147,8 +213,9 @@ static int unlink_in(const struct md_machine *m, const char *name, struct err *e
 int qemu_remove(
 	struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
 {
-	static const char *const made[] = {DISK_FILE, DISK_TEMPORARY, SEED_FILE, UEFI_FILE,
-		LOG_FILE, CONSOLE_FILE, HOST_KEY, HOST_KEY_PUBLIC, IMAGE_LINK, LOCK_FILE};
+	static const char *const made[] = {DISK_FILE, DISK_TEMPORARY, SEED_FILE, SEED_LATER,
+		UEFI_FILE, LOG_FILE, CONSOLE_FILE, HOST_KEY, HOST_KEY_PUBLIC, IMAGE_LINK,
+		LOCK_FILE};
 	bool folder = access(m->dir, F_OK) == 0;
 	_cleanup_lock_ int lock = -1;
 
@@ -159,5 +226,5 @@ int qemu_remove(
 	for (size_t i = 0; i < ARRAY_SIZE(made); i++)
 		if (unlink_in(m, made[i], err) < 0)
 			return -1;
-	return share_remove(m, err);
+	return share_remove(m, err) < 0 ? -1 : sockets_remove_dir(m, err);
 }

@@ -10,10 +10,11 @@
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CMDLINE_MAX (256u << 10)
-#define TERM_MS 3000u
+#define TERM_MS 5000u
 #define KILL_MS 10000u
 
 /* What the child tells before it becomes the program. */
@@ -119,6 +120,16 @@ int daemon_start(const char *const *argv, const char *log, pid_t *ret, struct er
 	return read_reports(from, file, ret, err);
 }
 
+static bool is_value(const char *text, struct mark mark)
+{
+	size_t len = mark.folder ? strlen(mark.folder) : 0;
+
+	if (!mark.folder)
+		return streq(text, mark.value);
+	return strncmp(text, mark.folder, len) == 0 && text[len] == '/' &&
+	       streq(text + len + 1, mark.value);
+}
+
 static bool has_mark(const char *text, size_t len, struct mark mark)
 {
 	const char *end = text + len;
@@ -126,21 +137,31 @@ static bool has_mark(const char *text, size_t len, struct mark mark)
 	for (const char *p = text; p < end; p += strlen(p) + 1) {
 		const char *next = p + strlen(p) + 1;
 
-		if (streq(p, mark.flag) && (!mark.value || (next < end && streq(next, mark.value))))
+		if (streq(p, mark.flag) && (!mark.value || (next < end && is_value(next, mark))))
 			return true;
 	}
 	return false;
 }
 
-/* A process that has ended has no arguments. */
+/* Of a process; it has none when it has ended, and for a moment while it becomes another program.
+ */
+static char *arguments_of(pid_t pid, size_t *ret_len)
+{
+	_cleanup_free_ char *path = xasprintf("/proc/%ld/cmdline", (long)pid);
+	_cleanup_err_ struct err ignored = ERR_INIT;
+	char *text = NULL;
+
+	if (pid <= 0 || md_read_file(path, CMDLINE_MAX, &text, ret_len, &ignored) < 0)
+		return NULL;
+	return text;
+}
+
 bool process_is(pid_t pid, struct mark mark)
 {
-	_cleanup_free_ char *path = xasprintf("/proc/%ld/cmdline", (long)pid), *text = NULL;
-	_cleanup_err_ struct err ignored = ERR_INIT;
 	size_t len;
+	_cleanup_free_ char *text = arguments_of(pid, &len);
 
-	return pid > 0 && md_read_file(path, CMDLINE_MAX, &text, &len, &ignored) == 0 &&
-	       has_mark(text, len, mark);
+	return text && has_mark(text, len, mark);
 }
 
 pid_t process_find(struct mark mark, pid_t hint)
@@ -181,11 +202,28 @@ static bool fd_ended(int fd, uint32_t timeout_ms)
 	return poll(&p, 1, (int)timeout_ms) > 0;
 }
 
+/* Is the number that of a process with other arguments? */
+static bool is_another(pid_t pid, struct mark mark)
+{
+	size_t len;
+	_cleanup_free_ char *text = arguments_of(pid, &len);
+
+	return !text || (len && !has_mark(text, len, mark));
+}
+
 bool process_ended(pid_t pid, struct mark mark, uint32_t timeout_ms)
 {
-	_cleanup_close_ int fd = open_process(pid, mark);
+	_cleanup_close_ int fd = pidfd_open(pid, 0);
 
-	return fd < 0 || fd_ended(fd, timeout_ms);
+	return fd < 0 || fd_ended(fd, 0) || is_another(pid, mark) || fd_ended(fd, timeout_ms);
+}
+
+int64_t boot_time_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 int process_kill(pid_t pid, struct mark mark, struct err *err)

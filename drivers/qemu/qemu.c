@@ -5,9 +5,9 @@
  */
 #include "qemu.h"
 
-/* A display needs them. */
+/* A display needs them; sockets may be in XDG_RUNTIME_DIR. */
 static const char *const environment[] = {
-	"DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR", NULL};
+	"DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR", "QEMU_IMG", NULL};
 
 static const struct md_driver qemu_driver = {
 	.name = "qemu",

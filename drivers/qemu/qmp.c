@@ -16,6 +16,7 @@
 struct qmp {
 	int fd;
 	int64_t end_ms; /* monotonic */
+	int64_t id;     /* of the last command */
 	struct buf in;
 	size_t searched; /* bytes of `in` that hold no end of line */
 };
@@ -36,6 +37,7 @@ int qmp_parse(const char *line, size_t len, struct qmp_message *ret, struct err 
 	*ret = (struct qmp_message){0};
 	if (json_parse(line, len, &j, err) < 0)
 		return err_wrap(err, "QMP");
+	ret->id = json_int_or(json_get(j, "id"), 0);
 	event = json_str(json_get(j, "event"), NULL);
 	desc = json_str(json_path(j, "error", "desc", NULL), NULL);
 	if (json_is(json_get(j, "QMP"), JSON_OBJECT)) {
@@ -148,17 +150,17 @@ static int send_all(struct qmp *q, const char *text, size_t len, struct err *err
 	return 0;
 }
 
-/* The next message that is no event. */
+/* The next message that is no event, and no answer to another command. */
 static int receive_answer(struct qmp *q, struct qmp_message *ret, struct err *err)
 {
 	for (unsigned i = 0; i < QMP_LINES_MAX; i++) {
 		if (receive(q, ret, err) < 0)
 			return -1;
-		if (ret->kind != QMP_EVENT)
+		if (ret->kind != QMP_EVENT && (!ret->id || ret->id == q->id))
 			return 0;
 		qmp_message_finish(ret);
 	}
-	return err_set(err, ERR_PROTOCOL, "QMP: %u events, and no answer", QMP_LINES_MAX);
+	return err_set(err, ERR_PROTOCOL, "QMP: %u messages, and no answer", QMP_LINES_MAX);
 }
 
 int qmp_command(struct qmp *q, const char *name, struct json *take_arguments, struct json **ret,
@@ -171,6 +173,7 @@ int qmp_command(struct qmp *q, const char *name, struct json *take_arguments, st
 	json_set_str(request, "execute", name);
 	if (take_arguments)
 		json_set(request, "arguments", take_arguments);
+	json_set(request, "id", json_int(++q->id));
 	json_write(request, JSON_COMPACT, &out);
 	buf_addc(&out, '\n');
 	if (send_all(q, out.data, out.len, err) < 0 || receive_answer(q, &m, err) < 0)

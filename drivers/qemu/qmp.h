@@ -17,6 +17,7 @@ enum qmp_kind { QMP_GREETING, QMP_EVENT, QMP_RETURN, QMP_ERROR };
 
 struct qmp_message {
 	enum qmp_kind kind;
+	int64_t id;         /* RETURN, ERROR: of the command; 0: it has none */
 	char *text;         /* EVENT: its name; ERROR: what QEMU says */
 	struct json *value; /* RETURN: what was asked for */
 };

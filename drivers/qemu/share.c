@@ -1,6 +1,7 @@
 /* Shared folders: lines of fstab, and a virtiofsd for each. QEMU serves 9p itself. */
 #include "qemu.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -8,34 +9,42 @@
 
 #define SOCKET_MS 10000
 #define LOOK_MS 20
+#define VHOST_USER_DIR "/usr/share/qemu/vhost-user"
+#define DESCRIPTION_MAX 65536u
+#define PROGRAMS_MAX 32u
 
 static const struct json *shares_of(const struct md_machine *m)
 {
 	return json_get_fold(m->state, "Shares");
 }
 
-bool share_by_virtiofs(const struct md_machine *m)
+static bool is_virtiofs(const struct json *share)
 {
-	return shares_of(m) && shares_of(m)->n && streq(get_str(m, "ShareType"), "virtiofs");
+	return streq(json_str(json_get(share, "Type"), ""), "virtiofs");
+}
+
+/* Who cannot mount goes on without. */
+static char *mount_options(const struct json *share)
+{
+	bool read_only = json_bool_or(json_get(share, "ReadOnly"), false);
+
+	return xasprintf("%snofail%s",
+		is_virtiofs(share) ? "" : "trans=virtio,version=9p2000.L,msize=524288,",
+		read_only ? ",ro" : "");
 }
 
 struct json *share_mounts(const struct md_machine *m)
 {
 	struct json *mounts = json_array();
-	const char *type = share_by_virtiofs(m) ? "virtiofs" : "9p";
 
 	for (size_t i = 0; json_at(shares_of(m), i); i++) {
 		const struct json *share = json_at(shares_of(m), i);
-		bool read_only = json_bool_or(json_get(share, "ReadOnly"), false);
-		_cleanup_free_ char *tag = xasprintf("share%zu", i);
-		_cleanup_free_ char *options = xasprintf("%snofail%s",
-			share_by_virtiofs(m) ? "" : "trans=virtio,version=9p2000.L,msize=131072,",
-			read_only ? ",ro" : "");
+		_cleanup_free_ char *options = mount_options(share);
 		struct json *line = json_array();
 
-		json_add(line, json_string(tag));
-		json_add(line, json_copy(json_get(share, "GuestPath")));
-		json_add(line, json_string(type));
+		json_add(line, json_copy(json_get(share, "Tag")));
+		json_add(line, json_copy(json_get(share, "Guest")));
+		json_add(line, json_copy(json_get(share, "Type")));
 		json_add(line, json_string(options));
 		json_add(line, json_string("0"));
 		json_add(line, json_string("0"));
@@ -44,45 +53,101 @@ struct json *share_mounts(const struct md_machine *m)
 	return mounts;
 }
 
-static char *socket_of(const struct md_machine *m, size_t i)
+static char *file_of(const char *dir, size_t i, const char *suffix)
 {
-	return xasprintf("%s/virtiofs-%zu.sock", m->dir, i);
+	return xasprintf("%s/virtiofsd-%zu.%s", dir, i, suffix);
 }
 
-static char *log_of(const struct md_machine *m, size_t i)
+/* The programs that this computer's description files name; added to those. */
+static void described(struct strv *ret)
 {
-	return xasprintf("%s/virtiofs-%zu.log", m->dir, i);
+	DIR *d = opendir(VHOST_USER_DIR);
+	const struct dirent *e;
+
+	while (d && ret->n < PROGRAMS_MAX && (e = readdir(d))) {
+		_cleanup_free_ char *path = xasprintf(VHOST_USER_DIR "/%s", e->d_name),
+				    *text = NULL;
+		_cleanup_err_ struct err ignored = ERR_INIT;
+		_cleanup_json_ struct json *j = NULL;
+		size_t len;
+
+		if (*e->d_name == '.' ||
+			md_read_file(path, DESCRIPTION_MAX, &text, &len, &ignored) < 0 ||
+			json_parse(text, len, &j, &ignored) < 0)
+			continue;
+		if (streq(json_str(json_get(j, "type"), ""), "fs"))
+			strv_add(ret, json_str(json_get(j, "binary"), ""));
+	}
+	if (d)
+		closedir(d);
 }
 
-/* The one that QEMU brought before 8.0 is for root only. */
-static char *find_virtiofsd(void)
-{
-	static const struct {
-		const char *name;
-		bool for_root;
-	} places[] = {{"virtiofsd", false}, {"/usr/libexec/virtiofsd", false},
-		{"/usr/lib/virtiofsd", false}, {"/usr/lib/qemu/virtiofsd", true}};
-	char *file = NULL;
+struct server {
+	char *program; /* NULL: none */
+	bool old; /* QEMU's own of before 8.0, in C, which has other arguments and needs root */
+};
 
-	for (size_t i = 0; i < ARRAY_SIZE(places) && !file; i++)
-		if (!places[i].for_root || geteuid() == 0)
-			file = md_find_program(places[i].name);
-	return file;
+/* Is it one that can be used here? */
+static bool try_server(const struct md_watch *w, const char *name, struct server *ret)
+{
+	_cleanup_free_ char *file = md_find_program(name), *said = NULL;
+	const char *argv[] = {file, "--help", NULL};
+	_cleanup_err_ struct err ignored = ERR_INIT;
+	bool old;
+
+	if (!file || md_run(w, argv, 0, &said, &ignored) < 0)
+		return false;
+	old = !strstr(said, "--shared-dir");
+	if (old && (geteuid() != 0 || ret->program))
+		return false;
+	free(ret->program);
+	*ret = (struct server){take(file), old};
+	return !old;
 }
 
-/* What "auto" means is settled once: the seed tells the machine how to mount. virtiofs cannot keep
- * it from writing. */
-void share_settle(struct md_machine *m)
+static void find_server(const struct md_watch *w, struct server *ret)
 {
-	_cleanup_free_ char *program = NULL;
-	bool read_only = false;
+	static const char *const usual[] = {
+		"virtiofsd", "/usr/libexec/virtiofsd", "/usr/lib/virtiofsd"};
+	_cleanup_strv_ struct strv names = STRV_INIT;
 
-	if (!streq(get_str(m, "ShareType"), "auto"))
-		return;
+	*ret = (struct server){0};
+	for (size_t i = 0; i < ARRAY_SIZE(usual); i++)
+		strv_add(&names, usual[i]);
+	described(&names);
+	strv_foreach (name, &names)
+		if (try_server(w, name, ret))
+			return;
+}
+
+/* What "auto" means is settled once: the seed tells the machine how to mount. */
+int share_settle(struct md_request *rq, struct md_machine *m, struct err *err)
+{
+	struct json *shares = json_get_fold(m->state, "Shares");
+	struct md_watch w = md_watch_request(rq);
+	struct server server = {0};
+	bool asked = false;
+
+	for (size_t i = 0; json_at(shares, i); i++) {
+		struct json *share = json_at(shares, i);
+
+		if (!streq(json_str(json_get(share, "Type"), ""), "auto"))
+			continue;
+		if (!asked)
+			find_server(&w, &server);
+		asked = true;
+		json_set_str(share, "Type", server.program ? "virtiofs" : "9p");
+	}
+	free(server.program);
+	return md_cancelled(rq) ? err_set(err, ERR_CANCELED, "cancelled") : 0;
+}
+
+bool share_has(const struct md_machine *m, const char *type)
+{
 	for (size_t i = 0; json_at(shares_of(m), i); i++)
-		read_only |= json_bool_or(json_get(json_at(shares_of(m), i), "ReadOnly"), false);
-	program = read_only ? NULL : find_virtiofsd();
-	json_set_str(m->state, "ShareType", program ? "virtiofs" : "9p");
+		if (streq(json_str(json_get(json_at(shares_of(m), i), "Type"), ""), type))
+			return true;
+	return false;
 }
 
 static int await_socket(
@@ -101,63 +166,81 @@ static int await_socket(
 	return err_set(err, ERR_TIMEOUT, "virtiofsd made no socket within %d s", SOCKET_MS / 1000);
 }
 
-static int start_one(struct md_request *rq, const struct md_machine *m, const char *program,
+static int start_one(struct md_request *rq, const struct md_machine *m, const struct server *server,
 	size_t i, struct err *err)
 {
-	const struct json *share = json_at(shares_of(m), i);
-	const char *host = json_str(json_get(share, "HostPath"), "");
-	_cleanup_free_ char *socket = socket_of(m, i), *log = log_of(m, i);
-	_cleanup_free_ char *socket_argument = xasprintf("--socket-path=%s", socket);
-	_cleanup_free_ char *source = xasprintf("source=%s", host);
-	const char *argv[] = {program, socket_argument, "-o", source, NULL};
-	struct mark mark = {socket_argument, NULL};
+	const char *host = json_str(json_get(json_at(shares_of(m), i), "Host"), "");
+	_cleanup_free_ char *socket = file_of(sockets_dir(m), i, "sock");
+	_cleanup_free_ char *log = file_of(m->dir, i, "log"), *file = file_of(m->dir, i, "pid");
+	_cleanup_free_ char *where = xasprintf("--socket-path=%s", socket);
+	_cleanup_free_ char *source = xasprintf("source=%s", host), *number = NULL;
+	const char *now[] = {
+		server->program, "--shared-dir", host, where, "--sandbox", "namespace", NULL};
+	const char *before[] = {server->program, where, "-o", source, NULL};
+	struct mark mark = {where, NULL, NULL};
 	pid_t pid;
 
 	unlink(socket);
-	if (daemon_start(argv, log, &pid, err) < 0 || await_socket(rq, socket, pid, mark, err) < 0)
+	if (daemon_start(server->old ? before : now, log, &pid, err) < 0)
+		return err_wrap(err, "share %s", host);
+	number = xasprintf("%ld\n", (long)pid);
+	if (md_write_file(file, number, strlen(number), 0600, err) < 0 ||
+		await_socket(rq, socket, pid, mark, err) < 0)
 		return err_wrap(err, "share %s (see %s)", host, log);
 	return 0;
 }
 
 int share_start(struct md_request *rq, const struct md_machine *m, struct err *err)
 {
-	_cleanup_free_ char *program = NULL;
+	struct md_watch w = md_watch_request(rq);
+	struct server server;
+	int r = 0;
 
-	if (!share_by_virtiofs(m))
+	if (!share_has(m, "virtiofs"))
 		return 0;
-	program = find_virtiofsd();
-	if (!program)
+	find_server(&w, &server);
+	if (!server.program)
 		return err_set(err, ERR_NOT_FOUND,
-			"virtiofsd is not there: install it, or use --qemu-share-type 9p");
-	for (size_t i = 0; json_at(shares_of(m), i); i++)
-		if (start_one(rq, m, program, i, err) < 0)
-			return -1;
-	return 0;
+			"virtiofsd is not there, or only the one of QEMU before 8.0, which needs "
+			"root: install it, or use --qemu-share-type 9p");
+	for (size_t i = 0; r == 0 && json_at(shares_of(m), i); i++)
+		if (is_virtiofs(json_at(shares_of(m), i)))
+			r = start_one(rq, m, &server, i, err);
+	free(server.program);
+	return r;
 }
 
 /* A virtiofsd ends with its QEMU; one that never had one does not. */
+static int end_one(const struct md_machine *m, size_t i, struct err *err)
+{
+	_cleanup_free_ char *socket = file_of(sockets_dir(m), i, "sock"),
+			    *file = file_of(m->dir, i, "pid");
+	_cleanup_free_ char *its_own = xasprintf("%s.pid", socket);
+	_cleanup_free_ char *where = xasprintf("--socket-path=%s", socket);
+	const char *const left[] = {socket, its_own, file};
+	struct mark mark = {where, NULL, NULL};
+	pid_t pid;
+
+	while ((pid = process_find(mark, pid_in_file(file))))
+		if (process_kill(pid, mark, err) < 0)
+			return err_wrap(err, "end virtiofsd");
+	for (size_t n = 0; n < ARRAY_SIZE(left); n++)
+		unlink(left[n]);
+	return 0;
+}
+
 int share_end(const struct md_machine *m, struct err *err)
 {
-	for (size_t i = 0; share_by_virtiofs(m) && json_at(shares_of(m), i); i++) {
-		_cleanup_free_ char *socket = socket_of(m, i),
-				    *pid_file = xasprintf("%s.pid", socket);
-		_cleanup_free_ char *argument = xasprintf("--socket-path=%s", socket);
-		struct mark mark = {argument, NULL};
-		pid_t pid;
-
-		while ((pid = process_find(mark, 0)))
-			if (process_kill(pid, mark, err) < 0)
-				return err_wrap(err, "end virtiofsd");
-		unlink(socket);
-		unlink(pid_file);
-	}
+	for (size_t i = 0; json_at(shares_of(m), i); i++)
+		if (is_virtiofs(json_at(shares_of(m), i)) && end_one(m, i, err) < 0)
+			return -1;
 	return 0;
 }
 
 int share_remove(const struct md_machine *m, struct err *err)
 {
 	for (size_t i = 0; json_at(shares_of(m), i); i++) {
-		_cleanup_free_ char *log = log_of(m, i);
+		_cleanup_free_ char *log = file_of(m->dir, i, "log");
 
 		if (unlink(log) < 0 && errno != ENOENT && errno != ENOTDIR)
 			return err_errno(err, errno, "remove %s", log);

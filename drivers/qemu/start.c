@@ -10,7 +10,12 @@
 #define TRIES_MAX 6
 #define GREETING_MS 30000 /* until the monitor answers; a loaded computer may take seconds */
 #define LOOK_MS 20
-#define KVM_SETTLE_MS 500u /* a processor that KVM refuses ends QEMU within this time */
+#define KVM_SETTLE_MS 1000u /* a processor that KVM refuses ends QEMU within this time */
+
+#define CPU_HOST "host"
+#define CPU_LESS "host,-arch-capabilities" /* for hosts that refuse the feature's registers */
+#define CPU_EMULATED "max,la57=off"
+#define KVM_FAILED "KVMFailed" /* the boot of this computer in which KVM did not work for it */
 
 struct start {
 	struct md_request *rq;
@@ -49,7 +54,20 @@ static const char *display_of(const struct md_machine *m)
 	return *type ? type : "gtk";
 }
 
-static void fill(struct start *s, enum accel accel)
+/* What the last start found out is where this one begins. 57-bit addresses cost an emulated
+ * processor a level of every page table walk. */
+static const char *processor(const struct md_machine *m, bool kvm)
+{
+	const char *wanted = get_str(m, CPU_TYPE_WANTED);
+
+	if (*wanted && !streq(wanted, "auto"))
+		return wanted;
+	if (!kvm)
+		return CPU_EMULATED;
+	return streq(get_str(m, "CPUType"), CPU_LESS) ? CPU_LESS : CPU_HOST;
+}
+
+static void fill(struct start *s, bool kvm)
 {
 	const struct md_machine *m = s->m;
 	const char *firmware = get_str(m, "Firmware");
@@ -59,10 +77,11 @@ static void fill(struct start *s, enum accel accel)
 		.name = m->name,
 		.uuid = get_str(m, "UUID"),
 		.dir = m->dir,
+		.sockets = sockets_dir(m),
 		.memory = get_int(m, "Memory"),
 		.cpus = get_int(m, "CPU") > 0 ? get_int(m, "CPU") : sysconf(_SC_NPROCESSORS_ONLN),
-		.kvm = accel == ACCEL_KVM,
-		.cpu = streq(get_str(m, "CPUType"), "auto") ? "" : get_str(m, "CPUType"),
+		.kvm = kvm,
+		.cpu = processor(m, kvm),
 		.machine = get_str(m, "MachineType"),
 		.firmware = is_known_firmware(firmware) ? "" : firmware,
 		.uefi = streq(firmware, "uefi") ? get_str(m, "FirmwareCode") : "",
@@ -81,12 +100,11 @@ static void fill(struct start *s, enum accel accel)
 		.engine_port = (int)get_int(m, "EnginePort"),
 		.forwards = json_get_fold(m->state, "Publish"),
 		.shares = json_get_fold(m->state, "Shares"),
-		.virtiofs = share_by_virtiofs(m),
 		.extra = json_get_fold(m->state, "ExtraArgs"),
 	};
 }
 
-static bool is_free(const char *address, int port)
+bool port_is_free(const char *address, int port)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
 	_cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -109,7 +127,7 @@ static int free_port(const char *address, int min, int max, int but)
 	for (int i = 0; i < n; i++) {
 		int port = min + (int)((from + (unsigned)i) % (unsigned)n);
 
-		if (port != but && is_free(address, port))
+		if (port != but && port_is_free(address, port))
 			return port;
 	}
 	return 0;
@@ -182,6 +200,18 @@ static int read_ports(struct start *s, struct qmp *q, struct err *err)
 	return 0;
 }
 
+/* QEMU may go on without what it was told to use. */
+static int check_kvm(struct qmp *q, struct err *err)
+{
+	_cleanup_json_ struct json *value = NULL;
+
+	if (qmp_command(q, "query-kvm", NULL, &value, err) < 0)
+		return -1;
+	if (json_bool_or(json_get(value, "enabled"), false))
+		return 0;
+	return err_set(err, ERR_INTERNAL, "QEMU does not use KVM although it was told to");
+}
+
 static int settle(struct start *s, pid_t pid, struct err *err)
 {
 	_cleanup_qmp_ struct qmp *q = NULL;
@@ -189,7 +219,7 @@ static int settle(struct start *s, pid_t pid, struct err *err)
 
 	if (await_monitor(s, pid, &q, err) < 0)
 		return -1;
-	if (read_ports(s, q, &e) < 0)
+	if (read_ports(s, q, &e) < 0 || (s->vm.kvm && check_kvm(q, &e) < 0))
 		return process_ended(pid, vm_mark(s->m), KVM_SETTLE_MS) ? died(s, err)
 									: err_move(err, &e);
 	if (s->vm.kvm && process_ended(pid, vm_mark(s->m), KVM_SETTLE_MS))
@@ -205,7 +235,8 @@ static int launch(struct start *s, struct err *err)
 	pid_t pid = 0;
 	int r;
 
-	if (vm_end(s->m, err) < 0 || choose_ports(s, err) < 0 || share_start(s->rq, s->m, err) < 0)
+	if (vm_end(s->m, err) < 0 || sockets_make_dir(s->m, err) < 0 || choose_ports(s, err) < 0 ||
+		share_start(s->rq, s->m, err) < 0)
 		return -1;
 	qemu_argv(&s->vm, &argv);
 	r = daemon_start((const char *const *)argv.items, log, &pid, err);
@@ -242,21 +273,25 @@ static bool lost_kvm(struct start *s, const char *words)
 {
 	bool msr = strstr(words, "failed to set MSR") || strstr(words, "kvm_buf_set_msrs") ||
 		   strstr(words, "kvm_put_msrs");
+	_cleanup_free_ char *boot = NULL;
 
 	if (!s->vm.kvm || (!msr && !strcasestr(words, "kvm")))
 		return false;
-	if (msr && !s->vm.no_arch_capabilities) {
+	if (msr && streq(s->vm.cpu, CPU_HOST)) {
 		md_log(s->rq, LOG_LEVEL_DEBUG, "%s: again without arch-capabilities", words);
-		s->vm.no_arch_capabilities = true;
+		s->vm.cpu = CPU_LESS;
 		return true;
 	}
-	if (!streq(get_str(s->m, "Accel"), "auto"))
+	if (!streq(get_str(s->m, ACCEL_WANTED), "auto"))
 		return false;
 	md_log(s->rq, LOG_LEVEL_WARN,
 		"KVM does not run this machine (%s): its processor is emulated, which is many "
 		"times slower",
 		words);
 	s->vm.kvm = false;
+	s->vm.cpu = processor(s->m, false);
+	boot = boot_id();
+	json_set_str(s->m->state, KVM_FAILED, boot);
 	return true;
 }
 
@@ -264,22 +299,31 @@ static int explain(struct err *err)
 {
 	static const struct {
 		const char *words, *meaning;
+		enum err_code code;
 	} known[] = {
-		{"host forwarding rule", "a port that is to be forwarded to the machine cannot be "
-					 "had; is another program using it?"},
+		{"host forwarding rule",
+			"a port that is to be forwarded to the machine cannot be had; is another "
+			"program using it?",
+			ERR_USER},
+		{"Failed to get \"write\" lock",
+			"the machine is already running outside of this program: another process "
+			"has its disk open.",
+			ERR_EXISTS},
 		{"bridge helper failed",
 			"QEMU may not attach to the bridge: root has to put \"allow BRIDGE\" into "
 			"/etc/qemu/bridge.conf and, for other users, to make the program "
-			"qemu-bridge-helper setuid (chmod u+s)."},
+			"qemu-bridge-helper setuid (chmod u+s).",
+			ERR_USER},
 		{"/dev/net/tun",
 			"QEMU may not use the tap interface: it has to be yours (ip tuntap "
-			"add NAME mode tap user YOU), and /dev/net/tun open to you."},
+			"add NAME mode tap user YOU), and /dev/net/tun open to you.",
+			ERR_USER},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
 		if (strstr(err_msg(err), known[i].words))
-			return err_set(
-				err, ERR_USER, "%s QEMU says: %s", known[i].meaning, err_msg(err));
+			return err_set(err, known[i].code, "%s QEMU says: %s", known[i].meaning,
+				err_msg(err));
 	return -1;
 }
 
@@ -300,10 +344,27 @@ static int launch_somehow(struct start *s, struct err *err)
 	}
 }
 
-static int note_launched(struct start *s, bool emulated, struct err *err)
+/* Whether KVM is to be tried: what it did to this machine in this boot of the computer counts. */
+static int choose_kvm(struct start *s, bool *ret, struct err *err)
 {
-	json_set(s->m->state, "Emulated", json_bool(emulated));
-	json_unset(s->m->state, LAUNCHING);
+	_cleanup_free_ char *boot = boot_id();
+	enum accel accel;
+
+	*ret = false;
+	if (streq(get_str(s->m, ACCEL_WANTED), "auto") && *boot &&
+		streq(get_str(s->m, KVM_FAILED), boot))
+		return 0;
+	json_unset(s->m->state, KVM_FAILED);
+	if (accel_choose(s->rq, s->m, s->kernel, s->initrd, &accel, err) < 0)
+		return -1;
+	*ret = accel == ACCEL_KVM;
+	return 0;
+}
+
+static int note_launched(struct start *s, bool kvm, struct err *err)
+{
+	json_set_str(s->m->state, "Accel", kvm ? "kvm" : "tcg");
+	json_set(s->m->state, BOOTING, json_int(boot_time_ms()));
 	return md_checkpoint(s->rq, s->m->state, err);
 }
 
@@ -317,7 +378,7 @@ int vm_start(struct md_request *rq, struct md_machine *m, struct err *err)
 		.cmdline = kernel_arguments(m),
 	};
 	_cleanup_free_ char *disk = image_file(m, "BaseDisk");
-	enum accel accel;
+	bool kvm;
 
 	if (vm_find(m))
 		return 0;
@@ -326,27 +387,27 @@ int vm_start(struct md_request *rq, struct md_machine *m, struct err *err)
 			"the image %s is not in the cache any more (%s): the machine's disk is a "
 			"layer on it",
 			get_str(m, "ImageID"), disk);
-	if (accel_choose(rq, m, s.kernel, s.initrd, &accel, err) < 0)
+	if (choose_kvm(&s, &kvm, err) < 0)
 		return -1;
-	fill(&s, accel);
-	json_set(m->state, "Booting", json_bool(true));
-	json_set(m->state, LAUNCHING, json_bool(true));
+	fill(&s, kvm);
+	json_set(m->state, BOOTING, json_int(BOOTING_UNKNOWN));
 	if (md_checkpoint(rq, m->state, err) < 0)
 		return -1;
 	if (launch_somehow(&s, err) < 0)
 		return err_wrap(err, "start the machine");
-	return note_launched(&s, !s.vm.kvm, err);
+	json_set_str(m->state, "CPUType", s.vm.cpu);
+	return note_launched(&s, s.vm.kvm, err);
 }
 
-static bool is_emulated(const struct md_machine *m)
+static bool uses_kvm(const struct md_machine *m)
 {
 	_cleanup_err_ struct err ignored = ERR_INIT;
 	_cleanup_json_ struct json *value = NULL;
 	_cleanup_qmp_ struct qmp *q = NULL;
 
-	return vm_qmp(m, GREETING_MS, &q, &ignored) < 0 ||
-	       qmp_command(q, "query-kvm", NULL, &value, &ignored) < 0 ||
-	       !json_bool_or(json_get(value, "enabled"), false);
+	return vm_qmp(m, GREETING_MS, &q, &ignored) == 0 &&
+	       qmp_command(q, "query-kvm", NULL, &value, &ignored) == 0 &&
+	       json_bool_or(json_get(value, "enabled"), false);
 }
 
 int vm_adopt(struct md_request *rq, struct md_machine *m, struct err *err)
@@ -355,5 +416,5 @@ int vm_adopt(struct md_request *rq, struct md_machine *m, struct err *err)
 
 	if (settle(&s, vm_find(m), err) < 0)
 		return err_wrap(err, "look at the machine, which runs already");
-	return note_launched(&s, is_emulated(m), err);
+	return note_launched(&s, uses_kvm(m), err);
 }

@@ -9,6 +9,10 @@
 /* An emulated processor on a busy computer takes longer to start a server's process. Who hangs up
  * before makes it start one after the other, and none comes to its greeting. */
 #define PROBE_SLOW_MS 30000
+#define QMP_STATE_MS 5000u
+#define MONITOR_MS 10000 /* from its start on until its monitor must be there */
+#define SSH_MS 300000    /* … until there must be SSH */
+#define SSH_SLOW_MS 900000
 
 /* What QEMU calls it, and what it is here. What is not in the table is found out by SSH. */
 static const struct {
@@ -17,22 +21,28 @@ static const struct {
 	const char *message;
 } statuses[] = {
 	{"paused", STATE_PAUSED, NULL},
-	{"suspended", STATE_SAVED, "the machine sleeps"},
+	{"suspended", STATE_PAUSED, "the machine sleeps"},
 	{"prelaunch", STATE_STARTING, NULL},
 	{"inmigrate", STATE_STARTING, NULL},
+	{"restore-vm", STATE_STARTING, NULL},
+	{"save-vm", STATE_SAVED, NULL},
+	{"finish-migrate", STATE_SAVED, NULL},
+	{"postmigrate", STATE_SAVED, NULL},
 	{"shutdown", STATE_STOPPING, NULL},
 	{"io-error", STATE_ERROR,
 		"the machine's disk cannot be read or written (io-error); is this computer's "
 		"full?"},
 	{"internal-error", STATE_ERROR, "QEMU stopped the machine (internal-error)"},
 	{"guest-panicked", STATE_ERROR, "the machine's kernel panicked"},
+	{"watchdog", STATE_ERROR, "the machine's watchdog fired"},
 };
 
 static char *where_is(const struct md_machine *m)
 {
 	_cleanup_free_ char *address = address_of(m);
 
-	return *address ? take(address) : lease_address(get_str(m, "MACAddress"));
+	return *address ? take(address)
+			: lease_address(get_str(m, "MACAddress"), get_str(m, "NetworkBridge"));
 }
 
 static void fill_addresses(const struct md_machine *m, struct md_report *out)
@@ -41,11 +51,12 @@ static void fill_addresses(const struct md_machine *m, struct md_report *out)
 	int ssh = (int)get_int(m, "SSHPort"), engine = (int)get_int(m, "EnginePort");
 
 	out->ssh_user = xstrdup(get_str(m, "SSHUser"));
-	out->ssh_key_path = md_file(m, "id_ed25519");
-	if (*get_str(m, "SSHHostKey"))
-		strv_add(&out->ssh_host_keys, get_str(m, "SSHHostKey"));
+	if (!vm_is_old(m))
+		out->ssh_key_path = md_file(m, "id_ed25519");
+	if (*get_str(m, "HostKey"))
+		strv_add(&out->ssh_host_keys, get_str(m, "HostKey"));
 	out->ip = xstrdup(address);
-	out->slow = get_bool(m, "Emulated");
+	out->slow = is_emulated(m);
 	out->engine_port = ENGINE_PORT;
 	if (!ssh || !engine || !*address)
 		return; /* not switched on yet, or without an address yet */
@@ -56,13 +67,16 @@ static void fill_addresses(const struct md_machine *m, struct md_report *out)
 
 static void off(const struct md_machine *m, struct md_report *out)
 {
-	_cleanup_free_ char *disk = md_file(m, DISK_FILE), *words = NULL;
+	bool made = get_bool(m, "Made") || vm_is_old(m);
+	_cleanup_free_ char *disk = vm_is_old(m) ? xstrdup(get_str(m, "DiskPath"))
+						 : md_file(m, DISK_FILE),
+			    *words = NULL;
 
-	if (!get_bool(m, "Made") || access(disk, F_OK) < 0) {
+	if (!made || access(disk, F_OK) < 0) {
 		out->state = STATE_ERROR;
-		out->message = xstrdup(get_bool(m, "Made") ? "the machine's disk is gone"
-							   : "the machine is not made (yet)");
-	} else if (get_bool(m, "Booting")) {
+		out->message = xstrdup(
+			made ? "the machine's disk is gone" : "the machine is not made (yet)");
+	} else if (get_int(m, BOOTING)) {
 		words = vm_last_words(m);
 		out->state = STATE_ERROR;
 		out->message = xasprintf("QEMU ended while the machine was booting%s%s (see %s "
@@ -73,18 +87,42 @@ static void off(const struct md_machine *m, struct md_report *out)
 	}
 }
 
+/* Has it been booting for so long? */
+static bool is_late(const struct md_machine *m, int64_t ms)
+{
+	int64_t since = get_int(m, BOOTING);
+
+	return since > BOOTING_UNKNOWN && boot_time_ms() - since > ms;
+}
+
+static char *late_message(const struct md_machine *m)
+{
+	_cleanup_free_ char *said = console_tail(m);
+
+	return xasprintf(
+		"there is no SSH in the machine %d s after it was switched on; what it said "
+		"last on its console (%s/%s):\n%s",
+		(is_emulated(m) ? SSH_SLOW_MS : SSH_MS) / 1000, m->dir, CONSOLE_FILE,
+		*said ? said : "nothing");
+}
+
 /* The greeting decides: QEMU itself accepts connections before there is a server in the machine. */
 static void ask_ssh(const struct md_machine *m, struct md_report *out)
 {
+	bool late = is_late(m, is_emulated(m) ? SSH_SLOW_MS : SSH_MS);
+
+	if (late)
+		out->message = late_message(m);
 	if (!out->ssh_host) {
-		out->state = STATE_STARTING;
+		out->state = late ? STATE_ERROR : STATE_STARTING;
 		return;
 	}
 	out->probe_tcp = md_host_port(out->ssh_host, out->ssh_port);
 	out->probe_greeting = xstrdup(GREETING);
 	out->probe_open = STATE_RUNNING;
-	out->probe_closed = STATE_STARTING;
-	out->probe_timeout_ms = out->slow && get_bool(m, "Booting") ? PROBE_SLOW_MS : PROBE_MS;
+	out->probe_closed = late ? STATE_ERROR : STATE_STARTING;
+	out->probe_timeout_ms =
+		is_emulated(m) && get_int(m, BOOTING) ? PROBE_SLOW_MS : PROBE_MS;
 }
 
 static int ask_qemu(const struct md_machine *m, char **ret, struct err *err)
@@ -97,6 +135,18 @@ static int ask_qemu(const struct md_machine *m, char **ret, struct err *err)
 		return -1;
 	*ret = xstrdup(json_str(json_get(value, "status"), ""));
 	return 0;
+}
+
+/* A process without a monitor can only be killed. */
+static void deaf(const struct md_machine *m, const char *why, struct md_report *out)
+{
+	if (get_int(m, BOOTING) && !is_late(m, MONITOR_MS)) {
+		out->state = STATE_STARTING;
+		return;
+	}
+	out->state = STATE_ERROR;
+	out->message = xasprintf(
+		"QEMU runs and does not answer (%s); \"machine kill %s\" ends it", why, m->name);
 }
 
 int qemu_state(struct md_request *rq, struct md_machine *m, struct md_report *out, struct err *err)
@@ -115,6 +165,8 @@ int qemu_state(struct md_request *rq, struct md_machine *m, struct md_report *ou
 			return 0;
 		}
 		md_log(rq, LOG_LEVEL_DEBUG, "%s", err_msg(&e));
+		deaf(m, err_msg(&e), out);
+		return 0;
 	}
 	for (size_t i = 0; status && i < ARRAY_SIZE(statuses); i++) {
 		if (streq(status, statuses[i].status)) {

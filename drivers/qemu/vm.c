@@ -8,18 +8,25 @@
 #define PID_FILE_MAX 64u
 #define LOG_TAIL 600
 #define LOCK_MS 120000u
-#define QUIT_MS 3000u
-#define QUIT_WAIT_MS 3000u
+#define QUIT_MS 5000u
+#define QUIT_WAIT_MS 5000u
 #define PROCESSES_MAX 8 /* one, or a second that lost the race for the disk */
+
+bool vm_is_old(const struct md_machine *m)
+{
+	return !json_get_fold(m->state, "UUID");
+}
 
 struct mark vm_mark(const struct md_machine *m)
 {
-	return (struct mark){"-uuid", get_str(m, "UUID")};
+	if (vm_is_old(m))
+		return (struct mark){"-pidfile", PID_FILE, m->dir};
+	return (struct mark){"-uuid", get_str(m, "UUID"), NULL};
 }
 
-static pid_t pid_in_file(const struct md_machine *m)
+pid_t pid_in_file(const char *path)
 {
-	_cleanup_free_ char *path = md_file(m, PID_FILE), *text = NULL;
+	_cleanup_free_ char *text = NULL;
 	_cleanup_err_ struct err ignored = ERR_INIT;
 	long pid;
 
@@ -31,9 +38,11 @@ static pid_t pid_in_file(const struct md_machine *m)
 
 pid_t vm_find(const struct md_machine *m)
 {
-	if (!*get_str(m, "UUID"))
+	_cleanup_free_ char *file = md_file(m, PID_FILE);
+
+	if (!vm_is_old(m) && !*get_str(m, "UUID"))
 		return 0;
-	return process_find(vm_mark(m), pid_in_file(m));
+	return process_find(vm_mark(m), pid_in_file(file));
 }
 
 int vm_lock(struct md_request *rq, const struct md_machine *m, int *ret, struct err *err)
@@ -44,27 +53,50 @@ int vm_lock(struct md_request *rq, const struct md_machine *m, int *ret, struct 
 	return md_lock(&w, path, false, LOCK_MS, ret, err);
 }
 
-int vm_qmp(const struct md_machine *m, uint32_t timeout_ms, struct qmp **ret, struct err *err)
+/* Whoever listens there must be the machine: a file of that name may have come from a copy. */
+static int check_uuid(const struct md_machine *m, struct qmp *q, struct err *err)
 {
-	_cleanup_free_ char *path = md_file(m, QMP_FILE);
+	_cleanup_json_ struct json *value = NULL;
+	const char *uuid;
 
-	return qmp_open(path, timeout_ms, ret, err);
+	if (vm_is_old(m))
+		return 0;
+	if (qmp_command(q, "query-uuid", NULL, &value, err) < 0)
+		return -1;
+	uuid = json_str(json_get(value, "UUID"), "");
+	if (strcasecmp(uuid, get_str(m, "UUID")) == 0)
+		return 0;
+	return err_set(
+		err, ERR_NOT_RUNNING, "QMP: the socket is that of another machine, %s", uuid);
 }
 
-static void ask_to_quit(const struct md_machine *m)
+int vm_qmp(const struct md_machine *m, uint32_t timeout_ms, struct qmp **ret, struct err *err)
+{
+	_cleanup_free_ char *path = socket_path(m, QMP_FILE);
+	_cleanup_qmp_ struct qmp *q = NULL;
+
+	if (qmp_open(path, timeout_ms, &q, err) < 0 || check_uuid(m, q, err) < 0)
+		return -1;
+	*ret = take(q);
+	return 0;
+}
+
+/* False: it does not hear. */
+static bool ask_to_quit(const struct md_machine *m)
 {
 	_cleanup_err_ struct err ignored = ERR_INIT;
 	_cleanup_qmp_ struct qmp *q = NULL;
 
 	if (vm_qmp(m, QUIT_MS, &q, &ignored) < 0)
-		return;
+		return false;
 	console_save(m, q);
-	qmp_quit(q, &ignored);
+	return qmp_quit(q, &ignored) == 0;
 }
 
 int vm_end(const struct md_machine *m, struct err *err)
 {
-	static const char *const left[] = {PID_FILE, QMP_FILE};
+	_cleanup_free_ char *pid_file = md_file(m, PID_FILE), *monitor = socket_path(m, QMP_FILE);
+	const char *const left[] = {pid_file, monitor};
 	pid_t pid;
 
 	for (int i = 0; (pid = vm_find(m)); i++) {
@@ -72,16 +104,14 @@ int vm_end(const struct md_machine *m, struct err *err)
 			return err_set(err, ERR_INTERNAL,
 				"end the machine: another process of it (%ld) is there each time",
 				(long)pid);
-		ask_to_quit(m);
-		if (!process_ended(pid, vm_mark(m), QUIT_WAIT_MS) &&
+		uint32_t patience = ask_to_quit(m) ? QUIT_WAIT_MS : 0;
+		if (!process_ended(pid, vm_mark(m), patience) &&
 			process_kill(pid, vm_mark(m), err) < 0)
 			return err_wrap(err, "end the machine");
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(left); i++) {
-		_cleanup_free_ char *path = md_file(m, left[i]);
-
-		if (unlink(path) < 0 && errno != ENOENT && errno != ENOTDIR)
-			return err_errno(err, errno, "remove %s", path);
+		if (unlink(left[i]) < 0 && errno != ENOENT && errno != ENOTDIR)
+			return err_errno(err, errno, "remove %s", left[i]);
 	}
 	return share_end(m, err);
 }

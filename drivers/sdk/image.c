@@ -26,6 +26,40 @@ char *md_image_ref(const char *ref)
 	return image_is_path(ref) ? md_expand_path(ref) : xstrdup(ref);
 }
 
+int image_check_url(const char *url, const char *checksum, struct err *err)
+{
+	_cleanup_free_ char *shown = NULL;
+
+	if (*checksum || !http_is_url(url) || http_is_local(url))
+		return 0;
+	shown = http_shown(url);
+	return err_set(err, ERR_USER,
+		"the image %s needs a checksum: sha256:HEX, sha512:HEX, the URL of the vendor's "
+		"SHA256SUMS or SHA512SUMS file, or \"none\" to go without",
+		shown);
+}
+
+int md_image_check(const char *ref, const char *checksum, struct err *err)
+{
+	struct checksum sum;
+
+	if (!image_is_sums_file(checksum) && checksum_parse(checksum, &sum, err) < 0)
+		return -1;
+	return image_check_url(ref, checksum, err);
+}
+
+int md_image_expect(const char *store_path, const char *ref, unsigned any, struct err *err)
+{
+	_cleanup_free_ char *found = NULL;
+
+	if (!*ref || image_is_url(ref) || image_known_find(ref))
+		return 0;
+	if (!image_is_path(ref))
+		return image_resolve(store_path, ref, any, &found, err);
+	found = md_expand_path(ref);
+	return access(found, R_OK) < 0 ? err_errno(err, errno, "open the image %s", found) : 0;
+}
+
 static char *file_of(const struct md_image *image, const struct image_file *f)
 {
 	return f->name ? xasprintf("%s/%s", image->dir, f->name) : NULL;

@@ -199,6 +199,7 @@ bool image_find_source(const struct image_take *t, const struct json *wanted, ch
 /* What a checksum argument says of the file at path_or_url; may read or download a file. */
 int image_checksum(const struct md_watch *w, const char *spec, const char *path_or_url,
 	struct checksum *ret, struct err *err);
+bool image_is_sums_file(const char *spec); /* a path or URL, not a sum */
 /* sha512: only used if the sum is one. */
 int image_checksum_compare(const struct checksum *sum, const char *sha256, const char *sha512,
 	const char *what, struct err *err);
@@ -232,6 +233,8 @@ void image_part_finish(struct image_part *p); /* keeps what is on disk */
 /* image_fetch.c */
 int image_fetch(
 	const struct md_watch *w, const struct image_take *t, char **ret_id, struct err *err);
+/* A URL of another computer needs a checksum, or "none". */
+int image_check_url(const char *url, const char *checksum, struct err *err);
 /* Whatever ref is: takes it in unless it is there already, and gives its ID. */
 int image_take(
 	const struct md_watch *w, const struct image_take *t, char **ret_id, struct err *err);

@@ -78,13 +78,18 @@ static char *file_name(const char *path_or_url)
 	return name;
 }
 
+bool image_is_sums_file(const char *spec)
+{
+	return image_is_url(spec) || strchr(spec, '/') || *spec == '~';
+}
+
 int image_checksum(const struct md_watch *w, const char *spec, const char *path_or_url,
 	struct checksum *ret, struct err *err)
 {
 	_cleanup_free_ char *text = NULL, *name = NULL, *shown = NULL;
 	size_t len;
 
-	if (!image_is_url(spec) && !strchr(spec, '/') && *spec != '~')
+	if (!image_is_sums_file(spec))
 		return checksum_parse(spec, ret, err);
 	shown = http_is_url(spec) ? http_shown(spec) : xstrdup(spec);
 	name = file_name(path_or_url);

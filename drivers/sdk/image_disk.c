@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -25,6 +26,13 @@
 #define QCOW2_DIRTY 1u
 #define QCOW2_CORRUPT 2u
 #define QCOW2_DATA_FILE 4u
+
+const char *md_qemu_img(void)
+{
+	const char *env = getenv("QEMU_IMG");
+
+	return env && *env ? env : "qemu-img";
+}
 
 static uint64_t be(const unsigned char *p, size_t bytes)
 {
@@ -114,7 +122,7 @@ static int ask_qemu(const struct md_watch *w, const char *path, const char *show
 	int64_t virtual_size, struct err *err)
 {
 	const char *const argv[] = {
-		"qemu-img", "info", "-f", "qcow2", "--output=json", "--", path, NULL};
+		md_qemu_img(), "info", "-f", "qcow2", "--output=json", "--", path, NULL};
 	_cleanup_free_ char *out = NULL;
 	_cleanup_json_ struct json *info = NULL;
 
@@ -135,7 +143,7 @@ static int ask_qemu(const struct md_watch *w, const char *path, const char *show
 static int inspect_qcow2(const struct md_watch *w, const char *path, const char *shown,
 	const unsigned char *head, struct image_disk_info *ret, struct err *err)
 {
-	_cleanup_free_ char *program = md_find_program("qemu-img");
+	_cleanup_free_ char *program = md_find_program(md_qemu_img());
 
 	ret->qcow2 = true;
 	if (check_qcow2(head, &ret->virtual_size, err) < 0) {
@@ -170,8 +178,8 @@ int image_disk_inspect(const struct md_watch *w, const char *path, const char *s
 int image_disk_convert(const struct md_watch *w, const char *from, const char *to, struct err *err)
 {
 	const char *const argv[] = {
-		"qemu-img", "convert", "-f", "raw", "-O", "qcow2", "--", from, to, NULL};
-	_cleanup_free_ char *program = md_find_program("qemu-img");
+		md_qemu_img(), "convert", "-f", "raw", "-O", "qcow2", "--", from, to, NULL};
+	_cleanup_free_ char *program = md_find_program(md_qemu_img());
 
 	if (!program)
 		return err_set(err, ERR_USER,

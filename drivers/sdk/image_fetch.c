@@ -9,16 +9,6 @@
 #include <strings.h>
 #include <unistd.h>
 
-static int check_url(const struct image_take *t, const char *shown, struct err *err)
-{
-	if (*t->checksum || http_is_local(t->ref))
-		return 0;
-	return err_set(err, ERR_USER,
-		"the image %s needs a checksum: sha256:HEX, sha512:HEX, the URL of the vendor's "
-		"SHA256SUMS or SHA512SUMS file, or \"none\" to go without",
-		shown);
-}
-
 static struct json *source_of(const char *shown, const char *key)
 {
 	struct json *source = json_object();
@@ -134,7 +124,7 @@ int image_fetch(
 	struct checksum sum;
 	char key[IMAGE_HASH_DIGITS + 1];
 
-	if (image_check_name(t, err) < 0 || check_url(t, shown, err) < 0)
+	if (image_check_name(t, err) < 0 || image_check_url(t->ref, t->checksum, err) < 0)
 		return -1;
 	image_key(t->ref, key);
 	m.source = source_of(shown, key);

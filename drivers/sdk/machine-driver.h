@@ -41,6 +41,8 @@ struct md_outcome { /* zeroed: done. Strings are malloc'ed and freed by the SDK 
 	char *message;               /* WAIT: what is being waited for */
 	char *command;               /* RUN: executed on the machine over SSH */
 	bool disconnects;            /* RUN: the command cuts the connection (a reboot) */
+	bool again; /* RUN: not finished; when the command has succeeded, the same request comes
+		     */
 };
 
 struct md_report { /* zeroed: nothing known. Strings are malloc'ed and freed by the SDK */

@@ -54,6 +54,15 @@ struct md_image { /* strings are malloc'ed, NULL where the image has no such par
  */
 int md_image_get(const struct md_watch *w, const char *store_path, const char *ref,
 	const char *checksum, unsigned any, struct md_image *ret, struct err *err);
+/* For checks before md_image_get that change nothing. Of what the user wrote, without a look at
+ * anything: is the checksum one, and is there one where it is needed? ERR_USER. */
+int md_image_check(const char *ref, const char *checksum, struct err *err);
+/* Is there such an image in the cache, or a file of that path? What is elsewhere is taken as there.
+ */
+int md_image_expect(const char *store_path, const char *ref, unsigned any, struct err *err);
+/* The program: QEMU_IMG (a name or path), else qemu-img. A driver that uses it declares the
+ * variable. */
+const char *md_qemu_img(void);
 /* Notes that a machine's disk is a layer on the image (a link `image` in the machine's folder), so
  * that `machine image rm` keeps it. Before the disk is made. */
 int md_image_use(const char *machine_dir, const struct md_image *image, struct err *err);

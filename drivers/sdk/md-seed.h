@@ -7,6 +7,7 @@
 #include "err.h"
 #include "strv.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct md_seed {                 /* borrowed; NULL or "" where there is none */
@@ -15,13 +16,14 @@ struct md_seed {                 /* borrowed; NULL or "" where there is none */
 	const char *user; /* gets sudo without a password, and the group docker */
 	struct strv authorized_keys;
 	const char *host_key_private; /* OpenSSH format; the only host key that is served */
-	const char *host_key_public;
-	const char *mac;     /* of the network card that network_address is for */
-	const char *address; /* "A.B.C.D/P", "" for DHCP */
+	const char *host_key_public;  /* alone: the system has its key already, and keeps it */
+	const char *mac;              /* of the network card that network_address is for */
+	const char *address;          /* "A.B.C.D/P", "" for DHCP */
 	const char *gateway;
 	const char *dns;
 	const struct json *mounts; /* list of fstab lines, each a list of strings */
 	const char *user_data;     /* the user's own file, merged as a second MIME part */
+	bool lean; /* for MD_SEED_LEAN, which needs not be told to use its whole disk */
 };
 
 /* Each malloc'ed. user-data is checked: "#cloud-config", "#!", or MIME; else ERR_USER. */

@@ -57,6 +57,8 @@ int sdk_outcome_to_json(
 	if (out->status == MD_RUN) {
 		json_set_str(j, "command", out->command);
 		json_set(j, "disconnects", json_bool(out->disconnects));
+		if (out->again)
+			json_set(j, "again", json_bool(true));
 	}
 	*ret = j;
 	return 0;

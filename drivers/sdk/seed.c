@@ -66,14 +66,32 @@ static void set_host_key(struct json *config, const struct md_seed *s)
 {
 	struct json *keys;
 
-	if (!given(s->host_key_private))
+	if (!given(s->host_key_private)) {
+		if (given(s->host_key_public))
+			json_set(config, "ssh_deletekeys", json_bool(false));
 		return;
+	}
 	keys = json_object();
 	json_set_str(keys, "ed25519_private", s->host_key_private);
 	json_set_str(keys, "ed25519_public", or_empty(s->host_key_public));
 	json_set(config, "ssh_deletekeys", json_bool(true));
 	json_set(config, "ssh_genkeytypes", list_of("ed25519"));
 	json_set(config, "ssh_keys", keys);
+}
+
+/* What images may have set otherwise. A boot needs no network, and the disk is used whole. */
+static void set_usual(struct json *config, const struct md_seed *s)
+{
+	struct json *grow = json_object();
+
+	json_set_str(grow, "mode", "auto");
+	json_set(grow, "devices", list_of("/"));
+	json_set(config, "growpart", grow);
+	if (!s->lean)
+		json_set(config, "resize_rootfs", json_bool(true));
+	json_set(config, "package_update", json_bool(false));
+	json_set(config, "ssh_pwauth", json_bool(false));
+	json_set(config, "disable_root", json_bool(given(s->user) && !streq(s->user, "root")));
 }
 
 static char *cloud_config(const struct md_seed *s)
@@ -84,7 +102,7 @@ static char *cloud_config(const struct md_seed *s)
 
 	if (given(s->hostname))
 		json_set_str(j, "hostname", s->hostname);
-	json_set(j, "ssh_pwauth", json_bool(false));
+	set_usual(j, s);
 	if (given(s->user)) {
 		users = json_array();
 		json_add(users, user_of(s));
@@ -166,8 +184,10 @@ static struct json *network_card(const struct md_seed *s)
 	json_set_str(match, given(s->mac) ? "macaddress" : "name", given(s->mac) ? s->mac : "e*");
 	json_set(card, "match", match);
 	json_set(card, "dhcp4", json_bool(!given(s->address)));
-	if (!given(s->address))
+	if (!given(s->address)) {
+		json_set_str(card, "dhcp-identifier", "mac");
 		return card;
+	}
 	json_set(card, "addresses", list_of(s->address));
 	if (given(s->gateway))
 		json_set_str(card, "gateway4", s->gateway);

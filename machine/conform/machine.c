@@ -131,13 +131,15 @@ static void check_wait(struct kit *k, const struct json *o)
 
 static void check_run(struct kit *k, const struct json *o)
 {
-	const struct json *disconnects = json_get(o, "disconnects");
+	const struct json *disconnects = json_get(o, "disconnects"), *again = json_get(o, "again");
 
 	saw(k, "O3");
 	if (!*json_str(json_get(o, "command"), ""))
 		broke(k, "O3", "run without a command");
 	if (disconnects && !json_is(disconnects, JSON_BOOL))
 		broke(k, "O3", "disconnects is not a bool");
+	if (again && !json_is(again, JSON_BOOL))
+		broke(k, "O3", "again is not a bool");
 }
 
 const char *take_outcome(struct kit *k, struct subject *s, const struct json *outcome)

@@ -309,7 +309,7 @@ static int follow(struct co *co, struct host *h, const struct driver_outcome *o,
 	if (o->status == OUTCOME_DONE)
 		return 1;
 	if (o->status == OUTCOME_RUN)
-		return run_command(co, h, o, err) < 0 ? -1 : 1;
+		return run_command(co, h, o, err) < 0 ? -1 : !o->again;
 	if (o->message && *o->message) {
 		log_debug("(%s) waiting: %s", h->rec->name, o->message);
 		app_status(h->app, h->rec->name, "waiting: %s", o->message);

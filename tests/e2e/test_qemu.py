@@ -51,8 +51,8 @@ def test_the_whole_life(local, tmp_path):
 
     # the host key that SSH saw first is the one that the driver had put there
     known = (folder / 'known_hosts').read_text().split()
-    assert first['SSHHostKey'].split()[1] in known
-    assert ssh(local, 'v1', 'cat /etc/ssh/ssh_host_*.pub').split()[:2] == first['SSHHostKey'].split()[:2]
+    assert first['HostKey'].split()[1] in known
+    assert ssh(local, 'v1', 'cat /etc/ssh/ssh_host_*.pub').split()[:2] == first['HostKey'].split()[:2]
     assert ssh(local, 'v1', 'hostname') == 'v1\n'
 
     # the port of the URL is forwarded to the engine's usual one

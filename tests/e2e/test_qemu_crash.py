@@ -13,7 +13,7 @@ import images
 
 PATIENCE = 60
 # what is there at the moment; a process is meant where it is no file
-MOMENTS = ['qemu.lock', 'id_ed25519', 'disk.qcow2', 'seed.iso', 'qemu.log', 'process', 'qmp.sock', 'qemu.pid', 'waits']
+MOMENTS = ['qemu.lock', 'id_ed25519', 'disk.qcow2', 'seed.iso', 'qemu.log', 'process', 'monitor', 'qemu.pid', 'waits']
 
 
 @pytest.fixture

@@ -241,7 +241,7 @@ def power_fails(cli):
     os.kill(pid, signal.SIGKILL)
     while cli_module.process_state(pid):
         time.sleep(0.05)
-    assert (folder / 'qmp.sock').is_socket()
+    assert (folder / 'monitor').is_socket()
     (folder / 'qemu.pid').write_text(f'{os.getpid()}\n')
     assert cli.ok('status', 'demo').out == 'Stopped\n'
     with socket.create_server(('127.0.0.1', before['EnginePort'])):

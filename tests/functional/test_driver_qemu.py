@@ -3,7 +3,6 @@ to boot)."""
 
 import concurrent.futures
 import contextlib
-import hashlib
 import json
 import os
 import pathlib
@@ -13,281 +12,31 @@ import socket
 import stat
 import subprocess
 import time
-import uuid
 
 import pytest
 
 import cli as cli_module
-from driverclient import Driver, DriverError, driver_file, reference
-
-QEMU = driver_file('qemu')
-FAKE = cli_module.FAKES / 'fake-qemu'
-MIB = 1 << 20
-PATIENCE = 60
+from driverclient import Driver, DriverError
+from qemumachine import MIB, PATIENCE, QEMU, image, logs, new, option, wait_for # noqa: F401
 
 
-def sha256(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+@contextlib.contextmanager
+def monitor(m):
+    """A function that asks QEMU's monitor itself."""
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as s:
+        s.settimeout(PATIENCE)
+        s.connect(str(m.folder / 'monitor'))
+        with s.makefile('rw') as f: # the connection is closed only when both are
+            f.readline()
 
-
-@pytest.fixture(scope='session')
-def image(tmp_path_factory):
-    """A folder as build-image makes it, with nothing in it that could boot."""
-    folder = tmp_path_factory.mktemp('image')
-    for name in 'root.qcow2', 'disk.qcow2':
-        subprocess.run(['qemu-img', 'create', '-q', '-f', 'qcow2', folder / name, str(64 * MIB)], check=True)
-    (folder / 'vmlinuz').write_bytes(b'no kernel')
-    (folder / 'initrd.img').write_bytes(b'no initrd')
-    files = {role: {'name': name, 'size': (folder / name).stat().st_size, 'sha256': sha256(folder / name)}
-             for role, name in [('root', 'root.qcow2'), ('kernel', 'vmlinuz'), ('initrd', 'initrd.img'), ('disk', 'disk.qcow2')]}
-    files['root']['virtualSize'] = files['disk']['virtualSize'] = 64 * MIB
-    (folder / 'image.json').write_text(json.dumps({
-        'format': 1, 'name': 'debian-12', 'created': '2026-11-25T04:00:00Z', 'architecture': 'amd64', 'os': 'none',
-        'engine': '', 'seed': 'lean', 'cmdline': 'root=LABEL=root ro', 'source': {}, 'files': files}))
-    (folder / 'SHA256SUMS').write_text(''.join(f'{f["sha256"]}  {f["name"]}\n' for f in files.values()))
-    return folder
-
-
-def of_uuid(ident):
-    """The processes that carry a machine's UUID."""
-    found = []
-    for entry in pathlib.Path('/proc').iterdir():
-        with contextlib.suppress(OSError):
-            if entry.name.isdigit() and ident.encode() in (entry / 'cmdline').read_bytes().split(b'\0'):
-                found.append(int(entry.name))
-    return found
-
-
-class Machine:
-    """A driver, and one machine of it."""
-
-    def __init__(self, tmp_path, image, fake, **flags):
-        self.id = uuid.uuid4().hex
-        self.uuid = str(uuid.UUID(self.id))
-        self.store = tmp_path / 's'
-        self.folder = self.store / 'machines' / 'w1'
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.plan_file = tmp_path / 'bin' / 'plan'
-        self.plan_file.parent.mkdir(exist_ok=True)
-        self.plan()
-        self.state = {}
-        self.env = {**os.environ, 'MACHINE_KVM_DEVICE': '/dev/null'}
-        self.fake = fake
-        self.flags = {'qemu-image': str(image), 'qemu-disk-size': 100, 'qemu-memory': 256, 'qemu-cpu-count': 1, 'qemu-accel': 'tcg'}
-        if fake:
-            program = tmp_path / 'bin' / 'qemu-system-x86_64'
-            if not program.exists():
-                program.symlink_to(FAKE)
-            self.flags['qemu-program'] = str(program)
-        self.flags.update({k.replace('_', '-'): v for k, v in flags.items()})
-        self.driver = None
-        self.restart_driver()
-
-    def plan(self, **plan):
-        self.plan_file.write_text(json.dumps(plan))
-
-    def restart_driver(self):
-        if self.driver:
-            self.driver.process.kill()
-            self.driver.__exit__(None)
-        self.driver = Driver(QEMU, env=self.env)
-
-    def ref(self, state=None, ident=None):
-        return reference('w1', self.state if state is None else state, self.folder, self.store, ident or self.id)
-
-    def configure(self, **flags):
-        values = {f['name']: f.get('default') if f.get('default') is not None else {'list': [], 'bool': False}.get(f['type'], '')
-                  for f in self.driver.info['flags']}
-        values.update(self.flags)
-        values.update({k.replace('_', '-'): v for k, v in flags.items()})
-        self.state = self.driver.configure(values, self.ref({}))
-        return self.state
-
-    def call(self, method, **kwargs):
-        out = self.driver.call(method, timeout=PATIENCE, machine=self.ref(), **kwargs)
-        self.state = out.get('state', self.state)
-        return out
-
-    def finish(self, method):
-        """Does the host's waiting, but for the greeting of SSH."""
-        end = time.monotonic() + PATIENCE
-        while (out := self.call(method))['status'] == 'wait':
-            assert time.monotonic() < end
-            time.sleep(0.05)
-        assert out['status'] == 'done'
-
-    def create(self):
-        self.configure()
-        self.driver.call('preCreateCheck', machine=self.ref())
-        out = self.call('create')
-        assert (out['status'], out['waitFor']) == ('wait', 'Running')
-        assert self.call('create')['status'] == 'done'
-
-    def report(self):
-        return self.driver.report(self.ref())
-
-    def argvs(self):
-        """What QEMU was started with, without trials."""
-        log = pathlib.Path(f'{self.plan_file}.log')
-        lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-        return [line for line in lines if '-uuid' in line]
-
-    def commands(self):
-        return [c[0] for c in map(json.loads, pathlib.Path(f'{self.plan_file}.log').read_text().splitlines()) if len(c) == 1]
-
-    def pids(self):
-        return of_uuid(self.uuid)
-
-    def close(self):
-        self.driver.process.kill()
-        self.driver.__exit__(None)
-        for pid in self.pids():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: not self.pids())
-
-
-@pytest.fixture
-def new(tmp_path, image):
-    made = []
-
-    def make(fake=True, **flags):
-        made.append(Machine(tmp_path, image, fake, **flags))
-        return made[-1]
-    yield make
-    for m in made:
-        m.close()
-
-
-def option(argv, name):
-    return [argv[i + 1] for i, a in enumerate(argv[:-1]) if a == name]
-
-
-def logs(m, level='warn'):
-    return [n['params']['message'] for n in m.driver.notifications if n['method'] == 'log' and n['params']['level'] == level]
-
-
-def wait_for(what):
-    end = time.monotonic() + PATIENCE
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
-# --- flags
-
-def test_flags(new):
-    m = new()
-    flags = {f['name']: f for f in m.driver.info['flags']}
-    old = {'qemu-memory', 'qemu-disk-size', 'qemu-cpu-count', 'qemu-program', 'qemu-display', 'qemu-display-type',
-           'qemu-nographic', 'qemu-virtio-drives', 'qemu-network', 'qemu-boot2docker-url', 'qemu-network-interface',
-           'qemu-network-address', 'qemu-network-bridge', 'qemu-cache-mode', 'qemu-io-mode', 'qemu-ssh-user',
-           'qemu-userdata', 'qemu-localports'}
-    assert old < set(flags)
-    assert all(f['env'] == name.upper().replace('-', '_') and f['usage'] for name, f in flags.items())
-
-
-@pytest.mark.parametrize('flag, value, text', [
-    ('qemu-accel', 'hvf', 'none of auto, kvm, tcg'), ('qemu-memory', 255, 'from 256'), ('qemu-cpu-count', 0, 'from 1'),
-    ('qemu-disk-size', 10**9, 'a number from'), ('qemu-network', 'host', 'none of user'), ('qemu-publish', ['80'], 'not of the form'),
-    ('qemu-publish', ['1:2,hostfwd=tcp::3-:4'], 'not of the form'), ('qemu-share', ['/a:b c'], 'not of the form'),
-    ('qemu-localports', '9-9', 'not a range'), ('qemu-bind-address', '::1', 'is not'),
-    ('qemu-network-address', '192.0.2.7', 'not for user'), ('qemu-mac-address', '53:54:00:1:2:3', 'network card'),
-    ('qemu-mac-address', '53:54:00:01:02:03', 'network card'), ('qemu-ssh-port', 65536, 'a number from'), ('qemu-cpu-count', -2, 'from 1'),
-    ('qemu-machine-type', '', 'not a name'), ('qemu-cpu-type', '-x', 'not a name'),
-    ('qemu-ssh-user', '-x', 'not a name'), ('qemu-boot2docker-url', 'http://x/b.iso', 'no longer maintained'),
-    ('qemu-cache-mode', 'x', 'none of default'), ('qemu-append', 'a\nb', 'not a name'), ('qemu-program', '', 'not a name'),
-    ('qemu-network-bridge', 'br0,id=x', 'not a name'), ('qemu-io-mode', 'native', 'needs --qemu-cache-mode'),
-])
-def test_wrong_flags(new, flag, value, text):
-    m = new()
-    with pytest.raises(DriverError) as caught:
-        m.configure(**{flag: value})
-    assert text in caught.value.message and f'--{flag}' in caught.value.message or flag == 'qemu-network' and text in caught.value.message
-    assert caught.value.kind in ('user', 'notSupported')
-
-
-@pytest.mark.parametrize('flags, text', [
-    ({'qemu_ssh_port': 40022, 'qemu_engine_port': 40022}, 'the same port'),
-    ({'qemu_network': 'tap', 'qemu_ssh_port': 40022}, '--qemu-ssh-port'),
-    ({'qemu_network': 'bridge', 'qemu_publish': ['80:80']}, '--qemu-publish'),
-    ({'qemu_network': 'bridge', 'qemu_network_address': '192.0.2.7/24,gw'}, 'not an IPv4 address'),
-    ({'qemu_network': 'bridge', 'qemu_network_address': '1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1'}, 'not an IPv4 address'),
-])
-def test_flags_that_do_not_fit(new, flags, text):
-    m = new()
-    with pytest.raises(DriverError) as caught:
-        m.configure(**flags)
-    assert caught.value.kind == 'user' and text in caught.value.message
-
-
-def test_address_gateway_and_name_server(new):
-    m = new(qemu_network='tap', qemu_network_address='192.0.2.7/16,192.0.0.1,192.0.0.2', qemu_mac_address='52:54:00:0A:0b:0c')
-    m.configure()
-    assert [m.state[k] for k in ('NetworkAddress', 'NetworkGateway', 'NetworkDNS', 'MACAddress', 'IPAddress')] == [
-        '192.0.2.7/16', '192.0.0.1', '192.0.0.2', '52:54:00:0A:0b:0c', '192.0.2.7']
-
-
-def test_chosen_processor_and_arguments(new):
-    m = new(qemu_cpu_count=-1, qemu_cpu_type='Nehalem,-vmx', qemu_machine_type='pc', qemu_extra_arg=['-device', 'a,b c'])
-    m.configure()
-    m.finish('create')
-    argv = m.argvs()[-1]
-    assert argv[argv.index('-cpu') + 1] == 'Nehalem,-vmx' and argv[argv.index('-smp') + 1] == str(os.cpu_count())
-    assert argv[argv.index('-machine') + 1].startswith('pc,') and argv[-2:] == ['-device', 'a,b c']
-
-
-def test_the_published_image_where_there_is_none(new):
-    """It cannot be fetched here: a proxy that is not there stands in the way."""
-    m = new(qemu_image='')
-    m.env.update({'https_proxy': 'http://127.0.0.1:1', 'HTTPS_PROXY': 'http://127.0.0.1:1', 'no_proxy': '', 'NO_PROXY': ''})
-    m.restart_driver()
-    m.configure()
-    with pytest.raises(DriverError) as caught:
-        m.call('create')
-    assert 'https://cloud.debian.org/images/cloud/bookworm/latest/' in caught.value.message and 'machine image build' in caught.value.message
-    told = [n['params']['message'] for n in m.driver.notifications if n['method'] == 'progress']
-    assert any('debian-12-cloud' in t and 'machine image build' in t for t in told), told
-
-
-def test_virtiofs_is_not_read_only(new):
-    m = new()
-    with pytest.raises(DriverError) as caught:
-        m.configure(qemu_share=['/tmp:/x:ro'], qemu_share_type='virtiofs')
-    assert caught.value.kind == 'user' and '9p' in caught.value.message
-
-
-@pytest.mark.parametrize('flags, text', [
-    ({'qemu-program': 'no-such-qemu'}, 'install QEMU'), ({'qemu-userdata': '/nonexistent/x'}, '--qemu-userdata'),
-    ({'qemu-share': ['/nonexistent/x']}, '--qemu-share'), ({'qemu-firmware': '/nonexistent/x'}, '--qemu-firmware'),
-    ({'qemu-network': 'bridge', 'qemu-network-bridge': 'nobr7', 'qemu-network-address': '192.0.2.7'}, 'no bridge "nobr7"'),
-    ({'qemu-network': 'tap', 'qemu-network-interface': 'notap7', 'qemu-network-address': '192.0.2.7'}, 'no tap interface'),
-])
-def test_pre_create_check(new, flags, text):
-    m = new()
-    m.configure(**flags)
-    with pytest.raises(DriverError) as caught:
-        m.driver.call('preCreateCheck', machine=m.ref())
-    assert text in caught.value.message
-
-
-def test_path_of_sockets(new):
-    m = new()
-    m.configure()
-    m.folder = m.store / 'machines' / ('x' * 100)
-    with pytest.raises(DriverError) as caught:
-        m.driver.call('preCreateCheck', machine=m.ref())
-    assert '107' in caught.value.message and '--storage-path' in caught.value.message
-
-
-def test_kvm_device_missing(new):
-    m = new(qemu_accel='kvm')
-    m.env['MACHINE_KVM_DEVICE'] = '/nonexistent/kvm'
-    m.restart_driver()
-    m.configure()
-    with pytest.raises(DriverError) as caught:
-        m.driver.call('preCreateCheck', machine=m.ref())
-    assert caught.value.kind == 'notSupported' and '/nonexistent/kvm' in caught.value.message and 'tcg' in caught.value.message
+            def ask(command):
+                f.write(json.dumps({'execute': command, 'id': command}))
+                f.flush()
+                while (answer := json.loads(f.readline())).get('id') != command:
+                    pass
+                return answer['return']
+            ask('qmp_capabilities')
+            yield ask
 
 
 # --- a life
@@ -304,7 +53,7 @@ def test_life(new):
     assert report['enginePort'] == 2376 and report['slow'] is True
     assert report['url'] == f'tcp://127.0.0.1:{m.state["EnginePort"]}'
     assert report['ssh'] == {'host': '127.0.0.1', 'port': m.state['SSHPort'], 'user': 'docker',
-                             'keyPath': f'{m.folder}/id_ed25519', 'hostKeys': [m.state['SSHHostKey']]}
+                             'keyPath': f'{m.folder}/id_ed25519', 'hostKeys': [m.state['HostKey']]}
     assert report['probe'] == {'tcp': f'127.0.0.1:{m.state["SSHPort"]}', 'greeting': 'SSH-', 'open': 'Running',
                                'closed': 'Starting', 'timeoutMs': 5000}
     ports = m.state['SSHPort'], m.state['EnginePort']
@@ -315,7 +64,7 @@ def test_life(new):
         assert bool(m.pids()) == running, method
         assert m.report()['state'] == ('' if running else 'Stopped')
         assert (m.state['SSHPort'], m.state['EnginePort']) == ports
-        assert 'Restarting' not in m.state and 'Booting' not in m.state or running
+        assert not {'Restarting', 'StopSince', 'StopPressed'} & set(m.state) and ('Booting' not in m.state or running)
     assert m.pids() != [pid]
     for _ in range(2):
         m.finish('remove')
@@ -326,13 +75,16 @@ def test_life(new):
 def test_arguments(new, tmp_path):
     share = tmp_path / 'a,b'
     share.mkdir()
-    m = new(qemu_share=[f'{share}:/mnt/x:ro'], qemu_append='quiet panic=1', qemu_cpu_count=3, qemu_memory=700, qemu_cache_mode='unsafe')
+    m = new(qemu_share=[f'{share}:/mnt/x:ro'], qemu_append='quiet panic=1', qemu_cpu_count=3, qemu_memory=700, qemu_cache_mode='unsafe',
+            qemu_publish=['8080:80', '0.0.0.0:53:5353/udp'])
     m.create()
     (argv,) = m.argvs()
     assert option(argv, '-uuid') == [m.uuid] and option(argv, '-smp') == ['3'] and option(argv, '-m') == ['700']
     assert option(argv, '-append') == ['root=LABEL=root ro quiet panic=1']
     assert option(argv, '-kernel') == [f'{m.folder}/image/vmlinuz']
-    assert any(',readonly=on' in o and 'a,,b' in o for o in option(argv, '-fsdev'))
+    assert option(argv, '-virtfs') == [f'local,path={tmp_path}/a,,b,mount_tag=share0,security_model=none,multidevs=remap,readonly=on']
+    assert option(argv, '-netdev')[0].endswith(',hostfwd=tcp:127.0.0.1:8080-:80,hostfwd=udp:0.0.0.0:53-:5353')
+    assert option(argv, '-name') == ['guest=w1'] and option(argv, '-accel') == ['tcg,thread=multi']
     assert any('cache=unsafe' in o for o in option(argv, '-drive'))
     info = json.loads(subprocess.check_output(['qemu-img', 'info', '-U', '--output=json', m.folder / 'disk.qcow2']))
     assert info['virtual-size'] == 100 * MIB and info['backing-filename'] == 'image/root.qcow2'
@@ -340,7 +92,8 @@ def test_arguments(new, tmp_path):
 
 def test_seed(new):
     m = new()
-    m.create()
+    m.configure()
+    assert m.call('create')['status'] == 'wait'
     seed = m.folder / 'seed.iso'
     assert b'CIDATA' in subprocess.check_output(['isoinfo', '-d', '-i', seed])
 
@@ -351,8 +104,20 @@ def test_seed(new):
     assert head == b'#cloud-config' and json.loads(read('meta-data'))['instance-id'] == m.uuid
     assert config['users'][0]['ssh_authorized_keys'] == [(m.folder / 'id_ed25519.pub').read_text().strip()]
     assert config['ssh_keys']['ed25519_private'] == (m.folder / 'ssh_host_ed25519_key').read_text()
-    assert config['ssh_keys']['ed25519_public'] == m.state['SSHHostKey']
-    assert json.loads(read('network-config'))['ethernets']['machine0']['match']['macaddress'] == m.state['MACAddress']
+    assert config['ssh_keys']['ed25519_public'] == m.state['HostKey']
+    assert config['growpart'] == {'mode': 'auto', 'devices': ['/']} and config['disable_root'] is True
+    assert (config['package_update'], config['ssh_pwauth'], config['ssh_deletekeys']) == (False, False, True)
+    assert json.loads(read('network-config'))['ethernets']['machine0'] == {
+        'match': {'macaddress': m.state['MACAddress']}, 'dhcp4': True, 'dhcp-identifier': 'mac'}
+
+    # after the first login
+    inode = seed.stat().st_ino
+    assert m.call('create')['status'] == 'run' and seed.stat().st_ino == inode
+    assert m.call('create')['status'] == 'done' and stat.S_IMODE(seed.stat().st_mode) == 0o600
+    later = json.loads(read('user-data').partition(b'\n')[2])
+    assert 'ssh_keys' not in later and later['ssh_deletekeys'] is False and b'PRIVATE KEY' not in seed.read_bytes()
+    assert later['users'] == config['users'] and json.loads(read('meta-data'))['instance-id'] == m.uuid
+    assert not (m.folder / 'seed-later.iso').exists() and m.call('create')['status'] == 'done'
 
 
 def test_user_data_of_the_lean_reader(new, tmp_path):
@@ -367,14 +132,11 @@ def test_user_data_of_the_lean_reader(new, tmp_path):
     m.create()
 
 
-def test_disk_too_small(new):
-    m = new(qemu_disk_size=64)
-    m.configure()
-    m.state['DiskSize'] = 32
-    with pytest.raises(DriverError) as caught:
-        m.call('create')
-    assert caught.value.kind == 'user' and 'too small' in caught.value.message
-    assert not (m.folder / 'disk.qcow2').exists() and not list(m.folder.glob('*.tmp'))
+def test_disk_is_never_smaller_than_the_image(new):
+    m = new(qemu_disk_size=1)
+    m.create()
+    info = json.loads(subprocess.check_output(['qemu-img', 'info', '-U', '--output=json', m.folder / 'disk.qcow2']))
+    assert info['virtual-size'] == 64 * MIB and m.state['DiskSize'] == 64
 
 
 def test_patience_with_an_emulated_boot(new):
@@ -390,26 +152,114 @@ def test_shutdown_that_is_ignored_twice(new):
     m = new()
     m.plan(ignores=2)
     m.create()
+    for presses in 1, 2:
+        assert m.call('stop')['status'] == m.call('stop')['status'] == 'wait'
+        assert m.commands().count('system_powerdown') == presses
+        m.boot_time_passes(10000, 'StopPressed')
     m.finish('stop')
-    assert m.commands().count('system_powerdown') == 3
+    assert m.commands().count('system_powerdown') == 3 and not m.pids()
 
 
-def test_paused(new):
+@pytest.mark.parametrize('accel, seconds', [('tcg', 480), ('kvm', 120)])
+def test_shutdown_that_never_comes(new, accel, seconds):
+    m = new(qemu_accel=accel)
+    m.plan(ignores=99, kvm='works')
+    m.create()
+    out = m.call('stop')
+    assert out['status'] == 'wait' and out['retryAfterMs'] == 1000
+    m.boot_time_passes(seconds * 1000 - 5000, 'StopSince')
+    assert m.call('stop')['status'] == 'wait'
+    m.boot_time_passes(5001, 'StopSince')
+    with pytest.raises(DriverError) as caught:
+        m.call('stop')
+    assert caught.value.kind == 'timeout' and f'{seconds} s' in caught.value.message and 'machine kill w1' in caught.value.message
+    m.state = m.driver.checkpoints[-1]
+    assert m.call('stop')['status'] == 'wait' # a new one
+    m.finish('kill')
+    assert not m.pids() and 'StopSince' not in m.state
+
+
+def test_a_stop_that_was_given_up_is_begun_anew(new):
+    m = new()
+    m.plan(ignores=99)
+    m.create()
+    m.call('stop')
+    m.boot_time_passes(10**6, 'StopSince', 'StopPressed')
+    assert m.call('stop')['status'] == 'wait' and m.commands().count('system_powerdown') == 2
+
+
+@pytest.mark.parametrize('status, command', [('paused', 'cont'), ('suspended', 'system_wakeup')])
+def test_paused(new, status, command):
+    m = new()
+    m.plan(status=status)
+    m.create()
+    (pid,) = m.pids()
+    assert m.report()['state'] == 'Paused'
+    m.finish('start')
+    assert m.pids() == [pid] and m.report()['state'] == '' and command in m.commands()
+
+
+def test_stop_of_the_paused(new):
     m = new()
     m.plan(status='paused')
     m.create()
-    assert m.report()['state'] == 'Paused'
     m.finish('stop')
-    assert m.commands()[-1] == 'system_powerdown' and 'cont' in m.commands()
+    assert m.commands()[-1] == 'system_powerdown' and 'cont' in m.commands() and not m.pids()
 
 
-@pytest.mark.parametrize('status, state', [('io-error', 'Error'), ('internal-error', 'Error'), ('guest-panicked', 'Error'),
-                                           ('suspended', 'Saved'), ('prelaunch', 'Starting'), ('shutdown', 'Stopping')])
+@pytest.mark.parametrize('status, state', [
+    ('io-error', 'Error'), ('internal-error', 'Error'), ('guest-panicked', 'Error'), ('watchdog', 'Error'), ('paused', 'Paused'),
+    ('suspended', 'Paused'), ('prelaunch', 'Starting'), ('inmigrate', 'Starting'), ('restore-vm', 'Starting'), ('shutdown', 'Stopping'),
+    ('save-vm', 'Saved'), ('finish-migrate', 'Saved'), ('postmigrate', 'Saved'), ('running', '')])
 def test_states(new, status, state):
     m = new()
     m.plan(status=status)
     m.create()
     assert m.report()['state'] == state
+
+
+def test_no_ssh_for_too_long(new):
+    """The host learns it from the report, with the console's last lines; it is no error of a machine that was up."""
+    m = new()
+    m.configure()
+    m.call('create')
+    (m.folder / 'console.log').write_text(''.join(f'line {i}\r\n' for i in range(50)) + '\x1b[0mKernel panic\n')
+    m.boot_time_passes(899000, 'Booting')
+    assert m.report()['probe']['closed'] == 'Starting'
+    m.boot_time_passes(2000, 'Booting')
+    report = m.report()
+    assert (report['probe']['open'], report['probe']['closed']) == ('Running', 'Error')
+    *lines, last = report['message'].split('\n')[1:]
+    assert '900 s' in report['message'] and last == '?[0mKernel panic' and lines == [f'line {i}' for i in range(31, 50)]
+    m.finish('create')
+    assert m.report()['probe']['closed'] == 'Starting' and 'message' not in m.report()
+
+
+def test_no_monitor(new):
+    m = new()
+    m.create()
+    (m.folder / 'monitor').unlink()
+    report = m.report()
+    assert report['state'] == 'Error' and 'machine kill w1' in report['message']
+    with pytest.raises(DriverError) as caught:
+        m.call('stop')
+    assert 'nobody listens' in caught.value.message and 'machine kill w1' in caught.value.message
+    m.finish('kill')
+    assert not m.pids() and m.report()['state'] == 'Stopped'
+    m.finish('start')
+    (m.folder / 'monitor').unlink()
+    m.state['Booting'] = int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1000)
+    assert m.report()['state'] == 'Starting'
+
+
+def test_monitor_of_another_machine(new):
+    m = new()
+    m.create()
+    m.finish('kill')
+    m.plan(uuid='00000000-0000-0000-0000-000000000000')
+    with pytest.raises(DriverError) as caught:
+        m.call('start')
+    assert 'monitor' in caught.value.message and not m.pids() and 'quit' not in m.commands()[m.commands().index('quit') + 1:]
 
 
 def test_console_is_bounded(new):
@@ -526,7 +376,7 @@ def test_range_of_ports(new):
 # --- KVM
 
 def accel_of(m):
-    return [(option(a, '-machine')[0].split('accel=')[1], option(a, '-cpu')[0]) for a in m.argvs()]
+    return [(option(a, '-accel')[0].partition(',')[0], option(a, '-cpu')[0]) for a in m.argvs()]
 
 
 def test_kvm_works(new):
@@ -592,7 +442,11 @@ def test_msr_is_refused(new, late):
     m = new(qemu_accel='auto')
     m.plan(kvm='works', msr='once', msr_late=late)
     m.create()
-    assert accel_of(m) == [('kvm', 'host'), ('kvm', 'host,arch-capabilities=off')] and not logs(m)
+    assert accel_of(m) == [('kvm', 'host'), ('kvm', 'host,-arch-capabilities')] and not logs(m)
+    assert (m.state['Accel'], m.state['CPUType']) == ('kvm', 'host,-arch-capabilities')
+    m.finish('kill')
+    m.finish('start') # remembered
+    assert accel_of(m)[2:] == [('kvm', 'host,-arch-capabilities')]
 
 
 def test_msr_is_refused_always(new):
@@ -600,12 +454,29 @@ def test_msr_is_refused_always(new):
     m.plan(kvm='works', msr='always')
     m.create()
     assert [a for a, _ in accel_of(m)] == ['kvm', 'kvm', 'tcg'] and 'MSR' in logs(m)[0]
+    assert (m.state['Accel'], m.state['CPUType'], m.state['AccelWanted']) == ('tcg', 'max,la57=off', 'auto')
+    m.finish('kill')
+    m.finish('start')
+    assert [a for a, _ in accel_of(m)][3:] == ['tcg']
+    m.state['KVMFailed'] = 'another boot of this computer'
+    m.plan(kvm='works')
+    m.finish('kill')
+    m.finish('start')
+    assert accel_of(m)[-1] == ('kvm', 'host') and m.state['Accel'] == 'kvm' and 'KVMFailed' not in m.state
     other = new(qemu_accel='kvm')
     other.plan(kvm='works', msr='always')
     other.configure()
     with pytest.raises(DriverError) as caught:
         other.call('create')
     assert 'MSR' in caught.value.message and not other.pids()
+
+
+def test_kvm_is_not_used(new):
+    """QEMU was told to, and goes on without."""
+    m = new(qemu_accel='auto')
+    m.plan(kvm='works', kvm_off=True)
+    m.create()
+    assert [a for a, _ in accel_of(m)] == ['kvm', 'tcg'] and 'does not use KVM' in logs(m)[0]
 
 
 # --- races and crashes
@@ -663,10 +534,11 @@ def test_lost_pid_file(new):
     m.create()
     (m.folder / 'qemu.pid').unlink()
     assert m.report()['state'] == ''
-    (m.folder / 'qmp.sock').unlink()
+    (m.folder / 'monitor').unlink()
     (pid,) = m.pids()
-    m.finish('start')
-    assert m.pids() == [pid]
+    with pytest.raises(DriverError) as caught:
+        m.call('start')
+    assert 'nobody listens' in caught.value.message and m.pids() == [pid]
     m.finish('remove')
     assert not m.pids()
 
@@ -723,33 +595,126 @@ def test_remove_of_what_was_never_made(new):
     m.finish('remove')
 
 
+def test_zombie(new):
+    """A process that has ended, and that nobody reaps, is none."""
+    m = new()
+    m.create()
+    m.finish('kill')
+    child = subprocess.Popen(['python3', '-c', 'import time; time.sleep(600)', '-uuid', m.uuid])
+    try:
+        (m.folder / 'qemu.pid').write_text(f'{child.pid}\n')
+        wait_for(lambda: child.pid in m.pids())
+        assert m.report()['state'] == 'Error' # it runs, and has no monitor
+        child.kill()
+        wait_for(lambda: not m.pids())
+        assert pathlib.Path(f'/proc/{child.pid}').exists() and m.report()['state'] == 'Stopped'
+        m.finish('start')
+        assert len(m.pids()) == 1 and (m.folder / 'qemu.pid').read_text() == f'{m.pids()[0]}\n'
+    finally:
+        child.kill()
+        child.wait()
+
+
+# --- machines of the old plugin
+
+def old_machine(m, **more):
+    """What docker-machine-driver-qemu stores, and the process that it starts."""
+    m.plan()
+    disk = m.folder / 'w1.img'
+    disk.write_bytes(b'')
+    m.state = {
+        'IPAddress': '127.0.0.1', 'MachineName': 'w1', 'SSHUser': 'docker', 'SSHPort': 40022, 'SSHKeyPath': '', 'StorePath': str(m.store),
+        'SwarmMaster': False, 'SwarmHost': '', 'SwarmDiscovery': '', 'EnginePort': 42376, 'FirstQuery': False, 'Memory': 1024,
+        'DiskSize': 20000, 'CPU': 1, 'Program': 'qemu-system-x86_64', 'Display': False, 'DisplayType': '', 'Nographic': False,
+        'VirtioDrives': False, 'Network': 'user', 'PrivateNetwork': 'docker-machines', 'Boot2DockerURL': '', 'NetworkInterface': 'tap0',
+        'NetworkAddress': '', 'NetworkBridge': 'br0', 'CaCertPath': '', 'PrivateKeyPath': '', 'DiskPath': str(disk),
+        'CacheMode': 'default', 'IOMode': 'threads', 'UserDataFile': '', 'CloudConfigRoot': '', 'LocalPorts': '', **more}
+    argv = ['-uuid', m.uuid, '-m', '64', '-display', 'none', '-pidfile', str(m.folder / 'qemu.pid'),
+            '-qmp', f'unix:{m.folder}/monitor,server=on,wait=off', '-accel', 'tcg', '-S']
+    subprocess.run(['qemu-system-x86_64', *argv, '-daemonize'], check=True)
+
+
+def test_old_machine(new):
+    m = new()
+    old_machine(m)
+    report = m.report()
+    assert (report['state'], report['url'], report['ip']) == ('Starting', 'tcp://127.0.0.1:42376', '127.0.0.1')
+    assert report['ssh'] == {'host': '127.0.0.1', 'port': 40022, 'user': 'docker'} and 'slow' not in report
+    for method in 'start', 'restart':
+        with pytest.raises(DriverError) as caught:
+            m.call(method)
+        assert caught.value.kind == 'notSupported' and 'docker-machine-driver-qemu' in caught.value.message
+    assert len(m.pids()) == 1
+    m.finish('kill')
+    assert not m.pids() and m.report()['state'] == 'Stopped'
+    (m.folder / 'w1.img').unlink()
+    assert m.report()['state'] == 'Error'
+    m.finish('remove')
+
+
 # --- QEMU itself
 
-def test_real_qemu(new):
-    """Emulation, with a disk that holds nothing."""
+def test_real_qemu_is_running_outside(new):
+    """Somebody has started a QEMU of his own on the machine's disk."""
     m = new(fake=False, qemu_firmware='bios')
+    m.create()
+    m.finish('kill')
+    other = subprocess.Popen(['qemu-system-x86_64', '-S', '-display', 'none', '-drive', f'file={m.folder}/disk.qcow2,if=virtio',
+                              '-qmp', f'unix:{m.folder}/other,server=on,wait=off'])
+    try:
+        wait_for((m.folder / 'other').exists)
+        wait_for(lambda: 'write' in subprocess.run(['qemu-io', '-c', 'read 0 512', m.folder / 'disk.qcow2'], text=True,
+                                                   capture_output=True).stderr)
+        with pytest.raises(DriverError) as caught:
+            m.call('start')
+        assert caught.value.kind == 'exists' and 'already running outside' in caught.value.message and not m.pids()
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+    m.finish('start')
+    assert len(m.pids()) == 1
+
+
+def test_real_qemu_states(new):
+    m = new(fake=False, qemu_firmware='bios', qemu_extra_arg=['-device', 'virtio-balloon-pci'])
+    m.create()
+    with monitor(m) as ask:
+        ask('stop')
+        assert ask('query-status')['status'] == 'paused'
+    assert m.report()['state'] == 'Paused'
+    (pid,) = m.pids()
+    m.finish('start')
+    assert m.pids() == [pid] and m.report()['state'] == ''
+    with monitor(m) as ask:
+        assert ask('query-status')['status'] == 'running' and ask('query-kvm')['enabled'] is False
+        assert ask('query-uuid')['UUID'] == m.uuid and ask('query-name')['name'] == 'w1'
+        ask('stop')
+    assert m.call('stop')['status'] == 'wait'
+    assert m.report()['state'] == '' # it was woken, to hear the button
+
+@pytest.mark.parametrize('firmware', ['bios', 'uefi', ''])
+def test_real_qemu(new, firmware):
+    """Emulation, with a disk that holds nothing, and a kernel that does nothing."""
+    m = new(fake=False, qemu_firmware=firmware)
+    m.store = m.store / 'a, b%d'
+    m.folder = m.store / 'machines' / 'w1'
+    m.folder.mkdir(parents=True)
     m.create()
     (pid,) = m.pids()
     report = m.report()
-    assert report['probe']['closed'] == 'Starting' and m.state['Emulated'] is True
+    assert report['probe']['closed'] == 'Starting' and m.state['Accel'] == 'tcg'
     with socket.create_connection(('127.0.0.1', m.state['SSHPort']), 5):
         pass # QEMU accepts although nobody is there
     ports = m.state['SSHPort'], m.state['EnginePort']
     assert m.call('stop')['status'] == 'wait' # nobody hears the button
-    with contextlib.closing(socket.socket(socket.AF_UNIX)) as s:
-        s.settimeout(10)
-        s.connect(str(m.folder / 'qmp.sock'))
-        f = s.makefile('rw')
-        f.readline()
-        for command in {'execute': 'qmp_capabilities'}, {'execute': 'query-chardev'}:
-            f.write(json.dumps(command))
-            f.flush()
-            answer = json.loads(f.readline())
-    assert {c['filename'] for c in answer['return'] if c['label'] == 'console'} == {'ringbuf'}
+    with monitor(m) as ask:
+        chardevs = ask('query-chardev')
+    assert {c['filename'] for c in chardevs if c['label'] == 'serial0'} == {'ringbuf'}
     assert m.pids() == [pid]
     m.finish('kill')
-    assert not m.pids() and not (m.folder / 'qmp.sock').exists()
-    (m.folder / 'qmp.sock').write_text('stale')
+    assert not m.pids() and not (m.folder / 'monitor').exists()
+    (m.folder / 'monitor').write_text('stale')
     (m.folder / 'qemu.pid').write_text('1\n')
     m.finish('start')
     assert len(m.pids()) == 1 and (m.state['SSHPort'], m.state['EnginePort']) == ports

@@ -59,6 +59,10 @@ static int create(
 		*out = (struct md_outcome){.status = MD_RUN, .disconnects = true};
 		out->command = xstrdup("reboot");
 	}
+	if (streq(m->name, "again")) {
+		*out = (struct md_outcome){.status = MD_RUN, .again = true};
+		out->command = xstrdup("true");
+	}
 	if (streq(m->name, "defect") || streq(m->name, "nothing"))
 		out->status = MD_RUN;
 	if (streq(m->name, "nothing"))

@@ -15,6 +15,9 @@ static const struct qemu_vm plain = {
 	.name = "w1",
 	.uuid = "U",
 	.dir = "/m",
+	.sockets = "/s",
+	.machine = "q35",
+	.cpu = "max",
 	.memory = 2048,
 	.cpus = 2,
 	.kernel = "/i/vmlinuz",
@@ -47,23 +50,34 @@ static void expect_has(const struct qemu_vm *vm, const char *option, const char 
 		fail_msg("no %s %s", option, value);
 }
 
+static bool has(const struct qemu_vm *vm, const char *option)
+{
+	_cleanup_strv_ struct strv argv = STRV_INIT;
+
+	qemu_argv(vm, &argv);
+	strv_foreach (arg, &argv)
+		if (streq(arg, option))
+			return true;
+	return false;
+}
+
 static void test_emulated(void **state)
 {
 	expect(&plain,
-		"qemu-system-x86_64\n-nodefaults\n-no-user-config\n-name\nw1\n-uuid\nU\n"
-		"-pidfile\n/m/qemu.pid\n-sandbox\n"
-		"on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny\n"
-		"-machine\nq35,accel=tcg\n-cpu\nmax,la57=off\n-smp\n2\n-m\n2048\n"
+		"qemu-system-x86_64\n-name\nguest=w1\n-uuid\nU\n-nodefaults\n-no-user-config\n"
+		"-machine\nq35\n-accel\ntcg,thread=multi\n-cpu\nmax\n-smp\n2\n-m\n2048\n"
 		"-kernel\n/i/vmlinuz\n-initrd\n/i/initrd.img\n-append\nroot=LABEL=root ro\n"
-		"-drive\nfile=/m/disk.qcow2,if=virtio,format=qcow2,discard=unmap,aio=threads\n"
-		"-drive\nfile=/m/seed.iso,if=virtio,format=raw,readonly=on\n"
-		"-netdev\nuser,id=net,hostfwd=tcp:127.0.0.1:0-:22,hostfwd=tcp:127.0.0.1:0-:2376\n"
-		"-device\nvirtio-net-pci,netdev=net,mac=52:54:00:01:02:03,romfile=\n"
-		"-object\nrng-random,id=rng,filename=/dev/"
-		"urandom\n-device\nvirtio-rng-pci,rng=rng\n"
-		"-chardev\nfile,id=console,path=/m/console.log\n-serial\nchardev:console\n"
-		"-chardev\nsocket,id=qmp,path=/m/qmp.sock,server=on,wait=off\n"
-		"-mon\nchardev=qmp,mode=control\n-display\nnone");
+		"-drive\nif=none,id=root,file=/m/disk.qcow2,format=qcow2,discard=unmap,"
+		"cache=writeback,aio=threads\n-device\nvirtio-blk-pci,drive=root\n"
+		"-drive\nif=none,id=seed,file=/m/seed.iso,format=raw,readonly=on\n"
+		"-device\nvirtio-blk-pci,drive=seed\n"
+		"-netdev\nuser,id=n0,hostname=w1,hostfwd=tcp:127.0.0.1:0-:22,"
+		"hostfwd=tcp:127.0.0.1:0-:2376\n"
+		"-device\nvirtio-net-pci,netdev=n0,mac=52:54:00:01:02:03,romfile=\n"
+		"-device\nvirtio-rng-pci\n-rtc\nbase=utc\n-display\nnone\n"
+		"-serial\nfile:/m/console.log\n-msg\ntimestamp=on\n"
+		"-qmp\nunix:/s/monitor,server=on,wait=off\n-pidfile\n/m/qemu.pid\n-sandbox\n"
+		"on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
 }
 
 static void test_kvm(void **state)
@@ -71,33 +85,32 @@ static void test_kvm(void **state)
 	struct qemu_vm vm = plain;
 
 	vm.kvm = true;
-	expect_has(&vm, "-machine", "q35,accel=kvm");
-	expect_has(&vm, "-cpu", "host");
-	vm.no_arch_capabilities = true;
-	expect_has(&vm, "-cpu", "host,arch-capabilities=off");
+	vm.cpu = "host,-arch-capabilities";
+	expect_has(&vm, "-accel", "kvm");
+	expect_has(&vm, "-cpu", "host,-arch-capabilities");
 }
 
-/* A boot loader of the image's own; a comma in a path is written twice. */
+/* Commas are written twice within an option, and stay as they are elsewhere. */
 static void test_disk_only(void **state)
 {
 	struct qemu_vm vm = plain;
-	_cleanup_strv_ struct strv argv = STRV_INIT;
 
-	vm.kernel = vm.initrd = vm.cmdline = "";
-	vm.firmware = "/f,w";
+	vm.kernel = NULL;
 	vm.dir = "/a,b";
-	vm.cache = "unsafe";
+	vm.sockets = "/c,d";
+	vm.firmware = "/o,vmf";
+	vm.cache = "none";
 	vm.io = "native";
-	vm.display = "gtk";
-	expect_has(&vm, "-bios", "/f,w");
+	expect_has(&vm, "-bios", "/o,vmf");
 	expect_has(&vm, "-drive",
-		"file=/a,,b/disk.qcow2,if=virtio,format=qcow2,discard=unmap,aio=native,"
-		"cache=unsafe");
-	expect_has(&vm, "-chardev", "socket,id=qmp,path=/a,,b/qmp.sock,server=on,wait=off");
-	expect_has(&vm, "-display", "gtk");
-	qemu_argv(&vm, &argv);
-	assert_false(strv_contains(&argv, "-kernel"));
-	assert_false(strv_contains(&argv, "-append"));
+		"if=none,id=root,file=/a,,b/disk.qcow2,format=qcow2,discard=unmap,cache=none,"
+		"aio=native");
+	expect_has(&vm, "-drive", "if=none,id=seed,file=/a,,b/seed.iso,format=raw,readonly=on");
+	expect_has(&vm, "-pidfile", "/a,b/qemu.pid");
+	expect_has(&vm, "-serial", "file:/a,b/console.log");
+	expect_has(&vm, "-qmp", "unix:/c,,d/monitor,server=on,wait=off");
+	expect_has(&vm, "-device", "virtio-blk-pci,drive=root,bootindex=0");
+	assert_false(has(&vm, "-append"));
 	vm.firmware = "";
 	vm.uefi = "/o,vmf";
 	expect_has(&vm, "-drive", "if=pflash,format=raw,readonly=on,file=/o,,vmf");
@@ -112,11 +125,11 @@ static void test_chosen(void **state)
 	json_add(extra, json_string("-device"));
 	json_add(extra, json_string("x,y"));
 	vm.extra = extra;
-	vm.cpu = "Nehalem";
 	vm.machine = "pc";
-	vm.kvm = vm.no_arch_capabilities = true;
-	expect_has(&vm, "-cpu", "Nehalem");
-	expect_has(&vm, "-machine", "pc,accel=kvm");
+	vm.display = "gtk";
+	expect_has(&vm, "-machine", "pc");
+	expect_has(&vm, "-display", "gtk");
+	expect_has(&vm, "-vga", "std");
 	expect_has(&vm, "-device", "x,y");
 }
 
@@ -132,37 +145,50 @@ static void test_networks(void **state)
 	vm.engine_port = 42376;
 	vm.bind = "0.0.0.0";
 	expect_has(&vm, "-netdev",
-		"user,id=net,hostfwd=tcp:0.0.0.0:40022-:22,hostfwd=tcp:0.0.0.0:42376-:2376,"
+		"user,id=n0,hostname=w1,hostfwd=tcp:0.0.0.0:40022-:22,"
+		"hostfwd=tcp:0.0.0.0:42376-:2376,"
 		"hostfwd=tcp:127.0.0.1:8080-:80,hostfwd=udp:0.0.0.0:53-:53");
 	vm.network = "tap";
 	vm.interface = "tap7";
-	expect_has(&vm, "-netdev", "tap,id=net,ifname=tap7,script=no,downscript=no");
+	expect_has(&vm, "-netdev", "tap,id=n0,ifname=tap7,script=no,downscript=no");
+	assert_true(has(&vm, "-sandbox"));
 	vm.network = "bridge";
 	vm.bridge = "br0";
-	expect_has(&vm, "-netdev", "bridge,id=net,br=br0");
-	expect_has(&vm, "-sandbox", "on,obsolete=deny,resourcecontrol=deny");
+	expect_has(&vm, "-netdev", "bridge,id=n0,br=br0");
+	assert_false(has(&vm, "-sandbox"));
+}
+
+static struct json *share(const char *host, const char *tag, const char *type, bool read_only)
+{
+	struct json *j = json_object();
+
+	json_set_str(j, "Host", host);
+	json_set_str(j, "Guest", "/mnt");
+	json_set_str(j, "Tag", tag);
+	json_set(j, "ReadOnly", json_bool(read_only));
+	json_set_str(j, "Type", type);
+	return j;
 }
 
 static void test_shares(void **state)
 {
 	_cleanup_json_ struct json *shares = json_array();
-	struct json *one = json_object(), *two = json_object();
 	struct qemu_vm vm = plain;
 
-	json_set_str(one, "HostPath", "/a,b");
-	json_set(one, "ReadOnly", json_bool(true));
-	json_set_str(two, "HostPath", "/c");
-	json_add(shares, one);
-	json_add(shares, two);
+	json_add(shares, share("/a,b", "share0", "9p", true));
+	json_add(shares, share("/c", "share1", "9p", false));
 	vm.shares = shares;
-	expect_has(&vm, "-fsdev",
-		"local,id=share0,path=/a,,b,security_model=none,multidevs=remap,readonly=on");
-	expect_has(&vm, "-device", "virtio-9p-pci,fsdev=share1,mount_tag=share1");
-	vm.virtiofs = true;
-	expect_has(&vm, "-machine", "q35,accel=tcg,memory-backend=memory");
-	expect_has(&vm, "-object", "memory-backend-memfd,id=memory,size=2048M,share=on");
-	expect_has(&vm, "-chardev", "socket,id=share1,path=/m/virtiofs-1.sock");
-	expect_has(&vm, "-device", "vhost-user-fs-pci,chardev=share1,tag=share1");
+	expect_has(&vm, "-virtfs",
+		"local,path=/a,,b,mount_tag=share0,security_model=none,multidevs=remap,readonly="
+		"on");
+	expect_has(&vm, "-virtfs",
+		"local,path=/c,mount_tag=share1,security_model=none,multidevs=remap");
+	assert_false(has(&vm, "-object"));
+	json_add(shares, share("/d", "share2", "virtiofs", false));
+	expect_has(&vm, "-machine", "q35,memory-backend=mem");
+	expect_has(&vm, "-object", "memory-backend-memfd,id=mem,size=2048M,share=on");
+	expect_has(&vm, "-chardev", "socket,id=fs2,path=/s/virtiofsd-2.sock");
+	expect_has(&vm, "-device", "vhost-user-fs-pci,chardev=fs2,tag=share2");
 }
 
 static void test_usernet(void **state)

@@ -137,7 +137,28 @@ static void test_talk(void **state)
 	qmp_close(q);
 	end(&m);
 	assert_non_null(strstr(m.heard, "{\"execute\":\"human-monitor-command\",\"arguments\":{"
-					"\"command-line\":\"info usernet\"}}\n"));
+					"\"command-line\":\"info usernet\"},\"id\":4}\n"));
+}
+
+/* What another was to hear is passed over. */
+static void test_answers_to_others(void **state)
+{
+	static const char *const says[] = {GREETING,
+		"{\"return\": {\"status\": \"x\"}, \"id\": 77}\n{\"return\": {}, \"id\": 1}\n",
+		"{\"error\": {\"desc\": \"no\"}, \"id\": 1}\n"
+		"{\"return\": {\"status\": \"running\"}, \"id\": 2}\n",
+		NULL};
+	_cleanup_err_ struct err err = ERR_INIT;
+	_cleanup_json_ struct json *value = NULL;
+	struct monitor m;
+	struct qmp *q;
+
+	start(&m, says);
+	assert_int_equal(qmp_open(m.path, PATIENCE_MS, &q, &err), 0);
+	assert_int_equal(qmp_command(q, "query-status", NULL, &value, &err), 0);
+	assert_string_equal(json_str(json_get(value, "status"), ""), "running");
+	qmp_close(q);
+	end(&m);
 }
 
 /* QEMU that ends may close the connection before its answer. */
@@ -216,6 +237,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_talk),
+		cmocka_unit_test(test_answers_to_others),
 		cmocka_unit_test(test_quit_without_answer),
 		cmocka_unit_test(test_nobody),
 		cmocka_unit_test(test_silence),

@@ -14,6 +14,7 @@ static void test_outcomes(void **state)
 		{"{\"status\":\"wait\",\"retryAfterMs\":-5}", 0, 100},
 		{"{\"status\":\"wait\",\"retryAfterMs\":99999999999}", 0, 60000},
 		{"{\"status\":\"run\",\"command\":\"reboot\",\"disconnects\":true}", 0, 3000},
+		{"{\"status\":\"run\",\"command\":\"x\",\"again\":true}", 0, 3000},
 		{"{\"status\":\"run\"}", -1, 0},
 		{"{\"status\":\"wait\",\"waitFor\":\"Ready\"}", -1, 0},
 		{"{\"status\":\"done\",\"state\":[]}", -1, 0},
@@ -30,6 +31,7 @@ static void test_outcomes(void **state)
 		assert_int_equal(o.retry_after_ms, cases[i].retry);
 		if (cases[i].result < 0)
 			assert_int_equal(err.code, ERR_PROTOCOL);
+		assert_int_equal(o.again, strstr(cases[i].text, "again") != NULL);
 		driver_outcome_finish(&o);
 	}
 }

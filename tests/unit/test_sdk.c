@@ -151,6 +151,9 @@ static void test_outcomes(void **state)
 	send_machine(h, 3, "create", "run");
 	expect(h, "{\"jsonrpc\":\"2.0\",\"id\":3,\"result\":{\"status\":\"run\",\"state\":{"
 		  "\"Kept\":1.50},\"command\":\"reboot\",\"disconnects\":true}}");
+	send_machine(h, 33, "create", "again");
+	expect(h, "{\"jsonrpc\":\"2.0\",\"id\":33,\"result\":{\"status\":\"run\",\"state\":{"
+		  "\"Kept\":1.50},\"command\":\"true\",\"disconnects\":false,\"again\":true}}");
 	send_machine(h, 4, "create", "defect");
 	expect_error(h, 4, RPC_DRIVER_ERROR, "internal");
 	send_machine(h, 44, "create", "nothing");

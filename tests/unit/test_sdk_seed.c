@@ -56,6 +56,30 @@ static void test_user_data(void **state)
 		json_str(json_path(j, "ssh_keys", "ed25519_private", NULL), ""), "PRIVATE\n");
 	assert_true(json_bool_or(json_get(j, "ssh_deletekeys"), false));
 	assert_null(json_get(j, "mounts"));
+	assert_false(json_bool_or(json_get(j, "package_update"), true));
+	assert_false(json_bool_or(json_get(j, "ssh_pwauth"), true));
+	assert_true(json_bool_or(json_get(j, "disable_root"), false));
+	assert_true(json_bool_or(json_get(j, "resize_rootfs"), false));
+	assert_string_equal(json_str(json_path(j, "growpart", "mode", NULL), ""), "auto");
+	strv_finish(&s.authorized_keys);
+}
+
+/* A machine that has its key already keeps it; who logs in as root may. */
+static void test_known_host_key(void **state)
+{
+	_cleanup_err_ struct err err = ERR_INIT;
+	struct md_seed s = a_seed();
+	_cleanup_free_ char *text = NULL;
+
+	s.host_key_private = NULL;
+	s.user = "root";
+	s.lean = true;
+	assert_int_equal(md_seed_user_data(&s, &text, &err), 0);
+	_cleanup_json_ struct json *j = config_of(text);
+	assert_null(json_get(j, "ssh_keys"));
+	assert_false(json_bool_or(json_get(j, "ssh_deletekeys"), true));
+	assert_false(json_bool_or(json_get(j, "disable_root"), true));
+	assert_null(json_get(j, "resize_rootfs"));
 	strv_finish(&s.authorized_keys);
 }
 
@@ -112,6 +136,7 @@ static void test_network(void **state)
 	_cleanup_free_ char *dynamic = md_seed_network_config(&s), *fixed = NULL;
 
 	assert_non_null(strstr(dynamic, "\"dhcp4\": true"));
+	assert_non_null(strstr(dynamic, "\"dhcp-identifier\": \"mac\""));
 	s.address = "192.0.2.7/24";
 	s.gateway = "192.0.2.1";
 	s.dns = "192.0.2.2";
@@ -213,6 +238,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, empty_dir_setup, dir_teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_user_data),
+		T(test_known_host_key),
 		T(test_parts),
 		T(test_boundary),
 		T(test_network),
