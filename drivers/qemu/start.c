@@ -10,7 +10,7 @@
 #define TRIES_MAX 6
 #define GREETING_MS 30000 /* until the monitor answers; a loaded computer may take seconds */
 #define LOOK_MS 20
-#define KVM_SETTLE_MS 1000u /* a processor that KVM refuses ends QEMU within this time */
+#define SETTLE_MS 1000u /* what QEMU cannot do, such as KVM, ends it within this time */
 
 #define CPU_HOST "host"
 #define CPU_LESS "host,-arch-capabilities" /* for hosts that refuse the feature's registers */
@@ -170,9 +170,11 @@ static int await_monitor(struct start *s, pid_t pid, struct qmp **ret, struct er
 
 		if (vm_qmp(s->m, GREETING_MS, ret, &e) == 0)
 			return 0;
-		if (process_ended(pid, vm_mark(s->m), 0))
+		bool there =
+			e.code != ERR_NOT_RUNNING; /* a monitor that hangs up is about to end */
+		if (process_ended(pid, vm_mark(s->m), there ? SETTLE_MS : 0))
 			return died(s, err);
-		if (e.code != ERR_NOT_RUNNING)
+		if (there)
 			return err_move(err, &e);
 		if (md_sleep(s->rq, LOOK_MS, err) < 0)
 			return -1;
@@ -220,9 +222,9 @@ static int settle(struct start *s, pid_t pid, struct err *err)
 	if (await_monitor(s, pid, &q, err) < 0)
 		return -1;
 	if (read_ports(s, q, &e) < 0 || (s->vm.kvm && check_kvm(q, &e) < 0))
-		return process_ended(pid, vm_mark(s->m), KVM_SETTLE_MS) ? died(s, err)
-									: err_move(err, &e);
-	if (s->vm.kvm && process_ended(pid, vm_mark(s->m), KVM_SETTLE_MS))
+		return process_ended(pid, vm_mark(s->m), SETTLE_MS) ? died(s, err)
+								    : err_move(err, &e);
+	if (s->vm.kvm && process_ended(pid, vm_mark(s->m), SETTLE_MS))
 		return died(s, err);
 	return 0;
 }

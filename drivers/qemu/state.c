@@ -121,8 +121,7 @@ static void ask_ssh(const struct md_machine *m, struct md_report *out)
 	out->probe_greeting = xstrdup(GREETING);
 	out->probe_open = STATE_RUNNING;
 	out->probe_closed = late ? STATE_ERROR : STATE_STARTING;
-	out->probe_timeout_ms =
-		is_emulated(m) && get_int(m, BOOTING) ? PROBE_SLOW_MS : PROBE_MS;
+	out->probe_timeout_ms = is_emulated(m) && get_int(m, BOOTING) ? PROBE_SLOW_MS : PROBE_MS;
 }
 
 static int ask_qemu(const struct md_machine *m, char **ret, struct err *err)

@@ -143,7 +143,7 @@ def test_patience_with_an_emulated_boot(new):
     """Who hangs up early makes a slow machine start a server's process for nothing, again and again."""
     m = new()
     m.configure()
-    for status, patience in ('wait', 30000), ('done', 5000):
+    for status, patience in ('wait', 30000), ('run', 5000):
         assert m.call('create')['status'] == status
         assert m.report()['probe']['timeoutMs'] == patience
 
@@ -667,7 +667,8 @@ def test_real_qemu_is_running_outside(new):
                                                    capture_output=True).stderr)
         with pytest.raises(DriverError) as caught:
             m.call('start')
-        assert caught.value.kind == 'exists' and 'already running outside' in caught.value.message and not m.pids()
+        assert caught.value.kind == 'exists' and 'already running outside' in caught.value.message, caught.value
+        assert not m.pids()
         assert other.poll() is None
     finally:
         other.kill()

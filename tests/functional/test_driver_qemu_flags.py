@@ -8,6 +8,7 @@ import shutil
 import socket
 import stat
 import subprocess
+import tempfile
 
 import pytest
 
@@ -245,11 +246,16 @@ def test_chosen_port_that_is_taken(new, flag):
     m.driver.call('preCreateCheck', machine=m.ref())
 
 
-def test_path_of_sockets(new, tmp_path):
+@pytest.fixture
+def runtime():
+    """Its path is short, whatever that of the test is."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield pathlib.Path(folder)
+
+
+def test_path_of_sockets(new, tmp_path, runtime):
     """A store whose path has blanks, commas, a percent sign and 150 characters."""
     deep = tmp_path / ('a, b%d ' + 'x' * 150)
-    runtime = tmp_path / 'run'
-    runtime.mkdir()
     m = new()
     m.store = deep
     m.folder = deep / 'machines' / 'w1'
