@@ -1,4 +1,4 @@
-/* ip, url, status, inspect, version, active: one answer on standard output. */
+/* ip, url, status, version: one answer on standard output. */
 #include "cli.h"
 
 #include "config.h"
@@ -135,31 +135,6 @@ const struct command cmd_status = {
 	.talk = TALK_STDERR,
 	.only_asks = true,
 	.run = run_status,
-};
-
-static int run_inspect(struct co *co, struct cli *cli, struct err *err)
-{
-	_cleanup_record_ struct record *rec = NULL;
-	_cleanup_free_ char *text = NULL;
-	const char *name;
-
-	if (cli->args.args.n > 1)
-		return cli_usage(cli, err, "Error: Expected one machine name as an argument");
-	if (cli_one_name(cli, &name, err) < 0 || record_load(cli->app.store, name, &rec, err) < 0)
-		return -1;
-	text = json_to_string(rec->doc, JSON_STORE);
-	puts(text);
-	return 0;
-}
-
-const struct command cmd_inspect = {
-	.name = "inspect",
-	.args = "[arg...]",
-	.summary = "Inspect information about a machine",
-	.description = "Argument is a machine name.",
-	.talk = TALK_STDERR,
-	.only_asks = true,
-	.run = run_inspect,
 };
 
 static int print_engine_version(struct co *co, struct host *h, struct err *err)

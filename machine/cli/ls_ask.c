@@ -6,6 +6,7 @@
 #include "ls.h"
 
 #include "mem.h"
+#include "registry.h"
 
 #include <errno.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 struct asking {
 	struct app *app;
 	struct rows *rows;
-	uint64_t ends; /* loop time */
+	uint64_t began, ends; /* loop time */
 	bool versions;
 	struct co *waiter;
 	size_t *queue; /* rows whose engine is to be asked */
@@ -36,6 +37,11 @@ static void set_error(struct row *r, const char *text)
 {
 	free(r->error);
 	r->error = xstrdup(text);
+}
+
+static void note_time(const struct asking *a, struct row *r)
+{
+	r->response_ms = MIN(loop_now(a->app->loop), a->ends) - a->began;
 }
 
 static void ask_engine(struct co *co, struct asking *a, struct row *r)
@@ -60,6 +66,7 @@ static void ask_engine(struct co *co, struct asking *a, struct row *r)
 			xasprintf("Unable to query docker version: %s", err_msg(&err));
 		set_error(r, text);
 	}
+	note_time(a, r);
 }
 
 static void engine_worker(struct co *co, void *arg)
@@ -89,6 +96,7 @@ static void on_report(void *userdata, size_t i)
 
 	r->report = d->reports[i];
 	r->reported = true;
+	note_time(d->a, r);
 	if (p->failed) {
 		if (p->error.code == ERR_TIMEOUT)
 			r->timed_out = true;
@@ -102,24 +110,29 @@ static void on_report(void *userdata, size_t i)
 		enqueue(d->a, d->rows[i]);
 }
 
+static void set_missing(struct row *r, const char *driver)
+{
+	_cleanup_free_ char *text = xasprintf(
+		"Driver \"%s\" not found. Do you have the plugin binary accessible in your PATH?",
+		driver);
+
+	r->driver_missing = true;
+	set_error(r, text);
+}
+
 static void fail_all(struct driver_rows *d, const struct err *e)
 {
 	for (size_t i = 0; i < d->n; i++) {
 		struct row *r = &d->a->rows->items[d->rows[i]];
 		if (r->reported)
 			continue;
-		r->driver_missing = e->code == ERR_NOT_FOUND;
-		if (e->code == ERR_TIMEOUT) {
+		note_time(d->a, r);
+		if (e->code == ERR_TIMEOUT)
 			r->timed_out = true;
-		} else if (r->driver_missing) {
-			_cleanup_free_ char *text =
-				xasprintf("Driver \"%s\" not found. Do you have the plugin binary "
-					  "accessible in your PATH?",
-					d->name);
-			set_error(r, text);
-		} else {
+		else if (e->code == ERR_NOT_FOUND)
+			set_missing(r, d->name);
+		else
 			set_error(r, err_msg(e));
-		}
 	}
 }
 
@@ -154,13 +167,13 @@ static void ask_driver(struct co *co, size_t i, void *arg)
 }
 
 /* Groups the loaded rows by driver. Few drivers: a linear search is enough. */
-static size_t group(struct asking *a, struct driver_rows **ret)
+static size_t group(const struct rows *rows, struct asking *a, struct driver_rows **ret)
 {
 	struct driver_rows *list = NULL;
 	size_t n = 0;
 
-	for (size_t i = 0; i < a->rows->n; i++) {
-		const struct row *r = &a->rows->items[i];
+	for (size_t i = 0; i < rows->n; i++) {
+		const struct row *r = &rows->items[i];
 		if (!r->rec)
 			continue;
 		const char *name = record_driver_name(r->rec);
@@ -170,12 +183,37 @@ static size_t group(struct asking *a, struct driver_rows **ret)
 		if (k == n) {
 			list = xrealloc(list, n + 1, sizeof(*list));
 			list[n++] = (struct driver_rows){
-				a, name, xcalloc(a->rows->n, sizeof(size_t)), 0, NULL};
+				a, name, xcalloc(rows->n, sizeof(size_t)), 0, NULL};
 		}
 		list[k].rows[list[k].n++] = i;
 	}
 	*ret = list;
 	return n;
+}
+
+static void groups_free(struct driver_rows *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(list[i].rows);
+	free(list);
+}
+
+void rows_find_drivers(struct rows *rows)
+{
+	struct driver_rows *list;
+	size_t n = group(rows, NULL, &list);
+
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_err_ struct err err = ERR_INIT;
+		struct registry_entry found = {0};
+		if (registry_find(list[i].name, &found, &err) == 0) {
+			registry_entry_finish(&found);
+			continue;
+		}
+		for (size_t k = 0; k < list[i].n; k++)
+			set_missing(&rows->items[list[i].rows[k]], list[i].name);
+	}
+	groups_free(list, n);
 }
 
 uint64_t rows_timeout_ms(const struct cli *cli)
@@ -191,13 +229,14 @@ int rows_ask(struct co *co, struct app *app, struct rows *rows, uint64_t timeout
 	struct asking a = {
 		.app = app,
 		.rows = rows,
+		.began = loop_now(app->loop),
 		.ends = loop_now(app->loop) + timeout_ms,
 		.versions = versions,
 		.waiter = co,
 		.queue = xcalloc(rows->n + 1, sizeof(size_t)),
 	};
 	struct driver_rows *list;
-	size_t n = group(&a, &list);
+	size_t n = group(rows, &a, &list);
 
 	int r = co_each(co, n, 0, ask_driver, list);
 	while (a.workers) { /* they end by themselves, at their deadlines or when cancelled */
@@ -205,9 +244,7 @@ int rows_ask(struct co *co, struct app *app, struct rows *rows, uint64_t timeout
 		co_wait(co);
 		co_unmask(co);
 	}
-	for (size_t i = 0; i < n; i++)
-		free(list[i].rows);
-	free(list);
+	groups_free(list, n);
 	free(a.queue);
 	return r < 0 || co_cancelled(co) ? co_err(r < 0 ? r : -ECANCELED, err) : 0;
 }

@@ -137,13 +137,18 @@ static bool is_swarm_active(const struct row *r, const char *docker_host)
 	return strncmp(docker_host, "tcp://", 6) == 0 && streq(docker_host + 6, joined);
 }
 
-const char *row_state_text(const struct row *r)
+enum machine_state row_state(const struct row *r)
 {
 	if (r->timed_out)
-		return "Timeout";
+		return STATE_TIMEOUT;
 	if (!r->rec || !r->reported || r->driver_missing || r->report.failed)
-		return "Error";
-	return machine_state_name(r->report.state);
+		return STATE_ERROR;
+	return r->report.state;
+}
+
+const char *row_state_text(const struct row *r)
+{
+	return machine_state_name(row_state(r));
 }
 
 const char *row_active_text(const struct row *r)
