@@ -47,6 +47,8 @@ static int index_map(struct call *c, struct tmpl_value *item, const struct tmpl_
 	if (key.type->kind != TMPL_STRING)
 		return err_set(c->err, ERR_USER, "value has type %s; should be string",
 			key.type->name);
+	if (exec_charge(c->e, value_len(item) * BYTES_PER_MEMBER) < 0)
+		return err_set(c->err, ERR_USER, "too many steps");
 	struct tmpl_value found = value_member(item, key.s, key.n);
 	if (!found.type)
 		found = item->type->elem ? tmpl_typed(item->type->elem, NULL)

@@ -89,7 +89,7 @@ static int field(struct exec *e, const struct tmpl_value *v, const struct node *
 	struct tmpl_value found;
 
 	*ret = (struct tmpl_value){0};
-	if (exec_charge(e, 0) < 0)
+	if (exec_charge(e, value_kind(v) == TMPL_MAP ? value_len(v) * BYTES_PER_MEMBER : 0) < 0)
 		return -1;
 	if (!v->type)
 		return 0;

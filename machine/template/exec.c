@@ -183,7 +183,10 @@ static int walk_range(struct exec *e, const struct tmpl_value *dot, const struct
 		format_plain(&v, e->t->flags, &shown);
 		return exec_fail(e, "range can't iterate over %s", buf_str(&shown));
 	}
-	if (kind == TMPL_NONE || !value_len(&v))
+	size_t len = kind == TMPL_NONE ? 0 : value_len(&v);
+	if (kind == TMPL_MAP && exec_charge(e, len * BYTES_PER_MEMBER) < 0)
+		return -1;
+	if (!len)
 		rc = n->other ? walk_list(e, dot, n->other) : 0;
 	else
 		rc = kind == TMPL_LIST ? walk_items(e, n, &v) : walk_members(e, n, &v);

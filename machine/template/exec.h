@@ -11,6 +11,8 @@ struct variable {
 	struct tmpl_value value;
 };
 
+#define BYTES_PER_MEMBER 8u /* what looking for a key costs for each that is there */
+
 enum jump { JUMP_NONE, JUMP_BREAK, JUMP_CONTINUE };
 
 struct exec {

@@ -228,7 +228,7 @@ struct json *value_to_json(const struct tmpl_value *v)
 	case TMPL_STRING:
 		return json_stringn(v->s, v->n);
 	case TMPL_LIST:
-		return list_to_json(v);
+		return v->items ? list_to_json(v) : json_null();
 	case TMPL_MAP:
 		return v->map ? json_copy(v->map) : json_object();
 	case TMPL_STRUCT:
