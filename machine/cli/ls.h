@@ -11,10 +11,10 @@ struct row {
 	struct machine_report report;
 	bool driver_missing;
 	bool timed_out;
-	char *version;      /* the engine's, NULL if unknown */
-	char *error;        /* for the ERRORS column, one line */
+	char *version;        /* the engine's, NULL if unknown */
+	char *error;          /* for the ERRORS column, one line */
 	uint64_t response_ms; /* until all that was asked was known */
-	char *swarm_master; /* name of the master of this machine's discovery, or NULL */
+	char *swarm_master;   /* name of the master of this machine's discovery, or NULL */
 };
 
 struct rows {

@@ -143,7 +143,8 @@ static int print_row(
 {
 	_cleanup_free_ char *version = version_text(r), *swarm = swarm_text(r);
 	_cleanup_free_ char *name = output_clean(r->name), *driver = output_clean(driver_text(r)),
-			    *error = output_clean(error_text(r)), *version_shown = output_clean(version),
+			    *error = output_clean(error_text(r)),
+			    *version_shown = output_clean(version),
 			    *swarm_shown = output_clean(swarm), *url = NULL;
 	const char *active = row_active_text(r);
 

@@ -12,8 +12,7 @@ struct arena {
 
 #define ARENA_INIT ((struct arena){0})
 
-void *arena_alloc(struct arena *a, size_t n);                 /* zeroed */
-char *arena_dup(struct arena *a, const char *s, size_t n);    /* adds a NUL */
-char *arena_printf(struct arena *a, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+void *arena_alloc(struct arena *a, size_t n);              /* zeroed */
+char *arena_dup(struct arena *a, const char *s, size_t n); /* adds a NUL */
+char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void arena_finish(struct arena *a);

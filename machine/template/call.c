@@ -14,8 +14,7 @@ static char param_of(const struct function *f, size_t i)
 	return i < fixed ? f->params[i] : star[1];
 }
 
-static int check_count(
-	struct exec *e, const struct function *f, size_t args, bool final)
+static int check_count(struct exec *e, const struct function *f, size_t args, bool final)
 {
 	const char *star = strchr(f->params, '*');
 	size_t fixed = star ? (size_t)(star - f->params) : strlen(f->params), n = args + final;

@@ -71,7 +71,7 @@ bool char_printable(uint32_t rune)
 	/* controls, formats, blanks, private ones and those that are no characters */
 	static const struct {
 		uint32_t from, to;
-	} not[] = {
+	} not [] = {
 		{0, 0x1f},
 		{0x7f, 0xa0},
 		{0xad, 0xad},
@@ -92,8 +92,8 @@ bool char_printable(uint32_t rune)
 		{0xe0000, UINT32_MAX},
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(not) && not[i].from <= rune; i++)
-		if (rune <= not[i].to)
+	for (size_t i = 0; i < ARRAY_SIZE(not ) && not [i].from <= rune; i++)
+		if (rune <= not [i].to)
 			return false;
 	return true;
 }

@@ -26,7 +26,6 @@ bool char_printable(uint32_t rune);
 char *char_describe(const char *s, size_t n);
 /* strconv.Quote, or its QuoteToASCII. */
 enum quote_style { QUOTE_UTF8, QUOTE_ASCII };
-void char_add_quoted(
-	const char *s, size_t n, char quote, enum quote_style style, struct buf *out);
+void char_add_quoted(const char *s, size_t n, char quote, enum quote_style style, struct buf *out);
 void char_add_quoted_rune(uint32_t rune, enum quote_style style, struct buf *out); /* 'x' */
 char *char_quote(const char *s, size_t n, char quote);                             /* malloc'ed */

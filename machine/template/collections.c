@@ -13,11 +13,10 @@ static int position(struct call *c, const struct tmpl_value *index, size_t max, 
 	if (!v.type)
 		return err_set(c->err, ERR_USER, "cannot index slice/array with nil");
 	if (kind != TMPL_INT && kind != TMPL_UINT)
-		return err_set(c->err, ERR_USER, "cannot index slice/array with type %s",
-			v.type->name);
-	if (v.i < 0 || (uint64_t)v.i > max)
 		return err_set(
-			c->err, ERR_USER, "index out of range: %lld", (long long)v.i);
+			c->err, ERR_USER, "cannot index slice/array with type %s", v.type->name);
+	if (v.i < 0 || (uint64_t)v.i > max)
+		return err_set(c->err, ERR_USER, "index out of range: %lld", (long long)v.i);
 	*ret = (size_t)v.i;
 	return 0;
 }
@@ -32,8 +31,7 @@ static int index_list(struct call *c, struct tmpl_value *item, const struct tmpl
 	if (i >= item->n)
 		return err_set(c->err, ERR_USER, "reflect: %s index out of range",
 			is_string ? "string" : "slice");
-	*item = is_string ? (struct tmpl_value){.type = &tmpl_uint8,
-				    .u = (unsigned char)item->s[i]}
+	*item = is_string ? (struct tmpl_value){.type = &tmpl_uint8, .u = (unsigned char)item->s[i]}
 			  : value_item(item, i);
 	return 0;
 }
@@ -45,8 +43,8 @@ static int index_map(struct call *c, struct tmpl_value *item, const struct tmpl_
 	if (!key.type)
 		return err_set(c->err, ERR_USER, "value is nil; should be of type string");
 	if (key.type->kind != TMPL_STRING)
-		return err_set(c->err, ERR_USER, "value has type %s; should be string",
-			key.type->name);
+		return err_set(
+			c->err, ERR_USER, "value has type %s; should be string", key.type->name);
 	if (exec_charge(c->e, value_len(item) * BYTES_PER_MEMBER) < 0)
 		return err_set(c->err, ERR_USER, "too many steps");
 	struct tmpl_value found = value_member(item, key.s, key.n);
@@ -76,8 +74,8 @@ int function_index(struct call *c)
 			rc = index_map(c, &item, &c->args[i]);
 			break;
 		default:
-			return err_set(c->err, ERR_USER, "can't index item of type %s",
-				item.type->name);
+			return err_set(
+				c->err, ERR_USER, "can't index item of type %s", item.type->name);
 		}
 	}
 	*c->ret = item;
@@ -97,8 +95,7 @@ int function_slice(struct call *c)
 	if (kind == TMPL_STRING && c->n == 4)
 		return err_set(c->err, ERR_USER, "cannot 3-index slice a string");
 	if (kind != TMPL_STRING && kind != TMPL_LIST)
-		return err_set(
-			c->err, ERR_USER, "can't slice item of type %s", item.type->name);
+		return err_set(c->err, ERR_USER, "can't slice item of type %s", item.type->name);
 	at[1] = item.n;
 	for (size_t i = 1; i < c->n; i++)
 		if (position(c, &c->args[i], item.n, &at[i - 1]) < 0)

@@ -56,8 +56,8 @@ static bool same_basic(enum basic kind, const struct tmpl_value *a, const struct
 }
 
 /* Neither is a basic value. Only null compares; anything else is refused. */
-static int same_other(struct call *c, const struct tmpl_value *a, const struct tmpl_value *b,
-	bool *ret)
+static int same_other(
+	struct call *c, const struct tmpl_value *a, const struct tmpl_value *b, bool *ret)
 {
 	bool a_nil = !a->type || (!a->items && value_kind(a) == TMPL_LIST),
 	     b_nil = !b->type || (!b->items && value_kind(b) == TMPL_LIST);

@@ -7,8 +7,7 @@
 
 #include <string.h>
 
-static int not_a_function(
-	struct exec *e, const struct node *cmd, const struct tmpl_value *final)
+static int not_a_function(struct exec *e, const struct node *cmd, const struct tmpl_value *final)
 {
 	_cleanup_buf_ struct buf shown = BUF_INIT;
 
@@ -45,8 +44,8 @@ static bool is_name(const struct node *name, const char *s)
 }
 
 /* A method of a number: State.String, Duration.Seconds. */
-static bool find_method(struct exec *e, const struct tmpl_value *v, const struct node *name,
-	struct tmpl_value *ret)
+static bool find_method(
+	struct exec *e, const struct tmpl_value *v, const struct node *name, struct tmpl_value *ret)
 {
 	bool found = false;
 
@@ -101,8 +100,7 @@ static int field(struct exec *e, const struct tmpl_value *v, const struct node *
 	}
 	switch (v->type->kind) {
 	case TMPL_NIL:
-		return exec_fail(
-			e, "nil pointer evaluating interface {}.%.*s", len, name->text);
+		return exec_fail(e, "nil pointer evaluating interface {}.%.*s", len, name->text);
 	case TMPL_STRUCT:
 		return struct_field(e, v, name, args > 0, ret);
 	case TMPL_MAP:
@@ -138,8 +136,7 @@ static int variable(struct exec *e, const struct node *n, const struct node *cmd
 
 	e->at = n;
 	if (!found)
-		return exec_fail(
-			e, "undefined variable: %.*s", (int)n->first->len, n->first->text);
+		return exec_fail(e, "undefined variable: %.*s", (int)n->first->len, n->first->text);
 	if (n->n == 1 && cmd && not_a_function(e, cmd, final) < 0)
 		return -1;
 	return chain(e, found->value, n->first->next, args, ret);
@@ -205,8 +202,7 @@ static int operand(struct exec *e, const struct tmpl_value *dot, const struct no
 }
 
 /* A constant for a parameter that is a string or an int. */
-static int typed_constant(
-	struct exec *e, char kind, const struct node *n, struct tmpl_value *ret)
+static int typed_constant(struct exec *e, char kind, const struct node *n, struct tmpl_value *ret)
 {
 	_cleanup_buf_ struct buf shown = BUF_INIT;
 
@@ -248,8 +244,7 @@ int eval_arg(struct exec *e, const struct tmpl_value *dot, char kind, const stru
 		*ret = (struct tmpl_value){0};
 		if (kind == 'v' || kind == 'a')
 			return 0;
-		return exec_fail(
-			e, "cannot assign nil to %s", kind == 's' ? "string" : "int");
+		return exec_fail(e, "cannot assign nil to %s", kind == 's' ? "string" : "int");
 	}
 	if (n->type > N_NIL && kind != 'v' && kind != 'a')
 		return typed_constant(e, kind, n, ret);
@@ -287,8 +282,8 @@ int eval_pipe(struct exec *e, const struct tmpl_value *dot, const struct node *p
 	for (const struct node *d = pipe->decl; d; d = d->next) {
 		struct variable *old = pipe->flag ? exec_variable(e, d->first) : NULL;
 		if (pipe->flag && !old)
-			return exec_fail(e, "undefined variable: %.*s", (int)d->first->len,
-				d->first->text);
+			return exec_fail(
+				e, "undefined variable: %.*s", (int)d->first->len, d->first->text);
 		if (old)
 			old->value = v;
 		else

@@ -228,7 +228,7 @@ static int walk_jump(struct exec *e, const struct tmpl_value *dot, const struct 
 static int walk(struct exec *e, const struct tmpl_value *dot, const struct node *n)
 {
 	static int (*const walkers[])(
-		struct exec *e, const struct tmpl_value *dot, const struct node *n) = {
+		struct exec * e, const struct tmpl_value *dot, const struct node *n) = {
 		[N_TEXT] = walk_text,
 		[N_ACTION] = walk_action,
 		[N_IF] = walk_if,

@@ -236,16 +236,14 @@ void format_value(struct format *f, uint32_t verb, const struct tmpl_value *v)
 
 void format_plain(const struct tmpl_value *v, unsigned template_flags, struct buf *out)
 {
-	struct format f = {
-		.out = out, .plain_integers = template_flags & TEMPLATE_PLAIN_INTEGERS};
+	struct format f = {.out = out, .plain_integers = template_flags & TEMPLATE_PLAIN_INTEGERS};
 
 	format_value(&f, 'v', v);
 }
 
 void format_pointee(const struct tmpl_value *v, unsigned template_flags, struct buf *out)
 {
-	struct format f = {
-		.out = out, .plain_integers = template_flags & TEMPLATE_PLAIN_INTEGERS};
+	struct format f = {.out = out, .plain_integers = template_flags & TEMPLATE_PLAIN_INTEGERS};
 
 	add_struct(&f, 'v', v, 1);
 }

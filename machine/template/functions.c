@@ -10,8 +10,7 @@ int function_text(struct call *c, struct buf *text)
 		return err_set(c->err, ERR_USER, "more than %u bytes", TEMPLATE_MAX_OUTPUT);
 	if (exec_charge(c->e, text->len) < 0)
 		return err_set(c->err, ERR_USER, "too much text");
-	*c->ret = value_string(
-		arena_dup(&c->e->arena, buf_str(text), text->len), text->len);
+	*c->ret = value_string(arena_dup(&c->e->arena, buf_str(text), text->len), text->len);
 	return 0;
 }
 
@@ -70,7 +69,7 @@ static int pretty_json(struct call *c)
 	return write_json(c, JSON_INDENT);
 }
 
-static int not(struct call *c)
+static int not(struct call * c)
 {
 	*c->ret = tmpl_boolean(!value_truth(&c->args[0]));
 	return 0;
@@ -81,7 +80,7 @@ const struct function *function_find(const char *name, size_t len)
 	static const struct function functions[] = {
 		{"and", "v*v", NULL},
 		{"or", "v*v", NULL},
-		{"not", "v", not},
+		{"not", "v", not },
 		{"eq", "v*v", function_eq},
 		{"ne", "vv", function_ne},
 		{"lt", "vv", function_lt},
@@ -109,8 +108,7 @@ const struct function *function_find(const char *name, size_t len)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(functions); i++)
-		if (strlen(functions[i].name) == len &&
-			memcmp(functions[i].name, name, len) == 0)
+		if (strlen(functions[i].name) == len && memcmp(functions[i].name, name, len) == 0)
 			return &functions[i];
 	return NULL;
 }

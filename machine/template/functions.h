@@ -13,8 +13,8 @@ struct call {
 
 struct function {
 	const char *name;
-	/* One letter for each parameter (see eval_arg); after '*' comes the one that may be given any
-	 * number of times. */
+	/* One letter for each parameter (see eval_arg); after '*' comes the one that may be given
+	 * any number of times. */
 	const char *params;
 	int (*run)(struct call *c); /* NULL: and, or, which eval_call does */
 };

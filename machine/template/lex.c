@@ -36,8 +36,8 @@ static struct token emit(struct lexer *l, enum token_type type)
 	return t;
 }
 
-static struct token __attribute__((format(printf, 2, 3))) fail(
-	struct lexer *l, const char *fmt, ...)
+static struct token __attribute__((format(printf, 2, 3)))
+fail(struct lexer *l, const char *fmt, ...)
 {
 	va_list ap;
 

@@ -87,8 +87,7 @@ int literal_unquote(
 	return 0;
 }
 
-static const char *char_constant(
-	const char *s, size_t len, struct arena *arena, struct number *ret)
+static const char *char_constant(const char *s, size_t len, struct arena *arena, struct number *ret)
 {
 	int64_t rune, byte;
 	size_t n;

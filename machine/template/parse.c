@@ -39,8 +39,7 @@ int parse_unexpected(struct parser *p, struct token t, const char *context)
 	if (!p->action_line || p->action_line == t.line)
 		return parse_fail(p, "%s", s);
 	bool action = n > 7 && streq(s + n - 7, " action");
-	return parse_fail(
-		p, "%s%s started at :%u", s, action ? "" : " in action", p->action_line);
+	return parse_fail(p, "%s%s started at :%u", s, action ? "" : " in action", p->action_line);
 }
 
 struct node *parse_node(struct parser *p, enum node_type type, size_t pos)
@@ -125,8 +124,7 @@ void parse_declare(struct parser *p, const struct node *name)
 	p->vars[p->n_vars++] = name;
 }
 
-static int expect(
-	struct parser *p, enum token_type type, const char *context, struct token *ret)
+static int expect(struct parser *p, enum token_type type, const char *context, struct token *ret)
 {
 	*ret = parse_next_word(p);
 	return ret->type == type ? 0 : parse_unexpected(p, *ret, context);
@@ -155,8 +153,8 @@ static int parse_list(struct parser *p, struct node **ret, struct node **ret_end
 	return parse_fail(p, "unexpected EOF");
 }
 
-static int parse_list_to_end(struct parser *p, const char *wrong, const char *context,
-	struct node **ret)
+static int parse_list_to_end(
+	struct parser *p, const char *wrong, const char *context, struct node **ret)
 {
 	struct node *end;
 
@@ -263,8 +261,8 @@ static int define(struct parser *p, const char *name, size_t len, struct node *r
 		_cleanup_free_ char *shown = char_quote(name, len, '"');
 		return node_is_empty(root)
 			       ? 0
-			       : parse_fail(p, "template: multiple definition of template %s",
-					 shown);
+			       : parse_fail(
+					 p, "template: multiple definition of template %s", shown);
 	}
 	if (!d) {
 		d = arena_alloc(&p->t->arena, sizeof(*d));
@@ -423,8 +421,8 @@ int template_parse(
 	struct parser p = {.t = t, .err = err};
 
 	if (len > TEMPLATE_MAX_BYTES)
-		return err_set(err, ERR_USER, "template: : longer than %u bytes",
-			TEMPLATE_MAX_BYTES);
+		return err_set(
+			err, ERR_USER, "template: : longer than %u bytes", TEMPLATE_MAX_BYTES);
 	t->text = arena_dup(&t->arena, text, len);
 	t->len = len;
 	t->flags = flags;

@@ -34,5 +34,4 @@ void parse_back3(struct parser *p, struct token t2, struct token t1);
 
 void parse_declare(struct parser *p, const struct node *name);
 /* Up to the end token, which is consumed. */
-int parse_pipe(
-	struct parser *p, const char *context, enum token_type end, struct node **ret);
+int parse_pipe(struct parser *p, const char *context, enum token_type end, struct node **ret);

@@ -79,8 +79,7 @@ static int check_pipe(struct parser *p, const struct node *pipe, const char *con
 		return parse_fail(p, "missing value for %s", context);
 	for (const struct node *c = pipe->first->next; c; c = c->next, stage++)
 		if (c->first->type >= N_DOT)
-			return parse_fail(
-				p, "non executable command in pipeline stage %u", stage);
+			return parse_fail(p, "non executable command in pipeline stage %u", stage);
 	return 0;
 }
 
@@ -140,8 +139,7 @@ static int use_string(struct parser *p, struct token t, struct node **ret)
 
 static int use_parens(struct parser *p, struct node **ret)
 {
-	if (parse_enter(p) < 0 ||
-		parse_pipe(p, "parenthesized pipeline", T_RIGHT_PAREN, ret) < 0)
+	if (parse_enter(p) < 0 || parse_pipe(p, "parenthesized pipeline", T_RIGHT_PAREN, ret) < 0)
 		return -1;
 	p->nesting--;
 	return 0;

@@ -15,8 +15,7 @@ int function_join(struct call *c)
 	_cleanup_buf_ struct buf b = BUF_INIT;
 
 	if (list.type && list.type->kind != TMPL_LIST)
-		return err_set(
-			c->err, ERR_USER, "expected a list, got %s", list.type->name);
+		return err_set(c->err, ERR_USER, "expected a list, got %s", list.type->name);
 	for (size_t i = 0; list.type && i < list.n && b.len <= TEMPLATE_MAX_OUTPUT; i++) {
 		struct tmpl_value item = value_item(&list, i);
 		if (i)
@@ -101,8 +100,7 @@ int function_pad(struct call *c)
 	if (before < 0 || after < 0)
 		return err_set(c->err, ERR_USER, "negative padding");
 	if (before > most || after > most)
-		return err_set(
-			c->err, ERR_USER, "more than %u bytes", TEMPLATE_MAX_OUTPUT);
+		return err_set(c->err, ERR_USER, "more than %u bytes", TEMPLATE_MAX_OUTPUT);
 	if (c->args[0].n) {
 		for (int64_t i = 0; i < before; i++)
 			buf_addc(&b, ' ');

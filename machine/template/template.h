@@ -18,13 +18,13 @@
 #include "err.h"
 #include "json.h"
 
-#define TEMPLATE_MAX_BYTES (64u << 10)   /* of its text */
-#define TEMPLATE_MAX_NODES 20000u        /* of the tree */
-#define TEMPLATE_MAX_NESTING 32u         /* of blocks and parentheses, as written */
-#define TEMPLATE_MAX_DEPTH 48u           /* of blocks, calls and parentheses, as executed */
-#define TEMPLATE_MAX_STEPS 1000000u      /* nodes executed, and 64 bytes that a function reads */
-#define TEMPLATE_MAX_OUTPUT (8u << 20)   /* bytes that one execution writes, or one function */
-#define TEMPLATE_MAX_MEMORY (32u << 20)  /* bytes that its intermediate values take */
+#define TEMPLATE_MAX_BYTES (64u << 10)    /* of its text */
+#define TEMPLATE_MAX_NODES 20000u         /* of the tree */
+#define TEMPLATE_MAX_NESTING 32u          /* of blocks and parentheses, as written */
+#define TEMPLATE_MAX_DEPTH 48u            /* of blocks, calls and parentheses, as executed */
+#define TEMPLATE_MAX_STEPS 1000000u       /* nodes executed, and 64 bytes that a function reads */
+#define TEMPLATE_MAX_OUTPUT (8u << 20)    /* bytes that one execution writes, or one function */
+#define TEMPLATE_MAX_MEMORY (32u << 20)   /* bytes that its intermediate values take */
 #define TEMPLATE_MAX_FORMAT_WIDTH 1000000 /* of a number in a format: as in Go */
 
 enum tmpl_kind {

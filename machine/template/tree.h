@@ -61,7 +61,8 @@ struct named {
 	struct named *next;
 };
 
-struct template {
+struct template
+{
 	struct arena arena;
 	const char *text;
 	size_t len;

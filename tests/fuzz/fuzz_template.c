@@ -9,7 +9,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char document[] =
-	"{\"S\":\"a<b>&\\\"c\\\" \\u00e9\",\"N\":22,\"Big\":12345678901234567890,\"F\":0.5,\"E\":1e300,"
+	"{\"S\":\"a<b>&\\\"c\\\" "
+	"\\u00e9\",\"N\":22,\"Big\":12345678901234567890,\"F\":0.5,\"E\":1e300,"
 	"\"B\":true,\"Null\":null,\"L\":[\"x\",1,null,[2,[3]],{\"k\":\"v\"}],\"Empty\":[],"
 	"\"M\":{\"b\":1,\"a\":{\"c\":[{\"d\":\"e\"}]}},\"Name\":\"web1\"}";
 
