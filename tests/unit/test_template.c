@@ -331,10 +331,11 @@ static void test_limits(void **state)
 		repeat("{{$x := .s}}", "{{$x = print $x $x}}", 22, ""), "more than 8388608 bytes");
 	expect_limit(repeat("{{$x := .s}}", "{{$x = printf \"%[1]v%[1]v%[1]v%[1]v\" $x}}", 12, ""),
 		"more than 8388608 bytes");
-	expect_limit(repeat("{{printf \"", "%1000000d", 10, "\" 1}}"), "more than 8388608 bytes");
+	expect_limit(
+		repeat("{{printf \"", "%1000000[1]d", 10, "\" 1}}"), "more than 8388608 bytes");
 	expect_limit(repeat("{{pad .s 9000000 1}}", "", 0, ""), "more than 8388608 bytes");
 	expect_limit(repeat("{{$x := printf \"%400000d\" 1}}", "{{$y := split $x \"\"}}", 3, ""),
-		" steps");
+		"too many parts");
 }
 
 /* At the limit all is well. */
