@@ -1,6 +1,5 @@
 /*
  * Templates in the language of Go's text/template: what `inspect -f` and `ls --format` are given.
- * parse -> tree, execute(tree, value) -> text.
  *
  * All of the language is there but complex numbers, `call` and methods with arguments. Beside Go's
  * own functions: json, prettyjson, join, split, lower, upper, title, pad, truncate. An error has
@@ -18,12 +17,17 @@
 #include "err.h"
 #include "json.h"
 
-#define TEMPLATE_MAX_BYTES (64u << 10)    /* of its text */
-#define TEMPLATE_MAX_NODES 20000u         /* of the tree */
-#define TEMPLATE_MAX_NESTING 32u          /* of blocks and parentheses, as written */
-#define TEMPLATE_MAX_DEPTH 48u            /* of blocks, calls and parentheses, as executed */
-#define TEMPLATE_MAX_STEPS 1000000u       /* nodes executed, and 64 bytes that a function reads */
-#define TEMPLATE_MAX_OUTPUT (8u << 20)    /* bytes that one execution writes, or one function */
+#define TEMPLATE_MAX_BYTES (64u << 10)          /* of its text */
+#define TEMPLATE_MAX_NODES 20000u               /* of the tree */
+#define TEMPLATE_MAX_NESTING 32u                /* of blocks and parentheses, as written */
+#define TEMPLATE_MAX_DEPTH 48u                  /* of blocks, calls and parentheses, as executed */
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION /* many short runs rather than few long ones */
+#define TEMPLATE_MAX_STEPS 10000u
+#define TEMPLATE_MAX_OUTPUT (64u << 10)
+#else
+#define TEMPLATE_MAX_STEPS 1000000u    /* nodes executed, and 64 bytes that a function reads */
+#define TEMPLATE_MAX_OUTPUT (8u << 20) /* bytes that one execution writes, or one function */
+#endif
 #define TEMPLATE_MAX_MEMORY (32u << 20)   /* bytes that its intermediate values take */
 #define TEMPLATE_MAX_FORMAT_WIDTH 1000000 /* of a number in a format: as in Go */
 
@@ -40,7 +44,24 @@ enum tmpl_kind {
 	TMPL_STRUCT
 };
 
-struct tmpl_value;
+struct tmpl_value {
+	const struct tmpl_type *type; /* NULL: no value */
+	bool boxed;                   /* an interface {} holds it: error texts say so */
+	size_t n;                     /* STRING: bytes; LIST: items */
+	union {
+		bool b;
+		int64_t i;
+		uint64_t u;
+		const char *s;
+		struct json *const *items;
+		const struct json *map;
+		const void *object;
+		struct {
+			double f;
+			const char *digits; /* as written in JSON, or NULL */
+		};
+	};
+};
 
 /* What Go would call the type of a value. Static data. */
 struct tmpl_type {
@@ -61,25 +82,6 @@ struct tmpl_field {
 	const char *name;
 	const struct tmpl_type *type; /* for the getter's use */
 	const char *alias;            /* another name for it, or NULL */
-};
-
-struct tmpl_value {
-	const struct tmpl_type *type; /* NULL: no value */
-	bool boxed;                   /* an interface {} holds it: error texts say so */
-	size_t n;                     /* STRING: bytes; LIST: items */
-	union {
-		bool b;
-		int64_t i;
-		uint64_t u;
-		const char *s;
-		struct json *const *items;
-		const struct json *map;
-		const void *object;
-		struct {
-			double f;
-			const char *digits; /* as written in JSON, or NULL */
-		};
-	};
 };
 
 extern const struct tmpl_type tmpl_bool, tmpl_int, tmpl_uint8, tmpl_float, tmpl_string, tmpl_list,
