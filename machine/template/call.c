@@ -66,7 +66,9 @@ static int run(struct call *c, const struct function *f, const struct node *cmd)
 	c->err = &why;
 	if (exec_charge(c->e, bytes_of(c)) < 0)
 		return -1;
-	if (f->run(c) == 0)
+	int rc = f->run(c);
+	c->err = NULL;
+	if (rc == 0)
 		return 0;
 	c->e->at = cmd;
 	return exec_fail(c->e, "error calling %s: %s", f->name, err_msg(&why));

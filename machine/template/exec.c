@@ -7,7 +7,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-int exec_fail(struct exec *e, const char *fmt, ...)
+int(exec_fail)(struct exec *e, const char *fmt, ...)
 {
 	_cleanup_buf_ struct buf context = BUF_INIT;
 	va_list ap;

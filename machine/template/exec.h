@@ -33,6 +33,7 @@ struct exec {
 
 /* Sets the error with the place and the text of what is at work. Returns -1. */
 int exec_fail(struct exec *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+#define exec_fail(...) err_failed(exec_fail(__VA_ARGS__))
 /* Against a template that never ends: bytes are what is read or made. */
 int exec_charge(struct exec *e, size_t bytes);
 int exec_enter(struct exec *e); /* leaving is e->depth-- */

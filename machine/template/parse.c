@@ -7,7 +7,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-int parse_fail(struct parser *p, const char *fmt, ...)
+int(parse_fail)(struct parser *p, const char *fmt, ...)
 {
 	va_list ap;
 

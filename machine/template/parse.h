@@ -19,6 +19,7 @@ struct parser {
 
 /* Sets the error, with the line of the last word read. Returns -1. */
 int parse_fail(struct parser *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+#define parse_fail(...) err_failed(parse_fail(__VA_ARGS__))
 int parse_unexpected(struct parser *p, struct token t, const char *context);
 /* NULL, with the error set, if there are too many. */
 struct node *parse_node(struct parser *p, enum node_type type, size_t pos);
