@@ -11,7 +11,7 @@ static char param_of(const struct function *f, size_t i)
 	const char *star = strchr(f->params, '*');
 	size_t fixed = star ? (size_t)(star - f->params) : strlen(f->params);
 
-	return i < fixed ? f->params[i] : star[1];
+	return i < fixed || !star ? f->params[i] : star[1];
 }
 
 static int check_count(struct exec *e, const struct function *f, size_t args, bool final)
@@ -63,9 +63,9 @@ static int run(struct call *c, const struct function *f, const struct node *cmd)
 	_cleanup_err_ struct err why = ERR_INIT;
 
 	*c->ret = (struct tmpl_value){0};
-	c->err = &why;
 	if (exec_charge(c->e, bytes_of(c)) < 0)
 		return -1;
+	c->err = &why;
 	int rc = f->run(c);
 	c->err = NULL;
 	if (rc == 0)

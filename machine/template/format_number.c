@@ -249,22 +249,19 @@ static void add_float(struct format *f, double d, char verb, int precision)
 {
 	if (f->has_precision)
 		precision = f->precision;
-	_cleanup_free_ char *text = float_text(d, verb, precision), *signed_text = NULL;
+	_cleanup_free_ char *text = float_text(d, verb, precision), *pointed = NULL;
 	char sign = *text == '-' ? '-' : f->space && !f->plus ? ' ' : '+';
 	const char *number = text + (*text == '-');
 	bool special = *number == 'I' || *number == 'N';
 
-	if (f->sharp && verb != 'b' && !special) {
-		char *pointed = keep_point(number, verb, precision);
-		free(text);
-		number = text = pointed;
-	}
+	if (f->sharp && verb != 'b' && !special)
+		number = pointed = keep_point(number, verb, precision);
 	bool show = f->plus || sign != '+';
 	if (special && *number == 'N' && !f->space && !f->plus)
 		show = false;
 	if (special && *number == 'I')
 		show = true; /* Go shows +Inf so */
-	signed_text = xasprintf("%c%s", sign, number);
+	_cleanup_free_ char *signed_text = xasprintf("%c%s", sign, number);
 	size_t n = strlen(signed_text);
 	if (special) {
 		pad_blanks(f, signed_text + !show, n - !show);

@@ -29,7 +29,7 @@ static char *describe(struct token t)
 	return t.len > 10 ? xasprintf("%s...", s) : take(s);
 }
 
-int parse_unexpected(struct parser *p, struct token t, const char *context)
+int(parse_unexpected)(struct parser *p, struct token t, const char *context)
 {
 	_cleanup_free_ char *s = describe(t);
 	size_t n = strlen(s);
@@ -135,7 +135,7 @@ static int parse_item(struct parser *p, struct node **ret);
 /* Up to {{end}} or {{else}}, which is *ret_end. */
 static int parse_list(struct parser *p, struct node **ret, struct node **ret_end)
 {
-	struct node *list = parse_node(p, N_LIST, parse_peek_word(p).pos), *n;
+	struct node *list = parse_node(p, N_LIST, parse_peek_word(p).pos), *n = NULL;
 
 	if (!list || parse_enter(p) < 0)
 		return -1;

@@ -21,6 +21,7 @@ struct parser {
 int parse_fail(struct parser *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 #define parse_fail(...) err_failed(parse_fail(__VA_ARGS__))
 int parse_unexpected(struct parser *p, struct token t, const char *context);
+#define parse_unexpected(...) err_failed(parse_unexpected(__VA_ARGS__))
 /* NULL, with the error set, if there are too many. */
 struct node *parse_node(struct parser *p, enum node_type type, size_t pos);
 int parse_enter(struct parser *p); /* one level deeper; leaving is p->nesting-- */
