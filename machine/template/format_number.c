@@ -254,8 +254,10 @@ static void add_float(struct format *f, double d, char verb, int precision)
 	const char *number = text + (*text == '-');
 	bool special = *number == 'I' || *number == 'N';
 
-	if (f->sharp && verb != 'b' && !special)
-		number = pointed = keep_point(number, verb, precision);
+	if (f->sharp && verb != 'b' && !special) {
+		pointed = keep_point(number, verb, precision);
+		number = pointed;
+	}
 	bool show = f->plus || sign != '+';
 	if (special && *number == 'N' && !f->space && !f->plus)
 		show = false;
