@@ -11,10 +11,18 @@
 
 #define DIGITS_MAX 17 /* what tells any two float64 apart */
 
+static void add_repeated(struct buf *out, size_t n, char c)
+{
+	if (!n)
+		return;
+	memset(buf_reserve(out, n), c, n);
+	out->len += n;
+	out->data[out->len] = '\0';
+}
+
 static void add_padding(struct format *f, size_t n, char c)
 {
-	while (n--)
-		buf_addc(f->out, c);
+	add_repeated(f->out, n, c);
 }
 
 void format_pad(struct format *f, const char *s, size_t n)
@@ -70,13 +78,13 @@ static void add_integer(struct format *f, uint64_t u, bool negative, const struc
 	else if (f->zero && f->has_width)
 		precision = (size_t)f->width - (sign && f->width ? 1 : 0);
 	digits_of(u, r, &back);
-	while (back.len < precision)
-		buf_addc(&back, '0');
-	if (r->verb == 'O' || (f->sharp && !(r->base == 8 && back.data[back.len - 1] == '0')))
-		for (size_t i = strlen(r->prefix); i--;)
-			buf_addc(&back, r->prefix[i]);
+	size_t zeros = precision > back.len ? precision - back.len : 0;
+	bool zero_first = zeros || back.data[back.len - 1] == '0';
 	if (sign)
-		buf_addc(&back, sign);
+		buf_addc(&text, sign);
+	if (r->verb == 'O' || (f->sharp && !(r->base == 8 && zero_first)))
+		buf_adds(&text, r->prefix);
+	add_repeated(&text, zeros, '0');
 	for (size_t i = back.len; i--;)
 		buf_addc(&text, back.data[i]);
 	pad_blanks(f, buf_str(&text), text.len);
