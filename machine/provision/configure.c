@@ -15,12 +15,34 @@
 static int options_text(const struct run *r, struct buf *ret, struct err *err)
 {
 	const struct distro *d = r->h->distro;
-	_cleanup_strv_ struct strv argv = STRV_INIT;
+	struct engine_line l;
 
-	engine_argv(r->h->dockerd, d->options_dir, r->rq, &argv);
-	if (daemon_json_check(r->h->daemon_json, &argv, err) < 0)
-		return -1;
-	return d->service->write_options(&argv, r->rq->engine_env, ret, err);
+	engine_line_init(&l, r->h->dockerd, d->options_dir, r->rq);
+	int rc = daemon_json_check(r->h->daemon_json, &l.argv, err);
+	if (rc == 0)
+		rc = d->service->write_options(&l, ret, err);
+	engine_line_finish(&l);
+	return rc;
+}
+
+/* Firewalls that the script found closed. */
+static void tell_firewalls(const struct run *r, const struct ssh_result *res)
+{
+	static const char *const names[] = {"firewalld", "ufw"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		_cleanup_free_ char *opened = xasprintf("@@opened %s", names[i]);
+		_cleanup_free_ char *closed = xasprintf("@@closed %s", names[i]);
+
+		if (script_said(res, opened))
+			log_warn("(%s) %s on the host kept port %d closed; it is open now",
+				r->rq->machine, names[i], r->rq->engine_port);
+		if (script_said(res, closed))
+			log_warn("(%s) %s on the host keeps port %d closed and cannot be told to "
+				 "open "
+				 "it: the engine may not be reachable from here",
+				r->rq->machine, names[i], r->rq->engine_port);
+	}
 }
 
 static int add_certs(struct buf *b, const struct provision_request *rq, struct err *err)
@@ -47,6 +69,7 @@ static int configure(
 	script_var(&b, "dir", d->options_dir);
 	script_var(&b, "options_file", d->options_file);
 	script_var(&b, "options", options);
+	script_var(&b, "firewall", d->firewall ? d->firewall : "");
 	buf_adds(&b, "ca='' cert='' key=''\n");
 	if (certs && add_certs(&b, r->rq, err) < 0) {
 		secret_free(buf_steal(&b));
@@ -54,13 +77,14 @@ static int configure(
 	}
 	buf_adds(&b, COMMON_SH);
 	buf_adds(&b, d->service->functions);
+	buf_adds(&b, FIREWALL_SH);
 	buf_adds(&b, CONFIGURE_SH);
 	if (script_run(co, r->ssh, r->h, &b, &res, err) < 0)
 		return -1;
 	log_debug("(%s) engine %s", r->rq->machine,
 		script_said(&res, "@@restarted") ? "restarted" : "left running");
+	tell_firewalls(r, &res);
 	ssh_result_finish(&res);
-	r->h->engine_active = true;
 	return 0;
 }
 
@@ -76,6 +100,10 @@ int configure_engine(struct co *co, struct run *r, struct err *err)
 		return -1;
 	free(r->h->options_file);
 	r->h->options_file = buf_steal(&options);
+	if (r->h->distro->forgets)
+		log_warn("(%s) %s forgets the engine's configuration when it reboots; "
+			 "\"docker-machine provision %s\" brings it back",
+			r->rq->machine, provision_name(r->h), r->rq->machine);
 	return 0;
 }
 

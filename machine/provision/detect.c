@@ -31,18 +31,31 @@ static time_t parse_clock(const char *text)
 	return seconds > 0 && seconds < CLOCK_MAX ? (time_t)seconds : 0;
 }
 
+static int refuse_user(const struct facts *f, const struct provision_host *h, struct err *err)
+{
+	const char *user = facts_text(f, "user", "?"), *said = facts_text(f, "sudo", "");
+
+	if (strstr(said, "tty"))
+		return err_set(err, ERR_USER,
+			"sudo on %s insists on a terminal: remove \"requiretty\" from "
+			"/etc/sudoers, or "
+			"log in as root",
+			h->hostname);
+	return err_set(err, ERR_USER,
+		"the user \"%s\" on %s needs passwordless sudo (a line like \"%s ALL=(ALL) "
+		"NOPASSWD:ALL\" in a file in /etc/sudoers.d); or log in as root%s%.*s",
+		user, h->hostname, user, *said ? "; it says: " : "", (int)strcspn(said, "\n"),
+		said);
+}
+
 static int check(const struct facts *f, struct provision_host *h, struct err *err)
 {
 	const char *init = facts_text(f, "init", "unknown");
-	const char *user = facts_text(f, "user", "?");
 
 	if (distro_find(&h->os, &h->distro, err) < 0)
 		return -1;
 	if (!h->has_sudo)
-		return err_set(err, ERR_USER,
-			"the user \"%s\" on %s needs passwordless sudo (a line like \"%s ALL=(ALL) "
-			"NOPASSWD:ALL\" in a file in /etc/sudoers.d); or log in as root",
-			user, h->hostname, user);
+		return refuse_user(f, h, err);
 	if (!streq(init, h->distro->service->name))
 		return err_set(err, ERR_NOT_SUPPORTED,
 			"%s is not what started this host, and the engine's service is run by it",
@@ -56,7 +69,6 @@ int provision_host_from_facts(const struct facts *f, struct provision_host *ret,
 	struct provision_host h = {
 		.is_root = streq(facts_text(f, "uid", ""), "0"),
 		.has_sudo = streq(facts_text(f, "root", ""), "yes"),
-		.engine_active = streq(facts_text(f, "active", ""), "active"),
 		.cloud_init_running = facts_find(f, "cloud-init") != NULL,
 		.hostname = xstrdup(facts_text(f, "hostname", "")),
 		.docker = facts_dup(f, "docker"),

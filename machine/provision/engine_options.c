@@ -39,34 +39,53 @@ static void add_opt(struct strv *argv, const char *opt)
 	}
 }
 
-void engine_argv(
-	const char *dockerd, const char *dir, const struct provision_request *rq, struct strv *ret)
+static void add_base(const char *dockerd, const struct engine_line *l, struct strv *argv)
 {
-	strv_add(ret, dockerd);
-	strv_add(ret, "-H");
-	strv_addf(ret, "tcp://0.0.0.0:%d", rq->engine_port);
-	strv_add(ret, "-H");
-	strv_add(ret, "unix:///var/run/docker.sock");
-	if (rq->storage_driver && *rq->storage_driver) {
-		strv_add(ret, "--storage-driver");
-		strv_add(ret, rq->storage_driver);
+	strv_add(argv, dockerd);
+	strv_add(argv, "-H");
+	strv_addf(argv, "tcp://0.0.0.0:%d", l->port);
+	strv_add(argv, "-H");
+	strv_add(argv, "unix:///var/run/docker.sock");
+	if (*l->storage_driver) {
+		strv_add(argv, "--storage-driver");
+		strv_add(argv, l->storage_driver);
 	}
-	strv_add(ret, "--tlsverify");
-	strv_add(ret, "--tlscacert");
-	strv_addf(ret, "%s/ca.pem", dir);
-	strv_add(ret, "--tlscert");
-	strv_addf(ret, "%s/server.pem", dir);
-	strv_add(ret, "--tlskey");
-	strv_addf(ret, "%s/server-key.pem", dir);
-	add_pairs(ret, "--label", rq->labels);
+	strv_add(argv, "--tlsverify");
+	strv_add(argv, "--tlscacert");
+	strv_addf(argv, "%s/ca.pem", l->dir);
+	strv_add(argv, "--tlscert");
+	strv_addf(argv, "%s/server.pem", l->dir);
+	strv_add(argv, "--tlskey");
+	strv_addf(argv, "%s/server-key.pem", l->dir);
+}
+
+void engine_line_init(struct engine_line *l, const char *dockerd, const char *dir,
+	const struct provision_request *rq)
+{
+	struct strv *argv = &l->argv;
+
+	*l = (struct engine_line){
+		.env = rq->engine_env,
+		.dir = dir,
+		.storage_driver = rq->storage_driver ? rq->storage_driver : "",
+		.port = rq->engine_port,
+	};
+	add_base(dockerd, l, argv);
+	l->own = argv->n;
+	add_pairs(argv, "--label", rq->labels);
 	if (!has_label(rq->labels, "provider")) { /* twice would stop the engine */
-		strv_add(ret, "--label");
-		strv_addf(ret, "provider=%s", rq->driver);
+		strv_add(argv, "--label");
+		strv_addf(argv, "provider=%s", rq->driver);
 	}
-	add_pairs(ret, "--insecure-registry", rq->insecure_registries);
-	add_pairs(ret, "--registry-mirror", rq->registry_mirrors);
+	add_pairs(argv, "--insecure-registry", rq->insecure_registries);
+	add_pairs(argv, "--registry-mirror", rq->registry_mirrors);
 	for (size_t i = 0; rq->engine_opts && i < rq->engine_opts->n; i++)
-		add_opt(ret, rq->engine_opts->items[i]);
+		add_opt(argv, rq->engine_opts->items[i]);
+}
+
+void engine_line_finish(struct engine_line *l)
+{
+	strv_finish(&l->argv);
 }
 
 /* Bytes of the UTF-8 character at p that systemd takes; 0: none. */
@@ -88,17 +107,8 @@ static size_t good_char(const unsigned char *p)
 	return c >= min[n] && c <= 0x10ffff && (c < 0xd800 || c > 0xdfff) ? n : 0;
 }
 
-/*
- * systemd.service(5), "Command lines", and systemd.syntax(7): '%' starts a specifier everywhere,
- * '$' a variable on a command line only; both stand for themselves when doubled, quoted or not.
- * Inside double quotes a backslash escapes.
- */
-static int add_word(struct buf *b, const char *word, bool command_line, struct err *err)
+static int check_text(const char *word, struct err *err)
 {
-	bool quote = !*word || strpbrk(word, " \"'\\;#") != NULL;
-
-	if (quote)
-		buf_addc(b, '"');
 	for (const char *p = word; *p;) {
 		size_t n = good_char((const unsigned char *)p);
 
@@ -107,25 +117,7 @@ static int add_word(struct buf *b, const char *word, bool command_line, struct e
 				"an engine option holds a control character or invalid UTF-8: "
 				"byte %zu of %.*s...",
 				(size_t)(p - word) + 1, (int)strcspn(word, "= \n"), word);
-		if (*p == '%' || (*p == '$' && command_line))
-			buf_addc(b, *p);
-		else if (*p == '"' || *p == '\\')
-			buf_addc(b, '\\');
-		buf_add(b, p, n);
 		p += n;
-	}
-	if (quote)
-		buf_addc(b, '"');
-	return 0;
-}
-
-static int add_words(struct buf *b, const struct strv *words, bool command_line, struct err *err)
-{
-	for (size_t i = 0; i < words->n; i++) {
-		if (i > 0)
-			buf_addc(b, ' ');
-		if (add_word(b, words->items[i], command_line, err) < 0)
-			return -1;
 	}
 	return 0;
 }
@@ -140,32 +132,31 @@ static int check_variable(const char *text, struct err *err)
 		return err_set(err, ERR_USER,
 			"an engine variable (--engine-env) is not of the form NAME=VALUE: %.*s",
 			(int)strcspn(text, "=\n"), text);
+	return check_text(text, err);
+}
+
+int engine_line_check(const struct engine_line *l, struct err *err)
+{
+	if (l->argv.items[0][0] != '/')
+		return err_set(err, ERR_NOT_SUPPORTED, "dockerd is at no absolute path: %s",
+			l->argv.items[0]);
+	for (size_t i = 0; i < l->argv.n; i++)
+		if (check_text(l->argv.items[i], err) < 0)
+			return -1;
+	for (size_t i = 0; l->env && i < l->env->n; i++)
+		if (check_variable(l->env->items[i], err) < 0)
+			return -1;
 	return 0;
 }
 
-int systemd_options(
-	const struct strv *argv, const struct strv *env, struct buf *ret, struct err *err)
+int engine_options_add(struct buf *take_text, struct buf *ret, struct err *err)
 {
-	_cleanup_buf_ struct buf b = BUF_INIT;
+	size_t len = take_text->len;
+	_cleanup_free_ char *text = buf_steal(take_text);
 
-	if (argv->items[0][0] != '/')
-		return err_set(err, ERR_NOT_SUPPORTED, "dockerd is at no absolute path: %s",
-			argv->items[0]);
-	for (size_t i = 0; env && i < env->n; i++)
-		if (check_variable(env->items[i], err) < 0)
-			return -1;
-	buf_adds(&b, "[Service]\nExecStart=\nExecStart=");
-	if (add_words(&b, argv, true, err) < 0)
-		return -1;
-	if (env && env->n > 0) {
-		buf_adds(&b, "\nEnvironment=");
-		if (add_words(&b, env, false, err) < 0)
-			return -1;
-	}
-	buf_addc(&b, '\n');
-	if (b.len > ENGINE_OPTIONS_MAX)
+	if (len > ENGINE_OPTIONS_MAX)
 		return err_set(err, ERR_USER, "the engine options are longer than %u bytes",
 			ENGINE_OPTIONS_MAX);
-	buf_add(ret, b.data, b.len);
+	buf_add(ret, text, len);
 	return 0;
 }

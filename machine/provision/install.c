@@ -73,7 +73,7 @@ int hostname_set(struct co *co, struct run *r, struct err *err)
 			return err_set(err, ERR_USER, "%s: not a host name", name);
 	script_var(&b, "name", name);
 	buf_adds(&b, COMMON_SH);
-	buf_adds(&b, HOSTNAME_SH);
+	buf_adds(&b, r->h->distro->hostname);
 	if (script_run(co, r->ssh, r->h, &b, &res, err) < 0)
 		return -1;
 	ssh_result_finish(&res);
@@ -150,16 +150,22 @@ static int check_installable(const struct run *r, const char *url, struct err *e
 	return 0;
 }
 
-static int run_install(
-	struct co *co, struct run *r, const char *url, const char *script, struct err *err)
+struct source { /* one of them is what installs the engine, the others are "" */
+	const char *url, *script, *packages;
+};
+
+static int run_install(struct co *co, struct run *r, const struct source *source, struct err *err)
 {
+	const struct distro *d = r->h->distro;
 	_cleanup_buf_ struct buf b = BUF_INIT;
 	struct ssh_result res;
 
-	script_var(&b, "url", url);
-	script_var(&b, "script", script);
+	script_var(&b, "url", source->url);
+	script_var(&b, "script", source->script);
+	script_var(&b, "packages", source->packages);
+	script_var(&b, "source", d->source ? d->source : "");
 	buf_adds(&b, COMMON_SH);
-	buf_adds(&b, r->h->distro->packages->functions);
+	buf_adds(&b, d->packages->functions);
 	buf_adds(&b, INSTALL_SH);
 	if (script_run(co, r->ssh, r->h, &b, &res, err) < 0)
 		return -1;
@@ -169,33 +175,40 @@ static int run_install(
 		return -1;
 	if (r->h->dockerd)
 		return 0;
-	return err_set(err, ERR_INTERNAL,
-		"the install script ended well, but there is no dockerd on the host; it said:\n%s",
+	return err_set(err, ERR_INTERNAL, "%s, but there is no dockerd on the host; it said:\n%s",
+		*source->packages ? "the engine's packages were installed"
+				  : "the install script ended well",
 		tail);
+}
+
+static int install_file(struct co *co, struct run *r, const char *path, struct err *err)
+{
+	_cleanup_free_ char *script = NULL;
+
+	if (strncmp(path, "//", 2) == 0) /* file:///path */
+		path += 2;
+	if (upload(co, r, path, &script, err) < 0)
+		return -1;
+	return run_install(co, r, &(struct source){"", script, ""}, err);
 }
 
 int engine_install(struct co *co, struct run *r, struct err *err)
 {
+	const struct distro *d = r->h->distro;
 	const char *url = r->rq->install_url;
-	_cleanup_free_ char *script = NULL;
 
 	if (!url || !*url)
 		url = DEFAULT_INSTALL_URL;
 	if (check_installable(r, url, err) < 0)
 		return -1;
 	run_progress(r, "Installing Docker...");
-	if (strncmp(url, "file:", 5) == 0) {
-		const char *path = url + 5;
-
-		if (strncmp(path, "//", 2) == 0) /* file:///path */
-			path += 2;
-		if (upload(co, r, path, &script, err) < 0)
-			return -1;
-		return run_install(co, r, "", script, err);
-	}
+	if (strncmp(url, "file:", 5) == 0)
+		return install_file(co, r, url + 5, err);
 	if (check_url(url, err) < 0)
 		return -1;
-	return run_install(co, r, url, "", err);
+	if (streq(url, DEFAULT_INSTALL_URL) && distro_has_packages(d, &r->h->os))
+		return run_install(co, r, &(struct source){"", "", d->install}, err);
+	return run_install(co, r, &(struct source){url, "", ""}, err);
 }
 
 int engine_purge(struct co *co, struct run *r, struct err *err)

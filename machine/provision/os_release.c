@@ -7,9 +7,9 @@
 #include <string.h>
 
 /* The names that count, and where they go. ID_LIKE is split afterwards. */
-enum { ID, ID_LIKE, VERSION_ID, VERSION_CODENAME, PRETTY_NAME, N_NAMES };
+enum { ID, ID_LIKE, VERSION_ID, VERSION_CODENAME, VARIANT_ID, PRETTY_NAME, N_NAMES };
 static const char *const names[N_NAMES] = {
-	"ID", "ID_LIKE", "VERSION_ID", "VERSION_CODENAME", "PRETTY_NAME"};
+	"ID", "ID_LIKE", "VERSION_ID", "VERSION_CODENAME", "VARIANT_ID", "PRETTY_NAME"};
 
 /* Reads one shell word up to end; false when a quote is not closed or something follows. */
 static bool read_value(const char *p, const char *end, struct buf *ret)
@@ -78,6 +78,7 @@ void os_release_parse(const char *text, size_t len, struct os_release *ret)
 		.id = values[ID],
 		.version_id = values[VERSION_ID],
 		.version_codename = values[VERSION_CODENAME],
+		.variant_id = values[VARIANT_ID],
 		.pretty_name = values[PRETTY_NAME],
 	};
 	strv_split(&ret->id_like, values[ID_LIKE], ' ');
@@ -89,6 +90,7 @@ void os_release_finish(struct os_release *o)
 	free(o->id);
 	free(o->version_id);
 	free(o->version_codename);
+	free(o->variant_id);
 	free(o->pretty_name);
 	strv_finish(&o->id_like);
 	*o = (struct os_release){0};

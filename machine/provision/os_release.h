@@ -12,6 +12,7 @@ struct os_release { /* strings are never NULL after a parse */
 	struct strv id_like; /* the words of ID_LIKE, in order */
 	char *version_id;
 	char *version_codename;
+	char *variant_id;
 	char *pretty_name;
 };
 

@@ -30,7 +30,6 @@ struct provision_host {
 	char *dockerd;        /* path of dockerd, NULL: no engine installed */
 	char *docker_version; /* of the client/engine package, e.g. "20.10.24+dfsg1"; NULL if
 				 unknown */
-	bool engine_active;   /* the service runs */
 	char *daemon_json;    /* content of /etc/docker/daemon.json or NULL */
 	char *options_file;   /* current content of the engine options file or NULL */
 	char *boot_id;

@@ -61,12 +61,11 @@ static void progress(void *userdata, const char *line)
 
 static void show(const struct provision_host *h)
 {
-	printf("name=%s\nroot=%d\nsudo=%d\nhostname=%s\ndocker=%s\ndockerd=%s\nversion=%s\nactive=%"
-	       "d\n"
+	printf("name=%s\nroot=%d\nsudo=%d\nhostname=%s\ndocker=%s\ndockerd=%s\nversion=%s\n"
 	       "cloud_init=%d\ndaemon_json=%s\nboot_id=%s\n",
 		provision_name(h), h->is_root, h->has_sudo, h->hostname,
 		h->docker ? h->docker : "-", h->dockerd ? h->dockerd : "-",
-		h->docker_version ? h->docker_version : "-", h->engine_active,
+		h->docker_version ? h->docker_version : "-",
 		h->cloud_init_running, h->daemon_json ? h->daemon_json : "-", h->boot_id);
 }
 

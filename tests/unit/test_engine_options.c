@@ -12,6 +12,11 @@
 #include <cmocka.h>
 
 #define HEAD "[Service]\nExecStart=\nExecStart="
+#define _cleanup_line_ __attribute__((cleanup(engine_line_finish)))
+
+typedef int writer(const struct engine_line *l, struct buf *ret, struct err *err);
+static writer *const writers[] = {
+	systemd_options, flatcar_options, openrc_options, boot2docker_options};
 
 static struct strv list(const char *a, const char *b)
 {
@@ -24,11 +29,53 @@ static struct strv list(const char *a, const char *b)
 	return v;
 }
 
+/* A line of one's own; the values of argv are the user's. */
+static struct engine_line line_of(struct strv take_argv, const struct strv *env)
+{
+	return (struct engine_line){.argv = take_argv,
+		.own = 1,
+		.env = env,
+		.dir = "/etc/docker",
+		.storage_driver = ""};
+}
+
+#define TLS                                                                            \
+	"--tlsverify --tlscacert /etc/docker/ca.pem --tlscert /etc/docker/server.pem " \
+	"--tlskey /etc/docker/server-key.pem "
+#define BASE "-H tcp://0.0.0.0:2376 -H unix:///var/run/docker.sock --storage-driver overlay2 " TLS
+#define OWN                                                              \
+	"--label k=v --label provider=generic --insecure-registry r.io " \
+	"--registry-mirror http://m --log-driver=none --log-opt max-size=1m"
+#define Q "'\\''" /* a quote within quotes */
+
 static void file_bytes(void **state)
 {
-	_cleanup_err_ struct err err = ERR_INIT;
-	_cleanup_buf_ struct buf b = BUF_INIT;
-	_cleanup_strv_ struct strv argv = STRV_INIT;
+	static const struct {
+		writer *write;
+		const char *text;
+	} cases[] = {
+		{systemd_options,
+			HEAD "/usr/sbin/dockerd " BASE OWN "\nEnvironment=A=B \"C=D E\"\n"},
+		{flatcar_options,
+			"[Service]\nEnvironment=TMPDIR=/var/tmp\nExecStart=\n"
+			"ExecStart=/usr/sbin/dockerd " BASE OWN
+			" $DOCKER_OPTS $DOCKER_OPT_BIP $DOCKER_OPT_MTU $DOCKER_OPT_IPMASQ\n"
+			"Environment=A=B \"C=D E\"\n"},
+		{openrc_options,
+			"DOCKERD_BINARY=/usr/sbin/dockerd\nDOCKER_OPTS='" BASE "--label " Q "k=v" Q
+			" --label " Q "provider=generic" Q " --insecure-registry r.io "
+			"--registry-mirror http://m " Q "--log-driver=none" Q " --log-opt " Q
+			"max-size=1m" Q "'\nexport 'A=B'\nexport 'C=D E'\n"},
+		{boot2docker_options,
+			"EXTRA_ARGS='\n--label k=v\n--label provider=generic\n"
+			"--insecure-registry r.io\n--registry-mirror http://m\n"
+			"--log-driver=none\n--log-opt max-size=1m\n'\n"
+			"DOCKER_HOST='-H tcp://0.0.0.0:2376'\nDOCKER_STORAGE=overlay2\n"
+			"DOCKER_TLS=auto\nCACERT=/etc/docker/ca.pem\n"
+			"SERVERKEY=/etc/docker/server-key.pem\nSERVERCERT=/etc/docker/server.pem\n"
+			"export 'A=B'\nexport 'C=D E'\n"},
+	};
+	_cleanup_line_ struct engine_line l;
 	_cleanup_strv_ struct strv labels = list("k=v", NULL), insecure = list("r.io", NULL),
 				   mirrors = list("http://m", NULL),
 				   opts = list("log-driver=none", "log-opt max-size=1m"),
@@ -44,31 +91,30 @@ static void file_bytes(void **state)
 		.storage_driver = "overlay2",
 	};
 
-	engine_argv("/usr/sbin/dockerd", "/etc/docker", &rq, &argv);
-	assert_int_equal(systemd_options(&argv, &env, &b, &err), 0);
-	assert_string_equal(buf_str(&b),
-		HEAD "/usr/sbin/dockerd -H tcp://0.0.0.0:2376 -H unix:///var/run/docker.sock "
-		     "--storage-driver overlay2 --tlsverify --tlscacert /etc/docker/ca.pem "
-		     "--tlscert /etc/docker/server.pem --tlskey /etc/docker/server-key.pem "
-		     "--label k=v --label provider=generic --insecure-registry r.io "
-		     "--registry-mirror http://m --log-driver=none --log-opt max-size=1m\n"
-		     "Environment=A=B \"C=D E\"\n");
+	engine_line_init(&l, "/usr/sbin/dockerd", "/etc/docker", &rq);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_err_ struct err err = ERR_INIT;
+		_cleanup_buf_ struct buf b = BUF_INIT;
+
+		assert_int_equal(cases[i].write(&l, &b, &err), 0);
+		assert_string_equal(buf_str(&b), cases[i].text);
+	}
 }
 
 static void no_options(void **state)
 {
 	_cleanup_err_ struct err err = ERR_INIT;
 	_cleanup_buf_ struct buf b = BUF_INIT;
-	_cleanup_strv_ struct strv argv = STRV_INIT, labels = list("provider=mine", NULL);
+	_cleanup_strv_ struct strv labels = list("provider=mine", NULL);
+	_cleanup_line_ struct engine_line l;
 	struct provision_request rq = {
 		.driver = "none", .engine_port = 12376, .labels = &labels, .storage_driver = ""};
 
-	engine_argv("/usr/bin/dockerd", "/etc/docker", &rq, &argv);
-	assert_int_equal(systemd_options(&argv, NULL, &b, &err), 0);
+	engine_line_init(&l, "/usr/bin/dockerd", "/etc/docker", &rq);
+	assert_int_equal(systemd_options(&l, &b, &err), 0);
 	assert_string_equal(buf_str(&b),
-		HEAD "/usr/bin/dockerd -H tcp://0.0.0.0:12376 -H unix:///var/run/docker.sock "
-		     "--tlsverify --tlscacert /etc/docker/ca.pem --tlscert /etc/docker/server.pem "
-		     "--tlskey /etc/docker/server-key.pem --label provider=mine\n");
+		HEAD "/usr/bin/dockerd -H tcp://0.0.0.0:12376 -H unix:///var/run/docker.sock " TLS
+		     "--label provider=mine\n");
 }
 
 /* A word as it stands on a command line and in Environment=. */
@@ -92,13 +138,28 @@ static void quoting(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		_cleanup_err_ struct err err = ERR_INIT;
 		_cleanup_buf_ struct buf b = BUF_INIT;
-		_cleanup_strv_ struct strv argv = list("/d", cases[i].word),
-					   env = list(cases[i].word, NULL);
+		_cleanup_strv_ struct strv env = list(cases[i].word, NULL);
+		_cleanup_line_ struct engine_line l = line_of(list("/d", cases[i].word), &env);
 		_cleanup_free_ char *want = xasprintf(
 			HEAD "/d %s\nEnvironment=%s\n", cases[i].command, cases[i].environment);
 
-		assert_int_equal(systemd_options(&argv, &env, &b, &err), 0);
+		assert_int_equal(systemd_options(&l, &b, &err), 0);
 		assert_string_equal(buf_str(&b), want);
+	}
+}
+
+static void assert_refused(struct strv take_argv, const struct strv *env)
+{
+	_cleanup_line_ struct engine_line l = line_of(take_argv, env);
+
+	for (size_t i = 0; i < ARRAY_SIZE(writers); i++) {
+		_cleanup_err_ struct err err = ERR_INIT;
+		_cleanup_buf_ struct buf b = BUF_INIT;
+
+		assert_int_equal(writers[i](&l, &b, &err), -1);
+		assert_int_equal(err.code, ERR_USER);
+		assert_null(strchr(err_msg(&err), '\n'));
+		assert_int_equal(b.len, 0);
 	}
 }
 
@@ -109,17 +170,11 @@ static void refused(void **state)
 		"\xe0\x80\x80"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
-		_cleanup_err_ struct err err = ERR_INIT, err2 = ERR_INIT;
-		_cleanup_buf_ struct buf b = BUF_INIT;
-		_cleanup_strv_ struct strv argv = list("/d", words[i]), ok = list("/d", NULL),
-					   env = STRV_INIT;
+		_cleanup_strv_ struct strv env = STRV_INIT;
 
 		strv_addf(&env, "A=%s", words[i]);
-		assert_int_equal(systemd_options(&argv, NULL, &b, &err), -1);
-		assert_int_equal(err.code, ERR_USER);
-		assert_null(strchr(err_msg(&err), '\n'));
-		assert_int_equal(systemd_options(&ok, &env, &b, &err2), -1);
-		assert_int_equal(b.len, 0);
+		assert_refused(list("/d", words[i]), NULL);
+		assert_refused(list("/d", NULL), &env);
 	}
 }
 
@@ -128,28 +183,51 @@ static void variables(void **state)
 	static const char *const words[] = {"", "A", "=x", "1A=x", "A B=x", "A-B=x", "$A=x"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
-		_cleanup_err_ struct err err = ERR_INIT;
-		_cleanup_buf_ struct buf b = BUF_INIT;
-		_cleanup_strv_ struct strv argv = list("/d", NULL), env = list(words[i], NULL);
+		_cleanup_strv_ struct strv env = list(words[i], NULL);
 
-		assert_int_equal(systemd_options(&argv, &env, &b, &err), -1);
-		assert_int_equal(err.code, ERR_USER);
+		assert_refused(list("/d", NULL), &env);
 	}
 }
 
 static void limits(void **state)
 {
-	_cleanup_err_ struct err err = ERR_INIT, err2 = ERR_INIT;
+	_cleanup_err_ struct err err = ERR_INIT;
 	_cleanup_buf_ struct buf b = BUF_INIT;
 	_cleanup_free_ char *big = xmalloc(ENGINE_OPTIONS_MAX + 1);
-	_cleanup_strv_ struct strv argv = STRV_INIT, relative = list("dockerd", NULL);
+	_cleanup_line_ struct engine_line relative = line_of(list("dockerd", NULL), NULL);
 
 	memset(big, 'a', ENGINE_OPTIONS_MAX);
 	big[ENGINE_OPTIONS_MAX] = '\0';
-	argv = list("/d", big);
-	assert_int_equal(systemd_options(&argv, NULL, &b, &err), -1);
-	assert_int_equal(err.code, ERR_USER);
-	assert_int_equal(systemd_options(&relative, NULL, &b, &err2), -1);
+	assert_refused(list("/d", big), NULL);
+	assert_int_equal(systemd_options(&relative, &b, &err), -1);
+}
+
+/* Its init script splits at blanks and expands patterns. */
+static void boot2docker_words(void **state)
+{
+	static const struct {
+		const char *word;
+		int rc;
+	} cases[] = {
+		{"--label=a b", -1},
+		{"a=*", -1},
+		{"a?", -1},
+		{"[a]", -1},
+		{"", -1},
+		{"a='$(x)`y`\"\\;&|<>", 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_err_ struct err err = ERR_INIT;
+		_cleanup_buf_ struct buf b = BUF_INIT;
+		_cleanup_line_ struct engine_line l = line_of(list("/d", cases[i].word), NULL);
+
+		assert_int_equal(boot2docker_options(&l, &b, &err), cases[i].rc);
+		if (cases[i].rc < 0)
+			assert_non_null(strstr(err_msg(&err), "boot2docker cannot carry"));
+		else
+			assert_non_null(strstr(buf_str(&b), "\na=" Q "$(x)`y`\"\\;&|<>\n'\n"));
+	}
 }
 
 /* key NULL: no conflict. */
@@ -175,15 +253,15 @@ static void conflicts(void **state)
 		{"{", "not valid JSON"},
 		{"[]", "not a JSON object"},
 	};
-	_cleanup_strv_ struct strv argv = STRV_INIT,
-				   opts = list("log-driver=none", "add-runtime=x=y");
+	_cleanup_strv_ struct strv opts = list("log-driver=none", "add-runtime=x=y");
+	_cleanup_line_ struct engine_line l;
 	struct provision_request rq = {.driver = "generic", .engine_port = 1, .engine_opts = &opts};
 
 	strv_add(&opts, "log-opt max-size=1m");
-	engine_argv("/d", "/etc/docker", &rq, &argv);
+	engine_line_init(&l, "/d", "/etc/docker", &rq);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		_cleanup_err_ struct err err = ERR_INIT;
-		int rc = daemon_json_check(cases[i].json, &argv, &err);
+		int rc = daemon_json_check(cases[i].json, &l.argv, &err);
 
 		assert_int_equal(rc, cases[i].text ? -1 : 0);
 		if (rc < 0) {
@@ -202,6 +280,7 @@ int main(void)
 		cmocka_unit_test(refused),
 		cmocka_unit_test(variables),
 		cmocka_unit_test(limits),
+		cmocka_unit_test(boot2docker_words),
 		cmocka_unit_test(conflicts),
 	};
 

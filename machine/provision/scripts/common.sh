@@ -17,7 +17,7 @@ wait_for() {
 	shift
 	until "$@"; do
 		[ "$(date +%s)" -lt "$wait_end" ] || return 1
-		sleep 0.1
+		sleep 0.1 2>/dev/null || sleep 1 # fractions are no matter of course
 	done
 }
 
@@ -29,6 +29,7 @@ put() {
 	fi
 	if [ "${pending:-}" ]; then : >"$pending"; fi
 	put_new "$@" || fail "cannot write $1"
+	if command -v restorecon >/dev/null; then restorecon "$1" || :; fi
 }
 
 put_new() {

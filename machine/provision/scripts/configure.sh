@@ -14,6 +14,7 @@ main() {
 	[ -z "$cert" ] || put "$dir/server.pem" 644 "$cert"
 	[ -z "$key" ] || put "$dir/server-key.pem" 600 "$key"
 	[ -z "$options" ] || put "$options_file" 644 "$options"
+	firewall_open
 	service_enable || fail "cannot enable the engine's service"
 	if [ "$force" = 1 ] || [ -e "$pending" ] || ! service_active || ! listening; then
 		: >"$pending"

@@ -27,7 +27,7 @@ main() {
 	sudo='' root=yes
 	if [ "$uid" != 0 ]; then
 		sudo='sudo -n'
-		$sudo true 2>/dev/null || root=no
+		sudo_said=$($sudo true 2>&1) || root=no
 	fi
 	echo
 	echo @@begin
@@ -39,8 +39,15 @@ main() {
 	say uid "$uid"
 	say user "$(id -un)"
 	say root "$root"
+	[ "$root" = yes ] || say sudo "$sudo_said"
 	say hostname "$(uname -n)"
-	if [ -d /run/systemd/system ]; then say init systemd; fi
+	if [ -d /run/systemd/system ]; then
+		say init systemd
+	elif [ -d /run/openrc ]; then
+		say init openrc
+	elif [ -d /var/lib/boot2docker ]; then
+		say init boot2docker
+	fi
 	say time "$(date +%s)"
 	say boot-id "$(cat /proc/sys/kernel/random/boot_id)"
 	say docker "$(command -v docker)"
@@ -48,10 +55,10 @@ main() {
 	say dockerd "$dockerd"
 	if [ "$dockerd" ]; then
 		say docker-version "$("$dockerd" --version)"
-		say active "$(systemctl is-active docker.service)"
 	fi
-	if [ -e /run/cloud-init/enabled ] && ! [ -e /run/cloud-init/result.json ]; then
-		say cloud-init running
+	# systemd's generator makes the first file, the first stage the second
+	if [ -e /run/cloud-init/enabled ] || [ -e /run/cloud-init/status.json ]; then
+		[ -e /run/cloud-init/result.json ] || say cloud-init running
 	fi
 	for f in /etc/docker/daemon.json $files; do
 		file_fact "$f"

@@ -1,18 +1,11 @@
 # shellcheck shell=dash disable=SC2154
-# Installs the engine with a script from $url, or with one that was sent to the file $script.
-fetch() {
-	pkg_prepare_fetch >"$tmp/prepare" 2>&1 || cat "$tmp/prepare"
-	if command -v curl >/dev/null; then
-		case $url in
-		https:*) later='=https' ;;
-		*) later='=http,https' ;;
-		esac
-		curl -fsSLg --retry 3 --connect-timeout 30 --max-time 300 --proto-redir "$later" -o "$1" --url "$url"
-	elif command -v wget >/dev/null; then
-		wget -q -T 60 -O "$1" "$url"
-	else
-		fail "neither curl nor wget is there, and curl could not be installed"
-	fi
+# Installs the engine with a script from $url, with one that was sent to the file $script,
+# or from the $packages of a $source.
+from_packages() {
+	pkg_add_source "$source" || fail "cannot add $source to the sources of packages"
+	pkg_retry pkg_refresh || fail "cannot fetch the lists of packages"
+	# shellcheck disable=SC2086 # several words
+	pkg_retry pkg_install $packages || fail "cannot install $packages"
 }
 
 main() {
@@ -20,9 +13,12 @@ main() {
 	trap 'rm -rf "$tmp" "$script"' EXIT
 	trap 'exit 129' HUP
 	trap 'exit 143' TERM
+	pkg_check_writable 'install Docker'
 	pkg_environment
-	if [ "$url" ]; then
-		fetch "$tmp/install.sh" || fail "cannot download $url"
+	if [ "$packages" ]; then
+		from_packages
+	elif [ "$url" ]; then
+		fetch "$url" "$tmp/install.sh" || fail "cannot download $url"
 		[ -s "$tmp/install.sh" ] || fail "the download of $url is empty"
 		pkg_retry sh "$tmp/install.sh"
 	else

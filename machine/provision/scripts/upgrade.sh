@@ -5,6 +5,7 @@ main() {
 	trap 'rm -rf "$tmp"' EXIT
 	trap 'exit 129' HUP
 	trap 'exit 143' TERM
+	pkg_check_writable 'upgrade'
 	pkg_environment
 	set --
 	for p in $candidates; do
