@@ -33,7 +33,7 @@ void engine_line_finish(struct engine_line *l);
 int systemd_options(const struct engine_line *l, struct buf *ret, struct err *err);
 /* The same with what Container Linux has its unit pass on. */
 int flatcar_options(const struct engine_line *l, struct buf *ret, struct err *err);
-/* /etc/conf.d/docker: a shell reads it, and OpenRC has a shell read the value again. */
+/* /etc/conf.d/docker: a shell reads it, and reads the value again. */
 int openrc_options(const struct engine_line *l, struct buf *ret, struct err *err);
 /* boot2docker's profile: a shell reads it, and splits the value at blanks. */
 int boot2docker_options(const struct engine_line *l, struct buf *ret, struct err *err);

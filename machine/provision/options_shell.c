@@ -21,9 +21,19 @@ static void add_exports(struct buf *b, const struct strv *env)
 	}
 }
 
+/* Bytes that mean nothing to a shell in an argument. */
+static bool is_plain(const char *word)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				    "_-+./,:@%=";
+
+	return *word && word[strspn(word, plain)] == '\0';
+}
+
 /*
- * The init script makes its command line of $DOCKER_OPTS by eval, so the value is shell text
- * itself: each word is quoted, and all of them again for the assignment.
+ * OpenRC splits $DOCKER_OPTS at blanks, expands patterns in it, and evaluates the result: quotes
+ * would come too late for blanks and patterns. So what is not plain becomes a variable of its own,
+ * and only its name passes through all that.
  */
 int openrc_options(const struct engine_line *l, struct buf *ret, struct err *err)
 {
@@ -32,12 +42,19 @@ int openrc_options(const struct engine_line *l, struct buf *ret, struct err *err
 
 	if (engine_line_check(l, err) < 0)
 		return -1;
-	for (size_t i = 1; i < l->argv.n; i++) {
-		_cleanup_free_ char *word = shell_quote(l->argv.items[i]);
-
-		buf_addf(&words, "%s%s", i > 1 ? " " : "", word);
-	}
 	add_assignment(&b, "DOCKERD_BINARY", l->argv.items[0]);
+	for (size_t i = 1; i < l->argv.n; i++) {
+		_cleanup_free_ char *name = xasprintf("machine_%zu", i);
+
+		if (i > 1)
+			buf_addc(&words, ' ');
+		if (is_plain(l->argv.items[i])) {
+			buf_adds(&words, l->argv.items[i]);
+			continue;
+		}
+		add_assignment(&b, name, l->argv.items[i]);
+		buf_addf(&words, "\"$%s\"", name);
+	}
 	add_assignment(&b, "DOCKER_OPTS", buf_str(&words));
 	add_exports(&b, l->env);
 	return engine_options_add(&b, ret, err);

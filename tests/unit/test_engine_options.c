@@ -61,11 +61,8 @@ static void file_bytes(void **state)
 			"ExecStart=/usr/sbin/dockerd " BASE OWN
 			" $DOCKER_OPTS $DOCKER_OPT_BIP $DOCKER_OPT_MTU $DOCKER_OPT_IPMASQ\n"
 			"Environment=A=B \"C=D E\"\n"},
-		{openrc_options,
-			"DOCKERD_BINARY=/usr/sbin/dockerd\nDOCKER_OPTS='" BASE "--label " Q "k=v" Q
-			" --label " Q "provider=generic" Q " --insecure-registry r.io "
-			"--registry-mirror http://m " Q "--log-driver=none" Q " --log-opt " Q
-			"max-size=1m" Q "'\nexport 'A=B'\nexport 'C=D E'\n"},
+		{openrc_options, "DOCKERD_BINARY=/usr/sbin/dockerd\nDOCKER_OPTS='" BASE OWN
+				 "'\nexport 'A=B'\nexport 'C=D E'\n"},
 		{boot2docker_options,
 			"EXTRA_ARGS='\n--label k=v\n--label provider=generic\n"
 			"--insecure-registry r.io\n--registry-mirror http://m\n"
@@ -202,6 +199,21 @@ static void limits(void **state)
 	assert_int_equal(systemd_options(&relative, &b, &err), -1);
 }
 
+static void openrc_words(void **state)
+{
+	static const char *const words[] = {"a=b", "w=a  b", "*", ""};
+	_cleanup_err_ struct err err = ERR_INIT;
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	_cleanup_line_ struct engine_line l = line_of(list("/my docker/d", NULL), NULL);
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		strv_add(&l.argv, words[i]);
+	assert_int_equal(openrc_options(&l, &b, &err), 0);
+	assert_string_equal(buf_str(&b),
+		"DOCKERD_BINARY='/my docker/d'\nmachine_2='w=a  b'\nmachine_3='*'\nmachine_4=''\n"
+		"DOCKER_OPTS='a=b \"$machine_2\" \"$machine_3\" \"$machine_4\"'\n");
+}
+
 /* Its init script splits at blanks and expands patterns. */
 static void boot2docker_words(void **state)
 {
@@ -280,6 +292,7 @@ int main(void)
 		cmocka_unit_test(refused),
 		cmocka_unit_test(variables),
 		cmocka_unit_test(limits),
+		cmocka_unit_test(openrc_words),
 		cmocka_unit_test(boot2docker_words),
 		cmocka_unit_test(conflicts),
 	};
