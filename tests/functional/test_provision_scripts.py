@@ -4,6 +4,7 @@ import functools
 import http.server
 import os
 import pathlib
+import re
 import shlex
 import shutil
 import socket
@@ -34,10 +35,12 @@ class Host:
         self.fakes = set()
         for folder in 'bin', 'etc', 'run':
             (path / folder).mkdir()
+        for name in 'firewall-cmd', 'ufw', 'iptables', 'restorecon': # not this machine's
+            self.fake(name, 'exit 1', log=False)
 
-    def fake(self, name, body):
+    def fake(self, name, body, log=True):
         command = self.bin / name
-        command.write_text(f'#!/bin/sh\necho {name} "$@" >>{self.log}\n{body}\n')
+        command.write_text(f'#!/bin/sh\necho {name} "$@" >>{self.log if log else "/dev/null"}\n{body}\n')
         command.chmod(0o755)
         self.fakes.add(name)
 
@@ -51,7 +54,8 @@ class Host:
         if 'common' in names: # or this machine would be provisioned
             assert 'PATH=/usr/local/sbin:' in script
         script = script.replace('PATH=/usr/local/sbin:', f'PATH={self.bin}:/usr/local/sbin:')
-        script = script.replace('/etc/', f'{self.path}/etc/').replace('/run/', f'{self.path}/run/')
+        for folder in '/etc/', '/var/run/', '/var/log/', '/var/lib/boot2docker/', '/run/':
+            script = re.sub(rf'(?<![\w/]){folder}', f'{self.path}{folder}', script)
         text = ''.join(f'{name}={shlex.quote(value)}\n' for name, value in variables.items())
         # functions, because busybox has commands of its own that come before PATH
         text += ''.join(f'{name}() {{ {self.bin}/{name} "$@"; }}\n' for name in self.fakes if '-' not in name)
@@ -139,10 +143,11 @@ def port():
         yield str(server.getsockname()[1])
 
 
-def configure(host, port, *, key='KEY\n', options=NASTY, force='0'):
+def configure(host, port, *, key='KEY\n', options=NASTY, force='0', firewall=''):
     folder = host.path / 'etc/docker'
-    return host.run('common', 'systemd', 'configure', port=port, force=force, dir=str(folder), ca='CA\n',
-                    cert='CERT\n', key=key, options_file=str(host.path / 'etc/s.d/m.conf'), options=options)
+    return host.run('common', 'systemd', 'firewall', 'configure', port=port, force=force, dir=str(folder), ca='CA\n',
+                    cert='CERT\n', key=key, options_file=str(host.path / 'etc/s.d/m.conf'), options=options,
+                    firewall=firewall)
 
 
 def test_configure(host, port):
@@ -190,6 +195,110 @@ def test_configure_tells_why_the_engine_does_not_start(host, port):
     assert (host.path / 'run/machine.restart').exists()
 
 
+FIREWALLS = {
+    'open already': ('', {'firewall-cmd': 'exit 0'}, [], 'firewall-cmd -q --query-port=PORT/tcp'),
+    'opened': ('', {'firewall-cmd': 'case $2 in --query*) exit 1 ;; esac'}, ['@@opened firewalld'],
+               'firewall-cmd -q --add-port=PORT/tcp'),
+    'not to be opened': ('', {'firewall-cmd': 'case $2 in --state) ;; *) exit 1 ;; esac'}, ['@@closed firewalld'],
+                         'firewall-cmd -q --permanent --add-port=PORT/tcp'),
+    'off': ('', {'firewall-cmd': 'exit 252', 'ufw': 'echo Status: inactive'}, [], 'ufw status'),
+    'ufw': ('', {'ufw': '[ "$1" = allow ] && echo Rule added || echo Status: active'}, ['@@opened ufw'],
+            'ufw allow PORT/tcp'),
+    'ufw knows': ('', {'ufw': '[ "$1" = allow ] && echo Skipping || echo Status: active'}, [], 'ufw allow PORT/tcp'),
+    'ufw fails': ('', {'ufw': 'echo Status: active; [ "$1" = status ]'}, ['@@closed ufw'], 'ufw allow PORT/tcp'),
+    'iptables': ('iptables', {'iptables': '[ "$2" = -A ]'}, [],
+                 'iptables -w -A INPUT -p tcp -m tcp --dport PORT -j ACCEPT'),
+    'iptables knows': ('iptables', {'iptables': ''}, [], 'iptables -w -C INPUT -p tcp -m tcp --dport PORT -j ACCEPT'),
+    'iptables fails': ('iptables', {'iptables': 'exit 1'}, ['@@closed iptables'],
+                       'iptables -w -A INPUT -p tcp -m tcp --dport PORT -j ACCEPT'),
+}
+
+
+@pytest.mark.parametrize('case', FIREWALLS)
+def test_firewalls(host, port, case):
+    firewall, tools, said, last = FIREWALLS[case]
+    host.fake('systemctl', '')
+    for name, body in tools.items():
+        host.fake(name, body)
+    result = configure(host, port, firewall=firewall)
+    assert (result.returncode, result.stdout.splitlines()) == (0, [*said, '@@restarted']), result
+    calls = [call for call in host.calls() if not call.startswith('systemctl')]
+    assert calls[-1] == last.replace('PORT', port)
+
+
+@pytest.mark.parametrize('service, tools', [
+    ('openrc', {'rc-service': '[ "$2" != restart ]', 'rc-update': ''}),
+    ('boot2docker', {})])
+def test_other_services_tell_why_the_engine_does_not_start(host, port, service, tools):
+    logs = host.path / 'var/log', host.path / 'var/lib/boot2docker/log'
+    for folder in logs:
+        folder.mkdir(parents=True)
+        (folder / 'docker.log').write_text('level=info chatter\nno such flag\n')
+    for name, body in tools.items():
+        host.fake(name, body)
+    script = host.path / 'etc/init.d/docker'
+    script.parent.mkdir()
+    script.write_text('#!/bin/sh\nexit 1\n')
+    script.chmod(0o755)
+    result = host.run('common', service, 'firewall', 'configure', port=port, force='1', dir='', ca='', cert='', key='',
+                      options='', options_file='', firewall='')
+    assert (result.returncode, result.stdout) == (1, 'no such flag\n@@failed the engine did not start\n')
+
+
+def test_boot2docker_that_is_still_starting(host, port):
+    """A second engine would get in the way of the first: its pid is waited for."""
+    pid = host.path / 'var/run/docker.pid'
+    (host.path / 'etc/init.d').mkdir()
+    pid.parent.mkdir(parents=True)
+    script = host.path / 'etc/init.d/docker'
+    script.write_text(f'#!/bin/sh\n[ -s {pid} ]\n')
+    script.chmod(0o755)
+    host.fake('cut', 'echo 5')
+    host.fake('sleep', f'echo $PPID >{pid}')
+    result = host.run('common', 'boot2docker', 'firewall', 'configure', port=port, force='1', dir='', ca='', cert='',
+                      key='', options='', options_file='', firewall='')
+    assert (result.returncode, result.stdout) == (0, '@@restarted\n'), result
+    assert host.calls().count('sleep 0.1') == 1
+
+
+APK = 'http://x/v3/main\n'
+
+
+@pytest.mark.parametrize('before, after', [
+    (APK, f'{APK}http://x/v3/community\n'),
+    (f'#{APK}{APK}#http://x/v3/community\n', f'#{APK}{APK}#http://x/v3/community\nhttp://x/v3/community\n'),
+    (f'{APK}http://y/v3/community\n', f'{APK}http://y/v3/community\n'),
+    (f'@tag {APK}', f'@tag {APK}@tag http://x/v3/community\n'),
+    ('/media/cdrom/apks\n', '/media/cdrom/apks\n'),
+])
+def test_apk_repositories(host, before, after):
+    file = host.path / 'etc/apk/repositories'
+    file.parent.mkdir()
+    file.write_text(before)
+    host.fake('apk', '')
+    result = host.run('common', 'packages', 'apk', 'install', url='', script='', packages='docker', source='')
+    assert (result.returncode, result.stdout) == (0, ''), result
+    assert file.read_text() == after
+    assert host.calls() == ['apk update', 'apk add docker']
+
+
+@pytest.mark.parametrize('manager, tool, fails, text', [
+    ('rpm dnf', 'dnf', 'makecache', 'cannot fetch the lists of packages'),
+    ('rpm dnf', 'dnf', 'install', 'cannot install docker'),
+    ('rpm zypper', 'zypper', 'refresh', 'cannot fetch the lists of packages'),
+    ('rpm zypper', 'SUSEConnect', '-p', 'cannot add sle-module to the sources of packages'),
+    ('pacman', 'pacman', '-S --noconfirm', 'cannot install docker'),
+])
+def test_packages_that_cannot_be_had(host, manager, tool, fails, text):
+    (host.path / 'etc/os-release').write_text('VERSION_ID="15.6"\n')
+    for name in {'dnf', 'zypper', 'pacman', 'SUSEConnect', tool}:
+        host.fake(name, f'case "$*" in *"{fails}"*) echo the reason >&2; exit 1 ;; esac' if name == tool else '')
+    result = host.run('common', 'packages', *manager.split(), 'install', url='', script='', packages='docker',
+                      source='sle-module' if tool == 'SUSEConnect' else '')
+    assert result.returncode == 1
+    assert result.stdout.splitlines()[-2:] == ['the reason', f'@@failed {text}']
+
+
 @pytest.fixture
 def web(tmp_path):
     """Serves tmp_path/www."""
@@ -212,7 +321,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 def install(host, **variables):
     (host.path / 'etc/ssl/certs').mkdir(parents=True, exist_ok=True)
     (host.path / 'etc/ssl/certs/ca-certificates.crt').write_text('x')
-    return host.run('common', 'apt', 'install', **{'url': '', 'script': '', **variables})
+    return host.run('common', 'packages', 'apt', 'install', **{'url': '', 'script': '', 'packages': '', 'source': '', **variables})
 
 
 @pytest.mark.parametrize('content, status, text', [
@@ -247,7 +356,7 @@ def test_upgrade_waits_for_the_lock(host):
             exit 100
         }}''')
     host.fake('dpkg-query', 'case "$*" in *db:Status*) echo installed ;; *) echo 1 ;; esac')
-    result = host.run('common', 'apt', 'upgrade', candidates='docker.io')
+    result = host.run('common', 'packages', 'apt', 'upgrade', candidates='docker.io')
     assert result.returncode == 0
     assert result.stdout.count('Waiting for another package manager') == 2
     calls = [c for c in host.calls() if c.startswith('apt-get')]
@@ -259,7 +368,7 @@ def test_upgrade_waits_for_the_lock(host):
 def test_upgrade_fails(host, fails, text):
     host.fake('apt-get', f'case "$*" in *{fails}*) echo "E: the reason" >&2; exit 100;; esac')
     host.fake('dpkg-query', 'case "$*" in *docker.io|*runc) echo installed ;; *) exit 1 ;; esac')
-    result = host.run('common', 'apt', 'upgrade', candidates='docker-ce docker.io runc')
+    result = host.run('common', 'packages', 'apt', 'upgrade', candidates='docker-ce docker.io runc')
     assert result.returncode == 1
     assert result.stdout.splitlines()[-2:] == ['E: the reason', f'@@failed {text}']
 
@@ -271,12 +380,12 @@ def test_upgrade(host):
         *db:Status*) exit 1 ;;
         *) [ -e {host.path}/new ] && echo 2 || echo 1 ;;
         esac''')
-    first = host.run('common', 'apt', 'upgrade', candidates='docker-ce docker.io')
+    first = host.run('common', 'packages', 'apt', 'upgrade', candidates='docker-ce docker.io')
     assert (first.returncode, first.stdout.splitlines()[-1:]) == (0, ['@@upgraded'])
     assert 'apt-get -q -y install --only-upgrade docker.io' in host.calls()
-    second = host.run('common', 'apt', 'upgrade', candidates='docker-ce docker.io')
+    second = host.run('common', 'packages', 'apt', 'upgrade', candidates='docker-ce docker.io')
     assert (second.returncode, second.stdout) == (0, '')
-    none = host.run('common', 'apt', 'upgrade', candidates='docker-ce')
+    none = host.run('common', 'packages', 'apt', 'upgrade', candidates='docker-ce')
     assert none.returncode == 1
     assert 'not installed from packages' in none.stdout
 
