@@ -88,3 +88,104 @@ def test_host(play, name):
     played.run('certs', 'regenerate-certs', '-f', 'web1')
     assert host.read(f'{options["certs"]}/server.pem') != before
     played.run('upgrade', 'upgrade', 'web1')
+
+
+def fails(play, name, *flags, step='create', **changes):
+    """What a create says that fails on a changed host, and the host."""
+    data = scripted_host.load(name)
+    for table in 'tools', 'files':
+        changes[table] = {**data.get(table, {}), **changes.get(table, {})}
+    played = play(name, **changes)
+    result = played.cli.fails(*played.create(*flags))
+    assert played.host.unexpected() == [], result
+    return result, played
+
+
+def test_a_script_of_ones_own_comes_before_packages(play):
+    """The host's curl has nothing at that address; packages are not asked for."""
+    result, played = fails(play, 'rocky9', '--engine-install-url', 'https://get.example.org/')
+    assert 'cannot download https://get.example.org/' in result.err
+    calls = played.host.calls()
+    assert calls[-1].endswith('--url https://get.example.org/') and not any('install' in c for c in calls if 'dnf' in c)
+
+
+def test_no_installation_is_asked_for(play):
+    result, played = fails(play, 'alpine320', '--engine-install-url', 'none')
+    assert 'there is no Docker engine on the host, and --engine-install-url none says not to install one' in result.err
+    assert played.host.calls() == ['hostname web1']
+
+
+def test_image_without_an_engine(play):
+    result, played = fails(play, 'flatcar', engine='/opt/elsewhere/dockerd')
+    assert 'there is no Docker engine on the host, and none can be installed on coreOS' in result.err
+    assert played.host.calls() == ['hostname web1']
+
+
+def test_packages_without_an_engine(play):
+    result, _ = fails(play, 'amzn2023', tools={'dnf': 'echo Nothing to do.'})
+    assert "the engine's packages were installed, but there is no dockerd on the host; it said:\nNothing to do." in result.err
+
+
+def test_installation_that_fails_is_gone_on_with(play):
+    result, played = fails(play, 'amzn2', tools={'yum': '''case "$*" in *install*)
+        [ -e /run/repaired ] || { echo 'No package docker available.'; exit 1; }
+        fake-engine /usr/bin/dockerd ;; esac'''})
+    assert 'install the engine: cannot install docker:\nNo package docker available.' in result.err
+    (played.host.root / 'run/repaired').touch()
+    played.cli.ok('create', '--resume', 'web1')
+    assert played.host.scripts()[-4:] == ['detect', *(f'sudo -n {script}' for script in (
+        'common packages rpm dnf install',)), 'detect', 'sudo -n common systemd firewall configure']
+
+
+@pytest.mark.parametrize('name', ['alpine320', 'boot2docker', 'cos', 'opensuse-tumbleweed'])
+def test_daemon_json_conflict(play, name):
+    """Found before anything is changed but the name and the packages."""
+    result, played = fails(play, name, '--engine-opt', 'log-driver=none',
+                           files={'/etc/docker/daemon.json': '{"log-driver": "json-file", "debug": true}'})
+    assert '/etc/docker/daemon.json on the host sets "log-driver", which is also set by --log-driver' in result.err
+    assert 'configure' not in played.host.scripts()[-1]
+    assert not any('restart' in call for call in played.host.calls())
+
+
+def test_engine_that_does_not_start_under_openrc(play):
+    result, _ = fails(play, 'alpine320', tools={
+        'rc-service': '[ "$2" != restart ] || { echo "failed to start docker" >&2; exit 1; }'},
+        files={'/var/log/docker.log': 'level=info msg=x\nunable to configure the Docker daemon\n'})
+    assert ('configure the engine: the engine did not start:\nfailed to start docker\n'
+            'unable to configure the Docker daemon\n') in result.err
+
+
+def test_engine_that_does_not_listen(play):
+    """The last of the tries is the host's; time is short here."""
+    result, _ = fails(play, 'fedora-coreos', tools={
+        'date': 'echo x >>/fakes/seconds; echo $((1700000000 + 20 * $(wc -l </fakes/seconds)))',
+        'journalctl': 'echo listening on nothing', 'sleep': '',
+        'systemctl': 'exit 0'})
+    assert 'the engine started, but does not listen on port' in result.err and 'listening on nothing' in result.err
+
+
+@pytest.mark.parametrize('name, init, text', [
+    ('alpine320', 'systemd', 'openrc is not what started this host'),
+    ('debian12', 'openrc', 'systemd is not what started this host'),
+    ('debian12', 'boot2docker', 'systemd is not what started this host')])
+def test_other_init(play, name, init, text):
+    result, played = fails(play, name, init=init)
+    assert text in result.err and played.host.scripts() == ['detect']
+
+
+def test_cloud_init_without_systemd(play):
+    """There is no generator that would have noted that it is enabled."""
+    data = scripted_host.load('alpine320')
+    played = play('alpine320', tools={**data['tools'], 'sleep': 'echo "{}" >/run/cloud-init/result.json'},
+                  files={**data['files'], '/run/cloud-init/status.json': '{}'})
+    result = played.cli.ok(*played.create())
+    assert 'Waiting for cloud-init to finish...\n' in result.out
+    assert played.host.scripts()[:4] == ['detect', 'common cloud_init', 'detect', 'common hostname']
+    assert played.host.unexpected() == []
+
+
+def test_a_command_that_nobody_expects_is_refused(play):
+    played = play('debian12-root')
+    played.cli.ok(*played.create())
+    assert played.cli.run('ssh', 'web1', 'uname').status != 0
+    assert played.host.unexpected() == ['command: uname']
