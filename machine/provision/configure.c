@@ -28,7 +28,7 @@ static int options_text(const struct run *r, struct buf *ret, struct err *err)
 /* Firewalls that the script found closed. */
 static void tell_firewalls(const struct run *r, const struct ssh_result *res)
 {
-	static const char *const names[] = {"firewalld", "ufw"};
+	static const char *const names[] = {"firewalld", "ufw", "iptables"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		_cleanup_free_ char *opened = xasprintf("@@opened %s", names[i]);

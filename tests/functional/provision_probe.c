@@ -65,8 +65,8 @@ static void show(const struct provision_host *h)
 	       "cloud_init=%d\ndaemon_json=%s\nboot_id=%s\n",
 		provision_name(h), h->is_root, h->has_sudo, h->hostname,
 		h->docker ? h->docker : "-", h->dockerd ? h->dockerd : "-",
-		h->docker_version ? h->docker_version : "-",
-		h->cloud_init_running, h->daemon_json ? h->daemon_json : "-", h->boot_id);
+		h->docker_version ? h->docker_version : "-", h->cloud_init_running,
+		h->daemon_json ? h->daemon_json : "-", h->boot_id);
 }
 
 static int act(

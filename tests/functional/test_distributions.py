@@ -90,7 +90,7 @@ def test_host(play, name):
     played.run('upgrade', 'upgrade', 'web1')
 
 
-def fails(play, name, *flags, step='create', **changes):
+def fails(play, name, *flags, **changes):
     """What a create says that fails on a changed host, and the host."""
     data = scripted_host.load(name)
     for table in 'tools', 'files':
@@ -123,7 +123,8 @@ def test_image_without_an_engine(play):
 
 def test_packages_without_an_engine(play):
     result, _ = fails(play, 'amzn2023', tools={'dnf': 'echo Nothing to do.'})
-    assert "the engine's packages were installed, but there is no dockerd on the host; it said:\nNothing to do." in result.err
+    assert ("the engine's packages were installed, but there is no dockerd on the host; it said:\nNothing to do."
+            in result.err)
 
 
 def test_installation_that_fails_is_gone_on_with(play):

@@ -74,6 +74,26 @@ def test_script_is_clean(script):
         subprocess.run(['shellcheck', script], check=True)
 
 
+MANAGERS = 'apt', 'rpm dnf', 'rpm zypper', 'pacman', 'apk'
+COMPOSED = ['common hostname', 'common hostname_boot2docker', 'common cloud_init', 'detect',
+            *(f'common packages {manager} {step}' for manager in MANAGERS for step in ('install', 'upgrade')),
+            *(f'common {service} firewall configure' for service in ('systemd', 'openrc', 'boot2docker'))]
+
+
+@pytest.mark.parametrize('names', COMPOSED)
+def test_composed_script_is_clean(names, tmp_path):
+    """As it is sent: every function that is called is there, and nothing but what a POSIX shell has is used."""
+    script = tmp_path / 'script'
+    script.write_text(''.join((SCRIPTS / f'{name}.sh').read_text() for name in names.split()))
+    text = script.read_text()
+    defined = set(re.findall(r'^(\w+)\(\) {', text, re.M))
+    used = set(re.findall(r'\b((?:pkg|service|firewall)_\w+)\b(?!=)', text))
+    variables = set(re.findall(r'\b(\w+)=|\bfor (\w+)', text))
+    variables = {name for pair in variables for name in pair}
+    assert used - variables <= defined
+    subprocess.run(['shellcheck', '-s', 'sh', '-e', 'SC2154,SC2317', script], check=True)
+
+
 def facts(output):
     """As facts.c reads them."""
     found, name, lines = {}, None, output.split('@@begin\n')[-1].split('\n')
@@ -321,7 +341,8 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 def install(host, **variables):
     (host.path / 'etc/ssl/certs').mkdir(parents=True, exist_ok=True)
     (host.path / 'etc/ssl/certs/ca-certificates.crt').write_text('x')
-    return host.run('common', 'packages', 'apt', 'install', **{'url': '', 'script': '', 'packages': '', 'source': '', **variables})
+    return host.run('common', 'packages', 'apt', 'install',
+                    **{'url': '', 'script': '', 'packages': '', 'source': '', **variables})
 
 
 @pytest.mark.parametrize('content, status, text', [

@@ -15,11 +15,11 @@ A file of tests/hosts:
     [files]      more files
     [tools]      commands: what each does, as a shell script. Calls of these are logged
     [create] [provision] [certs] [upgrade]
-                 what the command does on the host: `scripts`, the files of machine/provision/scripts of each script, in order;
-                 `calls` of tools; `says`: what is printed beside the usual lines; `fails`: the same on standard error, and
-                 the command fails
-    [options]    after all that: `file`, the options file, and its `text`, or the `words` of the engine's command line and
-                 environment as the init script makes them of it; `certs`, the folder of certificates
+                 what the command does on the host: `scripts`, the files of machine/provision/scripts of each
+                 script, in order; `calls` of tools; `says`: what is printed beside the usual lines; `fails`: the
+                 same on standard error, and the command fails
+    [options]    after all that: `file`, the options file, and its `text`, or the `words` of the engine's command
+                 line and environment as the init script makes them of it; `certs`, the folder of certificates
 """
 
 import os
