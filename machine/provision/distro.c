@@ -23,7 +23,6 @@ static const struct service_manager systemd = {"systemd", SYSTEMD_SH, systemd_op
 
 #define DROP_IN "/etc/systemd/system/docker.service.d/10-machine.conf"
 #define CENTOS_REPO "https://download.docker.com/linux/centos/docker-ce.repo"
-#define RHEL_REPO "https://download.docker.com/linux/rhel/docker-ce.repo"
 #define FEDORA_REPO "https://download.docker.com/linux/fedora/docker-ce.repo"
 
 /* Docker's own packages; the names are the same for Debian and Red Hat. */
@@ -75,7 +74,8 @@ static const struct distro table[] = {
 	{APT_ROW("pop", "pop")},
 	{DNF_ROW("centos", "centos"), .install = NEW_DOCKER_CE, .script = true,
 		.source = CENTOS_REPO},
-	{DNF_ROW("rhel", "redhat"), .install = NEW_DOCKER_CE, .script = true, .source = RHEL_REPO},
+	{DNF_ROW("rhel", "redhat"), .install = NEW_DOCKER_CE, .script = true,
+		.source = CENTOS_REPO},
 	{DNF_ROW("fedora", "fedora"), .install = NEW_DOCKER_CE, .script = true,
 		.source = FEDORA_REPO, .applies = is_no_image},
 	{DNF_ROW("rocky", "rocky"), .install = NEW_DOCKER_CE, .source = CENTOS_REPO},

@@ -32,6 +32,11 @@ def boot(lab, request):
     return make
 
 
+def install(host, package):
+    host.exec('apt-get -q update && '
+              f'DEBIAN_FRONTEND=noninteractive apt-get -qy --no-install-recommends install {package}')
+
+
 def start_of(host):
     return host.exec('cat /etc/systemd/system/docker.service.d/10-machine.conf')
 
@@ -94,7 +99,7 @@ def test_dpkg_is_busy(new_cli, lab, boot):
 def test_ufw(new_cli, boot):
     """A firewall that lets SSH in and nothing else: the engine's port is opened, and that is said once."""
     cli, host = new_cli(), boot(docker=True)
-    host.exec('apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -qy --no-install-recommends install ufw')
+    install(host, 'ufw')
     host.exec('ufw allow 22/tcp && ufw --force enable')
     opened = '(web1) ufw on the host kept port 2376 closed; it is open now\n'
     assert opened in cli.ok(*generic(host, 'web1'), timeout=180).text
@@ -109,3 +114,15 @@ def test_system_that_is_an_image(new_cli, lab, boot):
     result = cli.fails(*generic(host, 'web1', '--engine-install-url', lab.serve('/get', INSTALL_SCRIPT)),
                        timeout=120)
     assert 'the system on this host is read-only and comes as an image: install Docker with its own tool' in result.err
+
+
+def test_firewalld(new_cli, boot):
+    cli, host = new_cli(), boot(docker=True)
+    install(host, 'firewalld')
+    host.exec('systemctl start firewalld && firewall-cmd --add-service=ssh && firewall-cmd --state')
+    opened = '(web1) firewalld on the host kept port 2376 closed; it is open now\n'
+    assert opened in cli.ok(*generic(host, 'web1'), timeout=180).text
+    ports = host.exec('firewall-cmd --zone=public --list-ports; firewall-cmd --permanent --zone=public --list-ports')
+    assert ports.split() == ['2376/tcp'] * 2
+    check_engine(cli, 'web1')
+    assert opened not in cli.ok('provision', 'web1', timeout=120).text

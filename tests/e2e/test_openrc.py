@@ -5,7 +5,8 @@ import re
 
 from real import check_engine, generic
 
-# Sessions have a mount namespace of their own, in which nothing tells of systemd; so the engine needs a containerd of its own.
+# Sessions have a mount namespace of their own, in which nothing tells of systemd; so the engine needs a
+# containerd of its own.
 SESSION = '''#!/bin/sh
 exec unshare -m sh -c 'mount -t tmpfs tmpfs /run/systemd && exec sh -c "$SSH_ORIGINAL_COMMAND"'
 '''

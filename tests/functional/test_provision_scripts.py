@@ -281,6 +281,18 @@ def test_boot2docker_that_is_still_starting(host, port):
     assert host.calls().count('sleep 0.1') == 1
 
 
+def test_unregistered_sles(host):
+    """The packages may come from elsewhere; if not, what SUSEConnect said is shown, too."""
+    (host.path / 'etc/os-release').write_text('VERSION_ID="15.6"\n')
+    host.fake('SUSEConnect', 'echo not registered; exit 67')
+    host.fake('zypper', 'case "$*" in *install*) echo none; exit 104 ;; esac')
+    host.fake('uname', 'echo x86_64')
+    result = host.run('common', 'packages', 'rpm', 'zypper', 'install', url='', script='', packages='docker',
+                      source='sle-module-containers')
+    assert (result.returncode, result.stdout) == (1, 'not registered\nnone\n@@failed cannot install docker\n')
+    assert 'SUSEConnect -p sle-module-containers/15.6/x86_64' in host.calls()
+
+
 APK = 'http://x/v3/main\n'
 
 
@@ -306,15 +318,12 @@ def test_apk_repositories(host, before, after):
     ('rpm dnf', 'dnf', 'makecache', 'cannot fetch the lists of packages'),
     ('rpm dnf', 'dnf', 'install', 'cannot install docker'),
     ('rpm zypper', 'zypper', 'refresh', 'cannot fetch the lists of packages'),
-    ('rpm zypper', 'SUSEConnect', '-p', 'cannot add sle-module to the sources of packages'),
     ('pacman', 'pacman', '-S --noconfirm', 'cannot install docker'),
 ])
 def test_packages_that_cannot_be_had(host, manager, tool, fails, text):
-    (host.path / 'etc/os-release').write_text('VERSION_ID="15.6"\n')
-    for name in {'dnf', 'zypper', 'pacman', 'SUSEConnect', tool}:
+    for name in 'dnf', 'zypper', 'pacman':
         host.fake(name, f'case "$*" in *"{fails}"*) echo the reason >&2; exit 1 ;; esac' if name == tool else '')
-    result = host.run('common', 'packages', *manager.split(), 'install', url='', script='', packages='docker',
-                      source='sle-module' if tool == 'SUSEConnect' else '')
+    result = host.run('common', 'packages', *manager.split(), 'install', url='', script='', packages='docker', source='')
     assert result.returncode == 1
     assert result.stdout.splitlines()[-2:] == ['the reason', f'@@failed {text}']
 

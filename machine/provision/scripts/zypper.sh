@@ -10,12 +10,12 @@ pkg_refresh() {
 	zypper -n refresh
 }
 
-# pkg_add_source PRODUCT: a module of SUSE's, for a system that is registered.
+# pkg_add_source PRODUCT: a module of SUSE's, for a system that is registered; others may have it from elsewhere.
 pkg_add_source() {
 	[ "$1" ] && command -v SUSEConnect >/dev/null || return 0
 	# shellcheck disable=SC1091
 	pkg_release=$(. /etc/os-release && echo "$VERSION_ID")
-	SUSEConnect -p "$1/$pkg_release/$(uname -m)"
+	SUSEConnect -p "$1/$pkg_release/$(uname -m)" || :
 }
 
 pkg_install() {
