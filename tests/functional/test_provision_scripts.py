@@ -76,7 +76,7 @@ def test_script_is_clean(script):
 
 MANAGERS = 'apt', 'rpm dnf', 'rpm zypper', 'pacman', 'apk'
 COMPOSED = ['common hostname', 'common hostname_boot2docker', 'common cloud_init', 'detect',
-            *(f'common packages {manager} {step}' for manager in MANAGERS for step in ('install', 'upgrade')),
+            *(f'common packages {manager} {step}' for manager in MANAGERS for step in ('install', 'upgrade', 'purge')),
             *(f'common {service} firewall configure' for service in ('systemd', 'openrc', 'boot2docker'))]
 
 
@@ -425,7 +425,7 @@ def test_upgrade(host):
 def test_purge(host, state, calls):
     host.fake('apt-get', f'[ -e "$APT_CONFIG" ] || exit 100; touch {host.path}/gone')
     host.fake('dpkg-query', f'[ "{state}" ] || exit 1; echo "{state}"')
-    result = host.run('common', 'apt', 'purge', package='docker-engine')
+    result = host.run('common', 'packages', 'apt', 'purge', package='docker-engine')
     assert (result.returncode, result.stdout, result.stderr) == (0, '', '')
     assert [c for c in host.calls() if c.startswith('apt-get')] == calls
 
@@ -433,7 +433,7 @@ def test_purge(host, state, calls):
 def test_purge_fails(host):
     host.fake('apt-get', 'echo "E: the reason" >&2; exit 100')
     host.fake('dpkg-query', 'echo installed')
-    result = host.run('common', 'apt', 'purge', package='docker-engine')
+    result = host.run('common', 'packages', 'apt', 'purge', package='docker-engine')
     assert result.returncode == 1
     assert result.stdout.splitlines() == ['E: the reason', '@@failed cannot remove the package docker-engine']
 
@@ -442,5 +442,5 @@ def test_purge_waits_for_the_lock(host):
     host.fake('apt-get', f'''echo x >>{host.path}/count
         [ $(wc -l <{host.path}/count) -ge 2 ] || {{ echo "E: Could not get lock /x" >&2; exit 100; }}''')
     host.fake('dpkg-query', 'echo installed')
-    result = host.run('common', 'apt', 'purge', package='docker-engine')
+    result = host.run('common', 'packages', 'apt', 'purge', package='docker-engine')
     assert result.returncode == 0 and 'Waiting for another package manager' in result.stdout

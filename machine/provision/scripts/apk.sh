@@ -28,6 +28,10 @@ pkg_upgrade() {
 	apk add -u "$@"
 }
 
+pkg_purge() {
+	apk del "$@"
+}
+
 pkg_installed() {
 	apk info -e "$1" >/dev/null 2>&1
 }

@@ -27,3 +27,7 @@ pkg_install() {
 pkg_upgrade() {
 	"$pkg_tool" -y upgrade "$@"
 }
+
+pkg_purge() {
+	"$pkg_tool" -y remove "$@"
+}

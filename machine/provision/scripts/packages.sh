@@ -1,6 +1,6 @@
 # shellcheck shell=dash disable=SC2154
 # What package managers have in common. Each brings pkg_lock_text, what it says while somebody else holds its lock, and
-# pkg_environment, pkg_refresh, pkg_add_source, pkg_install, pkg_upgrade, pkg_installed and pkg_versions.
+# pkg_environment, pkg_refresh, pkg_add_source, pkg_install, pkg_upgrade, pkg_purge, pkg_installed and pkg_versions.
 # $tmp is a folder that exists.
 
 # Runs a command again while somebody else holds a lock.

@@ -22,6 +22,10 @@ pkg_upgrade() {
 	pkg_install "$@"
 }
 
+pkg_purge() {
+	pacman -R --noconfirm --noprogressbar "$@"
+}
+
 pkg_installed() {
 	pacman -Q "$1" >/dev/null 2>&1
 }

@@ -11,8 +11,9 @@ main() {
 	for p in $candidates; do
 		if pkg_installed "$p"; then set -- "$@" "$p"; fi
 	done
-	[ $# -gt 0 ] || fail "the engine was not installed from packages that are known here: upgrade it the way it was installed, or" \
-		"remove it and let \"provision\" install one"
+	[ $# -gt 0 ] ||
+		fail "the engine was not installed from packages that are known here: upgrade it the way it was installed," \
+			"or remove it and let provision install one"
 	before=$(pkg_versions "$@")
 	pkg_retry pkg_refresh || fail "cannot fetch the lists of packages"
 	pkg_retry pkg_upgrade "$@" || fail "cannot upgrade $*"

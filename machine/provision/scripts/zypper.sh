@@ -25,3 +25,7 @@ pkg_install() {
 pkg_upgrade() {
 	zypper -n update "$@"
 }
+
+pkg_purge() {
+	zypper -n remove "$@"
+}
