@@ -137,27 +137,49 @@ static int find_driver(struct co *co, struct cli *cli, const struct strv *rest,
 	return check_clash(*ret, err);
 }
 
+/* create's own, and those of a driver (NULL: none); sorted as help shows them. */
+static struct cli_flag *join_flags(const struct driver_info *info, const char *usual, size_t *ret_n)
+{
+	size_t n = ARRAY_SIZE(shared_flags), extra = info ? info->flags.n : 0;
+	struct cli_flag *flags = xcalloc(n + extra, sizeof(*flags));
+
+	memcpy(flags, shared_flags, sizeof(shared_flags));
+	for (size_t i = 0; i < extra; i++)
+		flags[n + i].spec = info->flags.items[i];
+	flags[0].spec.def_str = usual; /* --driver */
+	qsort(flags, n + extra, sizeof(*flags), by_help_line);
+	*ret_n = n + extra;
+	return flags;
+}
+
+struct cli_flag *create_flags(
+	struct co *co, struct cli *cli, const struct strv *words, size_t *ret_n)
+{
+	_cleanup_free_ char *from_words = NULL, *why = NULL, *usual = NULL;
+	_cleanup_err_ struct err e = ERR_INIT;
+	const char *name = driver_of(words, &from_words);
+	struct driver *d;
+
+	if (!name)
+		usual = default_driver_choose(geteuid(), &why);
+	if (driver_set_get(co, cli->app.drivers, name ? name : usual, &d, &e) < 0)
+		return join_flags(NULL, "", ret_n);
+	return join_flags(driver_info(d), "", ret_n);
+}
+
 static int prepare_create(struct co *co, struct cli *cli, const struct strv *rest, struct err *err)
 {
 	const struct driver_info *info = NULL;
-	size_t n = ARRAY_SIZE(shared_flags), extra = 0;
+	size_t n;
 
 	cli->create.chosen = true; /* a machine that is resumed has one */
-	if (!mentions(rest, "resume")) {
-		if (find_driver(co, cli, rest, &info, err) < 0)
-			return -1;
-		extra = info->flags.n;
-	}
-	struct cli_flag *all = xcalloc(n + extra, sizeof(*all));
+	if (!mentions(rest, "resume") && find_driver(co, cli, rest, &info, err) < 0)
+		return -1;
+	struct cli_flag *all = join_flags(info, cli->create.driver ? cli->create.driver : "", &n);
 	cli->create.flags = all;
-	memcpy(all, shared_flags, sizeof(shared_flags));
-	for (size_t i = 0; i < extra; i++)
-		all[n + i].spec = info->flags.items[i];
-	all[0].spec.def_str = cli->create.driver ? cli->create.driver : ""; /* --driver */
-	qsort(all, n + extra, sizeof(*all), by_help_line);
-	if (flags_parse(all, n + extra, rest, true, &cli->args, err) < 0) {
+	if (flags_parse(all, n, rest, true, &cli->args, err) < 0) {
 		puts("Incorrect Usage.\n");
-		help_command(cli->cmd, all, n + extra, stdout);
+		help_command(cli->cmd, all, n, stdout);
 		return -1;
 	}
 	return 0;
