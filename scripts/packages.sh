@@ -5,7 +5,7 @@
 # build and run; names are the same in Debian 12 and 13
 PACKAGES_BUILD=(gcc libc6-dev pkg-config meson ninja-build
 	libyajl-dev libuv1-dev libmbedtls-dev libssh2-1-dev libsodium-dev libcurl4-openssl-dev libcmocka-dev
-	openssh-client ca-certificates git)
+	scdoc openssh-client ca-certificates git)
 
 # scripts/build-image
 PACKAGES_IMAGE=(mmdebstrap debian-archive-keyring zstd jq cpio kmod e2fsprogs fdisk dosfstools mtools
@@ -30,7 +30,7 @@ packages_tests() {
 		mmdebstrap systemd-container dbus iproute2 iptables debian-archive-keyring
 		docker.io busybox-static fakeroot rsync sshfs qemu-system-x86 qemu-utils ovmf dnsmasq-base genisoimage
 		"clang-$clang" "libclang-rt-$clang-dev" "clang-format-$clang" "clang-tidy-$clang"
-		shellcheck valgrind strace)
+		shellcheck valgrind strace zsh fish man-db dpkg-dev debhelper lintian)
 	# the client is a package of its own since Debian 13
 	[ "$clang" = 14 ] || PACKAGES_TESTS+=(docker-cli)
 }

@@ -21,7 +21,7 @@ _docker_machine_plain() {
 	done
 }
 
-# The words up to the cursor, into words. Bash has cut them at = and : as well; what stands together
+# The words up to the cursor, into words. Bash has cut them at = : and @ as well; what stands together
 # in the line is put together again. piece is what bash will replace of the last one.
 _docker_machine_words() {
 	local line=${COMP_LINE:0:COMP_POINT} rest word i
@@ -38,7 +38,7 @@ _docker_machine_words() {
 		line=${rest#"$word"}
 		piece=$word
 	done
-	[[ $piece != *[!=:]* ]] && piece=''
+	[[ $piece != *[!=:@]* ]] && piece=''
 	return 0
 }
 
