@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # For ~/.bashrc: the active machine in the prompt.
 #
 #     PS1='[\u@\h \W$(__docker_machine_ps1)]\$ '

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # For ~/.bashrc: `docker-machine use NAME` (or `machine use NAME`) points the docker client in this
 # shell at a machine, which a program cannot do. It takes the flags of `env`; `use -u` undoes it.
 # DOCKER_MACHINE_WRAPPED=false turns that off. In scripts, where aliases are not expanded, call

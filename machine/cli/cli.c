@@ -30,10 +30,11 @@ const struct cli_flag cli_globals[] = {
 };
 const size_t cli_n_globals = ARRAY_SIZE(cli_globals) - 1; /* help shows version by itself */
 
-const struct command *const cli_commands[] = {&cmd_active, &cmd_completion, &cmd_config, &cmd_create,
-	&cmd_driver, &cmd_env, &cmd_image, &cmd_inspect, &cmd_ip, &cmd_kill, &cmd_ls, &cmd_provision,
-	&cmd_regenerate_certs, &cmd_restart, &cmd_rm, &cmd_ssh, &cmd_scp, &cmd_mount, &cmd_start,
-	&cmd_status, &cmd_stop, &cmd_upgrade, &cmd_url, &cmd_version, &cmd_help, &cmd_complete, NULL};
+const struct command *const cli_commands[] = {&cmd_active, &cmd_completion, &cmd_config,
+	&cmd_create, &cmd_driver, &cmd_env, &cmd_image, &cmd_inspect, &cmd_ip, &cmd_kill, &cmd_ls,
+	&cmd_provision, &cmd_regenerate_certs, &cmd_restart, &cmd_rm, &cmd_ssh, &cmd_scp,
+	&cmd_mount, &cmd_start, &cmd_status, &cmd_stop, &cmd_upgrade, &cmd_url, &cmd_version,
+	&cmd_help, &cmd_complete, NULL};
 
 const struct command *cli_find_command(const char *name)
 {
@@ -116,8 +117,7 @@ static int open_store(struct cli *cli, struct err *err)
 static bool needs_store(const struct cli *cli)
 {
 	return cli->cmd != &cmd_help && cli->cmd != &cmd_driver && cli->cmd != &cmd_completion &&
-	       cli->cmd != &cmd_complete &&
-	       (cli->cmd != &cmd_version || cli->args.args.n);
+	       cli->cmd != &cmd_complete && (cli->cmd != &cmd_version || cli->args.args.n);
 }
 
 static int parse_command(struct co *co, struct cli *cli, const struct strv *rest, struct err *err)

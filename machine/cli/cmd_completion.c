@@ -31,10 +31,11 @@ const struct command cmd_completion = {
 	.name = "completion",
 	.args = "bash | zsh | fish",
 	.summary = "Print the completion script for a shell",
-	.description = "bash: eval \"$(docker-machine completion bash)\" in ~/.bashrc\n"
-		       "   zsh:  source <(docker-machine completion zsh) in ~/.zshrc, after compinit\n"
-		       "   fish: docker-machine completion fish | source in ~/.config/fish/config.fish\n"
-		       "   Installed packages have done so already.",
+	.description =
+		"bash: eval \"$(docker-machine completion bash)\" in ~/.bashrc\n"
+		"   zsh:  source <(docker-machine completion zsh) in ~/.zshrc, after compinit\n"
+		"   fish: docker-machine completion fish | source in ~/.config/fish/config.fish\n"
+		"   Installed packages have done so already.",
 	.talk = TALK_STDERR,
 	.run = run_completion,
 };

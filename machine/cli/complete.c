@@ -122,8 +122,7 @@ static void offer_flag(struct completion *c, const struct cli_flag *f)
 	if (f->spec.type != FLAG_LIST && strv_contains(&s->given, f->spec.name))
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(names) && names[i]; i++) {
-		_cleanup_free_ char *name =
-			xasprintf("%s%s", names[i][1] ? "--" : "-", names[i]);
+		_cleanup_free_ char *name = xasprintf("%s%s", names[i][1] ? "--" : "-", names[i]);
 		if (strncmp(name, s->word, strlen(s->word)) == 0)
 			offer(c, name, f->spec.usage);
 	}
@@ -200,6 +199,24 @@ static void enter_subcommand(struct completion *c, struct spot *s, size_t *at)
 	*at += 1;
 }
 
+/* Behind the command: its own flags and operands. false: there is no such command. */
+static bool enter_command(
+	struct completion *c, struct spot *s, size_t at, struct cli_flag **ret_more, size_t *ret_n)
+{
+	s->cmd = cli_find_command(c->words.items[at++]);
+	if (!s->cmd)
+		return false;
+	snprintf(s->path, sizeof(s->path), "%s", s->cmd->name);
+	enter_subcommand(c, s, &at);
+	*ret_more = more_flags(c, s, at, ret_n);
+	strv_finish(&s->given);
+	s->flags = *ret_more ? *ret_more : s->cmd->flags;
+	s->n_flags = *ret_more ? *ret_n : s->cmd->n_flags;
+	s->no_flags = s->cmd == &cmd_ssh && at + 1 < c->words.n;
+	walk(s, &c->words, at, false);
+	return true;
+}
+
 static void complete(struct completion *c)
 {
 	struct spot s = {.flags = cli_globals, .n_flags = cli_n_globals + 1};
@@ -208,21 +225,11 @@ static void complete(struct completion *c)
 
 	c->spot = &s;
 	open_store_of(c, at);
-	if (at + 1 < c->words.n) {
-		s.cmd = cli_find_command(c->words.items[at++]);
-		if (!s.cmd)
-			return;
-		snprintf(s.path, sizeof(s.path), "%s", s.cmd->name);
-		enter_subcommand(c, &s, &at);
-		more = more_flags(c, &s, at, &n_more);
-		strv_finish(&s.given);
-		s.flags = more ? more : s.cmd->flags;
-		s.n_flags = more ? n_more : s.cmd->n_flags;
-		s.no_flags = s.cmd == &cmd_ssh && at + 1 < c->words.n;
-		walk(&s, &c->words, at, false);
+	if (at + 1 == c->words.n || enter_command(c, &s, at, &more, &n_more)) {
+		look_at_word(&s, c->words.items[c->words.n - 1]);
+		answer(c);
 	}
-	look_at_word(&s, c->words.items[c->words.n - 1]);
-	answer(c);
+	c->spot = NULL;
 	strv_finish(&s.operands);
 	strv_finish(&s.given);
 	if (s.cmd == &cmd_image)

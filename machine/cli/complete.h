@@ -21,16 +21,16 @@
 
 /* Where the last word stands. */
 struct spot {
-	const struct command *cmd;     /* NULL: it is the command, or a flag before it */
-	char path[COMPLETE_SUB_MAX];   /* "image rm"; "" without a command */
-	const struct cli_flag *flags;  /* that may stand here */
+	const struct command *cmd;    /* NULL: it is the command, or a flag before it */
+	char path[COMPLETE_SUB_MAX];  /* "image rm"; "" without a command */
+	const struct cli_flag *flags; /* that may stand here */
 	size_t n_flags;
-	const struct cli_flag *value;  /* it is this flag's value; else NULL */
-	struct strv operands;          /* before it, without the subcommand */
-	struct strv given;             /* names of flags that are there already */
-	bool no_flags;                 /* a word with a dash is an operand here */
-	const char *word;              /* to be completed; of --flag=word, the value */
-	_Bool joined;                  /* --flag=word */
+	const struct cli_flag *value; /* it is this flag's value; else NULL */
+	struct strv operands;         /* before it, without the subcommand */
+	struct strv given;            /* names of flags that are there already */
+	bool no_flags;                /* a word with a dash is an operand here */
+	const char *word;             /* to be completed; of --flag=word, the value */
+	bool joined;                  /* --flag=word */
 };
 
 /* What was asked, and the answer. */
@@ -48,14 +48,16 @@ void offer(struct completion *c, const char *value, const char *text);
 
 /* complete_offers.c */
 enum offer_place { OFFER_FIRST, OFFER_REST };
-/* What a command's operands, or a flag's value, may be; path as in struct spot, flag NULL: operands. */
+/* What a command's operands, or a flag's value, may be; path as in struct spot, flag NULL:
+ * operands. */
 void offer_values(struct completion *c, const char *path, const char *flag, enum offer_place place);
 /* Does the command have subcommands: is there a row "PATH SUB"? */
 bool offer_has_subcommand(const char *path);
 /* The rows of that table, for its test; false behind the last. */
 bool offer_row_at(size_t i, const char **ret_path, const char **ret_flag);
 
-/* complete_image.c: the subcommands' own flags, as their help has them. Freed by image_flags_free. */
+/* complete_image.c: the subcommands' own flags, as their help has them. Freed by image_flags_free.
+ */
 struct cli_flag *image_flags(struct completion *c, const char *sub, size_t *ret_n);
 void image_flags_free(struct cli_flag *flags, size_t n);
 void image_offer_ids(struct completion *c);

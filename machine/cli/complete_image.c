@@ -58,8 +58,8 @@ static void ask(const struct completion *c, const struct strv *args, struct buf 
 	close(fds[0]);
 }
 
-/* "   --name, -x WORD<tab or blanks>text": a value follows where a word in capitals does, or a blank
- * and a tab. */
+/* "   --name, -x WORD<tab or blanks>text": a value follows where a word in capitals does, or a
+ * blank and a tab. */
 static bool parse_flag(const char *line, struct cli_flag *f)
 {
 	line += strspn(line, " ");
@@ -87,7 +87,7 @@ static bool parse_flag(const char *line, struct cli_flag *f)
 struct cli_flag *image_flags(struct completion *c, const char *sub, size_t *ret_n)
 {
 	_cleanup_buf_ struct buf out = BUF_INIT;
-	_cleanup_strv_ struct strv args = STRV_INIT, lines = STRV_INIT;
+	_cleanup_strv_ struct strv args = STRV_INIT;
 	struct cli_flag *flags = xcalloc(FLAGS_MAX, sizeof(*flags));
 	size_t n = 0;
 
@@ -123,7 +123,7 @@ void image_offer_ids(struct completion *c)
 	strv_add(&args, "-q");
 	ask(c, &args, &out);
 	strv_split(&ids, buf_str(&out), '\n');
-	strv_foreach(id, &ids)
+	strv_foreach (id, &ids)
 		if (!strv_contains(&c->spot->operands, id))
 			offer(c, id, "");
 }

@@ -181,7 +181,7 @@ void offer_values(struct completion *c, const char *path, const char *flag, enum
 		if (!streq(r->path, path) || !r->flag != !flag || (flag && !streq(r->flag, flag)))
 			continue;
 		strv_split(&words, what ? what : "", ' ');
-		strv_foreach(w, &words)
+		strv_foreach (w, &words)
 			offer_word(c, w);
 	}
 }

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Completion of machine and docker-machine for bash. `machine __complete` knows what may stand where;
 # this only tells it the words and shows its answer.
 
