@@ -95,6 +95,15 @@ def test_what_it_depends_on(packages):
     assert 'systemd-container' in fields and 'qemu-system-x86' in fields
 
 
+def test_modes(chroot):
+    """Packaging changed none: what build-image puts into images is executable where the source is."""
+    guest = chroot.root / 'usr/libexec/machine/guest'
+    for path in (TOP / 'scripts' / 'guest').rglob('*'):
+        if path.is_file():
+            mode = (guest / path.relative_to(TOP / 'scripts' / 'guest')).stat().st_mode & 0o777
+            assert mode == (0o755 if path.stat().st_mode & 0o100 else 0o644), path
+
+
 def test_used(chroot):
     assert chroot.sh('docker-machine version').startswith('docker-machine version 0.')
     listed = chroot.sh('machine driver ls').splitlines()[1:]
