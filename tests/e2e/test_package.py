@@ -16,8 +16,7 @@ import debian
 from cli import TOP
 from rootfs import run
 
-LONG = os.environ.get('MACHINE_TEST_LONG') == '1'
-pytestmark = pytest.mark.skipif(not LONG, reason='MACHINE_TEST_LONG=1 runs it')
+pytestmark = pytest.mark.long
 
 NAME = 'docker-machine-ng'
 SECONDS = 900
