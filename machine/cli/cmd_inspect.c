@@ -23,7 +23,7 @@ static int print_formatted(const struct record *rec, const char *format, struct 
 	_cleanup_template_ struct template *t = NULL;
 	_cleanup_buf_ struct buf text = BUF_INIT;
 
-	if (template_parse(format, strlen(format), TEMPLATE_PLAIN_INTEGERS, &t, err) < 0)
+	if (template_parse(format, strlen(format), TEMPLATE_NUMBERS_MEET, &t, err) < 0)
 		return err_wrap(err, "template parsing error");
 	int rc = template_execute(t, tmpl_json(rec->doc), &text, err);
 	if (rc == 0)

@@ -66,7 +66,7 @@ int ls_format_parse(const char *text, struct ls_format **ret, struct err *err)
 	bool table;
 
 	prepare(text && *text ? text : DEFAULT_FORMAT, &prepared, &table);
-	if (template_parse(prepared.data, prepared.len, TEMPLATE_PLAIN_INTEGERS, &t, err) < 0)
+	if (template_parse(prepared.data, prepared.len, TEMPLATE_NUMBERS_MEET, &t, err) < 0)
 		return -1;
 	*ret = xcalloc(1, sizeof(**ret));
 	**ret = (struct ls_format){t, table};

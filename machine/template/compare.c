@@ -21,12 +21,12 @@ static enum basic basic_of(const struct tmpl_value *v)
 	return kinds[value_kind(v)];
 }
 
-/* With plain integers, a JSON number that is one meets an int. */
+/* A JSON number meets an int. */
 static void meet(const struct call *c, struct tmpl_value *a, struct tmpl_value *b)
 {
 	enum basic x = basic_of(a), y = basic_of(b);
 
-	if (!(c->e->t->flags & TEMPLATE_PLAIN_INTEGERS))
+	if (!(c->e->t->flags & TEMPLATE_NUMBERS_MEET))
 		return;
 	if (x == BASIC_FLOAT && a->digits && y == BASIC_INT)
 		*b = (struct tmpl_value){.type = &tmpl_float, .f = (double)b->i};

@@ -13,7 +13,7 @@ static int printed(struct call *c, struct buf *out)
 	for (size_t i = 0; i < c->n; i++)
 		if (!value_unbox(c->args[i]).type)
 			c->args[i] = tmpl_str("<no value>");
-	if (format_print(c->args, c->n, false, c->e->t->flags, TEMPLATE_MAX_OUTPUT, out) < 0)
+	if (format_print(c->args, c->n, false, TEMPLATE_MAX_OUTPUT, out) < 0)
 		return err_set(c->err, ERR_USER, "more than %u bytes", TEMPLATE_MAX_OUTPUT);
 	return 0;
 }

@@ -102,9 +102,9 @@ static int walk_action(struct exec *e, const struct tmpl_value *dot, const struc
 	if (!v.type)
 		buf_adds(e->out, "<no value>");
 	else if (v.type->pointer) /* what it points to is shown */
-		format_pointee(&v, e->t->flags, e->out);
+		format_pointee(&v, e->out);
 	else
-		format_plain(&v, e->t->flags, e->out);
+		format_plain(&v, e->out);
 	return check_output(e, before);
 }
 
@@ -180,7 +180,7 @@ static int walk_range(struct exec *e, const struct tmpl_value *dot, const struct
 		return -1;
 	enum tmpl_kind kind = value_kind(&v);
 	if (kind != TMPL_NONE && kind != TMPL_LIST && kind != TMPL_MAP) {
-		format_plain(&v, e->t->flags, &shown);
+		format_plain(&v, &shown);
 		return exec_fail(e, "range can't iterate over %s", buf_str(&shown));
 	}
 	size_t len = kind == TMPL_NONE ? 0 : value_len(&v);

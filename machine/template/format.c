@@ -83,12 +83,6 @@ bool format_string(struct format *f, uint32_t verb, const char *s, size_t n)
 	}
 }
 
-/* Written in JSON without fraction and exponent? */
-static bool is_integer_text(const char *digits)
-{
-	return digits && !strpbrk(digits, ".eE");
-}
-
 static bool add_int(struct format *f, uint32_t verb, const struct tmpl_value *v)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT;
@@ -113,10 +107,6 @@ static bool add_scalar(struct format *f, uint32_t verb, const struct tmpl_value 
 	case TMPL_UINT:
 		return format_integer(f, verb, v->u, false);
 	case TMPL_FLOAT:
-		if (f->plain_integers && verb == 'v' && is_integer_text(v->digits)) {
-			format_pad(f, v->digits, strlen(v->digits));
-			return true;
-		}
 		return format_float(f, verb, v->f);
 	default:
 		return format_string(f, verb, v->s, v->n);
@@ -234,29 +224,28 @@ void format_value(struct format *f, uint32_t verb, const struct tmpl_value *v)
 		add_value(f, verb, &inner, 0);
 }
 
-void format_plain(const struct tmpl_value *v, unsigned template_flags, struct buf *out)
+void format_plain(const struct tmpl_value *v, struct buf *out)
 {
-	struct format f = {.out = out, .plain_integers = template_flags & TEMPLATE_PLAIN_INTEGERS};
+	struct format f = {.out = out};
 
 	format_value(&f, 'v', v);
 }
 
-void format_pointee(const struct tmpl_value *v, unsigned template_flags, struct buf *out)
+void format_pointee(const struct tmpl_value *v, struct buf *out)
 {
-	struct format f = {.out = out, .plain_integers = template_flags & TEMPLATE_PLAIN_INTEGERS};
+	struct format f = {.out = out};
 
 	add_struct(&f, 'v', v, 1);
 }
 
-int format_print(const struct tmpl_value *args, size_t n, bool line, unsigned template_flags,
-	size_t limit, struct buf *out)
+int format_print(const struct tmpl_value *args, size_t n, bool line, size_t limit, struct buf *out)
 {
 	for (size_t i = 0; i < n; i++) {
 		bool strings = i && (value_kind(&args[i]) == TMPL_STRING ||
 					    value_kind(&args[i - 1]) == TMPL_STRING);
 		if (i && (line || !strings))
 			buf_addc(out, ' ');
-		format_plain(&args[i], template_flags, out);
+		format_plain(&args[i], out);
 		if (out->len > limit)
 			return -1;
 	}

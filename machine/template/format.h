@@ -12,23 +12,21 @@ struct format {
 	bool erroring;        /* within %!d(…): no String methods */
 	bool has_width, has_precision;
 	int width, precision;
-	bool plain_integers; /* TEMPLATE_PLAIN_INTEGERS */
 	struct buf *out;
 };
 
 /* One value by one verb; what cannot be shown so is shown as %!d(string=x). */
 void format_value(struct format *f, uint32_t verb, const struct tmpl_value *v);
 /* As %v has it. */
-void format_plain(const struct tmpl_value *v, unsigned template_flags, struct buf *out);
+void format_plain(const struct tmpl_value *v, struct buf *out);
 /* The same of what a pointer points to, without the &. */
-void format_pointee(const struct tmpl_value *v, unsigned template_flags, struct buf *out);
+void format_pointee(const struct tmpl_value *v, struct buf *out);
 
 /* -1: more than `limit` bytes came of it. */
-int format_printf(const char *s, size_t len, const struct tmpl_value *args, size_t n,
-	unsigned template_flags, size_t limit, struct buf *out);
+int format_printf(const char *s, size_t len, const struct tmpl_value *args, size_t n, size_t limit,
+	struct buf *out);
 /* print (blanks between what are no strings) and println (everywhere, and a newline). */
-int format_print(const struct tmpl_value *args, size_t n, bool line, unsigned template_flags,
-	size_t limit, struct buf *out);
+int format_print(const struct tmpl_value *args, size_t n, bool line, size_t limit, struct buf *out);
 
 /* For one kind of value each; false: not with this verb. */
 bool format_integer(struct format *f, uint32_t verb, uint64_t u, bool is_signed);

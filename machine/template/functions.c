@@ -23,7 +23,7 @@ static int print(struct call *c)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
 
-	if (format_print(c->args, c->n, false, c->e->t->flags, TEMPLATE_MAX_OUTPUT, &b) < 0)
+	if (format_print(c->args, c->n, false, TEMPLATE_MAX_OUTPUT, &b) < 0)
 		return too_long(c);
 	return function_text(c, &b);
 }
@@ -32,7 +32,7 @@ static int println(struct call *c)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
 
-	if (format_print(c->args, c->n, true, c->e->t->flags, TEMPLATE_MAX_OUTPUT, &b) < 0)
+	if (format_print(c->args, c->n, true, TEMPLATE_MAX_OUTPUT, &b) < 0)
 		return too_long(c);
 	return function_text(c, &b);
 }
@@ -41,8 +41,8 @@ static int print_format(struct call *c)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
 
-	if (format_printf(c->args[0].s, c->args[0].n, c->args + 1, c->n - 1, c->e->t->flags,
-		    TEMPLATE_MAX_OUTPUT, &b) < 0)
+	if (format_printf(
+		    c->args[0].s, c->args[0].n, c->args + 1, c->n - 1, TEMPLATE_MAX_OUTPUT, &b) < 0)
 		return too_long(c);
 	return function_text(c, &b);
 }

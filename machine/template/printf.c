@@ -195,7 +195,7 @@ static void add_verb(struct scan *p)
 
 static void reset(struct scan *p)
 {
-	p->f = (struct format){.out = p->f.out, .plain_integers = p->f.plain_integers};
+	p->f = (struct format){.out = p->f.out};
 }
 
 /* After '%'. */
@@ -226,15 +226,15 @@ static void add_extra(struct scan *p)
 	buf_addc(p->f.out, ')');
 }
 
-int format_printf(const char *s, size_t len, const struct tmpl_value *args, size_t n,
-	unsigned template_flags, size_t limit, struct buf *out)
+int format_printf(const char *s, size_t len, const struct tmpl_value *args, size_t n, size_t limit,
+	struct buf *out)
 {
 	struct scan p = {
 		.s = s,
 		.len = len,
 		.args = args,
 		.n = n,
-		.f = {.out = out, .plain_integers = template_flags & TEMPLATE_PLAIN_INTEGERS},
+		.f = {.out = out},
 	};
 
 	while (p.at < len && out->len <= limit) {

@@ -20,7 +20,7 @@ int function_join(struct call *c)
 		struct tmpl_value item = value_item(&list, i);
 		if (i)
 			buf_add(&b, separator->s, separator->n);
-		format_plain(&item, c->e->t->flags, &b);
+		format_plain(&item, &b);
 	}
 	return function_text(c, &b);
 }

@@ -98,9 +98,8 @@ struct tmpl_value tmpl_boolean(bool b);
 struct tmpl_value tmpl_object(const struct tmpl_type *type, const void *object);
 
 enum template_flags {
-	/* A JSON number that is written as an integer prints as one, not with Go's exponent from
-	 * 1e+06 on, and compares with integers, which Go calls incompatible with a float64. */
-	TEMPLATE_PLAIN_INTEGERS = 1 << 0
+	/* A JSON number compares with integers, which Go calls incompatible with a float64. */
+	TEMPLATE_NUMBERS_MEET = 1 << 0
 };
 
 struct template;

@@ -208,7 +208,7 @@ static struct json *float_to_json(const struct tmpl_value *v)
 		return json_number(v->digits);
 	if (v->f - v->f != 0) /* JSON has no infinity */
 		return json_null();
-	format_plain(v, 0, &b);
+	format_plain(v, &b);
 	return json_number(buf_str(&b));
 }
 

@@ -157,7 +157,7 @@ def test_swarm_mode(local):
 def test_default_driver(local):
     """Root on Linux with systemd-nspawn: that is the best local driver, and create says so."""
     result = local.ok('create', 'web1', timeout=CREATE_SECONDS)
-    assert 'nspawn' in result.err.splitlines()[0], result
+    assert result.out.startswith('No driver given: using "nspawn"'), result
     assert json.loads(local.ok('inspect', 'web1').out)['DriverName'] == 'nspawn'
 
 

@@ -44,7 +44,7 @@ INSPECT = {
     '{{.Driver.SSHPort}}': '0',
     '{{.HostOptions.AuthOptions.StorePath}}': '{store}/machines/web1',
     '{{.HostOptions.SwarmOptions.Discovery}}:{{.Name}}': 'token://1:web1',
-    '{{.Driver.InstanceId}}': '123456789012345678',
+    '{{.Driver.InstanceId}}': '1.2345678901234568e+17',
     '{{json .Driver.InstanceId}}': '123456789012345678',
     '{{eq .ConfigVersion 3}} {{eq .ConfigVersion 3.0}}': 'true true',
     '{{.Driver.Tags}} {{json .Driver.Tags}}': '[a b] ["a","b"]',

@@ -54,6 +54,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (json_parse(document, strlen(document), &doc, &err) < 0)
 		abort();
 	try((const char *)data, size, 0, doc);
-	try((const char *)data, size, TEMPLATE_PLAIN_INTEGERS, doc);
+	try((const char *)data, size, TEMPLATE_NUMBERS_MEET, doc);
 	return 0;
 }
