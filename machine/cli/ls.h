@@ -46,6 +46,10 @@ bool filters_need_state(const struct filters *f);
 bool filters_match(const struct filters *f, const struct row *r);
 bool filters_match_state(const struct filters *f, const struct row *r);
 
+/* --json, or --format json (format: "" for none). ERR_USER with what contradicts it. */
+int ls_wants_json(const struct cli *cli, const char *format, bool *ret, struct err *err);
+void rows_print_json(const struct rows *rows);
+
 /* The flag --timeout (-t, in seconds) in milliseconds: at least one second, at most a year. */
 uint64_t rows_timeout_ms(const struct cli *cli);
 /* Without asking anyone: which rows' drivers are not installed. */
