@@ -189,7 +189,8 @@ static int run_on_loop(struct cli *cli, struct job *j, struct err *err)
 {
 	if (loop_new(&cli->app.loop, err) < 0)
 		return -1;
-	struct interrupts *in = interrupts_watch(cli->app.loop);
+	struct interrupts *in =
+		interrupts_watch(cli->app.loop, cli->plugin ? plugin_connect() : -1);
 	open_display(cli);
 	co_spawn(cli->app.loop, cli->cmd->name, run_command, j);
 	loop_run(cli->app.loop);
@@ -250,6 +251,7 @@ static void name_program(struct cli *cli, struct strv *ret_words)
 	size_t own = plugin_take(&cli->argv);
 	struct strv name = STRV_INIT;
 
+	cli->plugin = own > 1;
 	for (size_t i = 0; i < cli->argv.n; i++)
 		strv_add(i < own ? &name : ret_words, cli->argv.items[i]);
 	cli->called = strv_join(&name, " ");

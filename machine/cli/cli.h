@@ -17,6 +17,7 @@ struct cli {
 	char *called;     /* in texts: argv[0], or what the docker client's user typed */
 	const char *arg0; /* that */
 	const char *prog; /* its base name */
+	bool plugin;      /* the docker client calls */
 	struct parsed globals;
 	struct app app;
 	const struct command *cmd;

@@ -4,13 +4,17 @@
 #include "json.h"
 #include "mem.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #define ASK "docker-cli-plugin-metadata"
 #define COMMAND "machine" /* after docker- in the link's name */
 /* Set for plugins to the client's own name as it was typed. What a plugin starts inherits it. */
 #define CLIENT_VARIABLE "DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND"
+#define SOCKET_VARIABLE "DOCKER_CLI_PLUGIN_SOCKET" /* a path, or "@" and an abstract name */
 
 bool plugin_asked(const struct strv *argv)
 {
@@ -120,4 +124,23 @@ size_t plugin_take(struct strv *argv)
 	strv_finish(argv);
 	*argv = seen;
 	return before;
+}
+
+int plugin_connect(void)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	const char *name = getenv(SOCKET_VARIABLE);
+	size_t len = name ? strlen(name) : 0;
+
+	if (!len || len >= sizeof(a.sun_path))
+		return -1;
+	memcpy(a.sun_path, name, len);
+	if (*name == '@')
+		a.sun_path[0] = '\0';
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* an abstract name has no NUL at its end */
+	socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + (*name != '@'));
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&a, size) < 0)
+		return -1;
+	return take_fd(fd);
 }

@@ -14,3 +14,5 @@ void plugin_describe(void);
  * value the number of words before ARGS; else argv stays, and that is 1.
  */
 size_t plugin_take(struct strv *argv);
+/* The client does not pass signals on; it closes this socket. -1: it has none. */
+int plugin_connect(void);
