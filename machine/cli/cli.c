@@ -34,8 +34,8 @@ const size_t cli_n_globals = ARRAY_SIZE(cli_globals) - 1; /* help shows version 
 const struct command *const cli_commands[] = {&cmd_active, &cmd_completion, &cmd_config,
 	&cmd_context, &cmd_create, &cmd_driver, &cmd_env, &cmd_image, &cmd_inspect, &cmd_ip,
 	&cmd_kill, &cmd_ls, &cmd_provision, &cmd_regenerate_certs, &cmd_restart, &cmd_rm, &cmd_ssh,
-	&cmd_scp, &cmd_mount, &cmd_start, &cmd_status, &cmd_stop, &cmd_upgrade, &cmd_url,
-	&cmd_version, &cmd_help, &cmd_complete, NULL};
+	&cmd_scp, &cmd_mount, &cmd_start, &cmd_status, &cmd_stop, &cmd_update_labels, &cmd_upgrade,
+	&cmd_url, &cmd_version, &cmd_help, &cmd_complete, NULL};
 
 const struct command *cli_find_command(const char *name)
 {

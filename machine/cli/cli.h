@@ -92,7 +92,8 @@ int cli_usage(struct cli *cli, struct err *err, const char *fmt, ...)
 extern const struct command cmd_active, cmd_complete, cmd_completion, cmd_config, cmd_context,
 	cmd_create, cmd_driver, cmd_env, cmd_image, cmd_inspect, cmd_ip, cmd_kill, cmd_ls,
 	cmd_mount, cmd_provision, cmd_regenerate_certs, cmd_restart, cmd_rm, cmd_scp, cmd_ssh,
-	cmd_start, cmd_status, cmd_stop, cmd_upgrade, cmd_url, cmd_version, cmd_help;
+	cmd_start, cmd_status, cmd_stop, cmd_update_labels, cmd_upgrade, cmd_url, cmd_version,
+	cmd_help;
 
 /* The flags of a create with these words in its command line: also the driver's, if one is named or
  * usual, and answers. malloc'ed; the texts live as long as cli->app.drivers. Never fails. */
