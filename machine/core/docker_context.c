@@ -12,6 +12,7 @@
 
 #include "cert.h"
 #include "digest.h"
+#include "fault.h"
 #include "mem.h"
 #include "store_internal.h"
 
@@ -267,8 +268,10 @@ static int put_pems(const struct place *p, const struct pem pems[PEMS], struct e
 	if (store_mkdir_parents(p->tls_root, err) < 0)
 		return -1;
 	int rc = fill(p, dir, pems, err);
+	fault_point("context.put.filled");
 	if (rc == 0)
 		rc = exchange(p, dir, err);
+	fault_point("context.put.exchanged");
 	store_delete_tree(dir, &ignored);
 	return rc;
 }
@@ -327,9 +330,12 @@ int docker_context_remove(
 	*ret = owner(s, machine, &p, NULL);
 	if (*ret != CONTEXT_OURS)
 		return 0;
-	if (delete_if_there(p.tls, err) < 0 || delete_if_there(p.meta_dir, err) < 0)
-		return err_wrap(err, "remove the docker context \"%s\"", p.name);
-	return 0;
+	int rc = delete_if_there(p.tls, err);
+	fault_point("context.remove.tls");
+	if (rc == 0)
+		rc = delete_if_there(p.meta_dir, err);
+	fault_point("context.remove.meta");
+	return rc < 0 ? err_wrap(err, "remove the docker context \"%s\"", p.name) : 0;
 }
 
 bool docker_context_is_current(const char *machine)
