@@ -64,11 +64,11 @@ static char *config_dir(void)
 }
 
 /* False: there is no folder for contexts at all. */
-static bool find_place(const char *machine, struct place *ret)
+static bool find_named(char *take_name, struct place *ret)
 {
 	char hash[DIGEST_HEX + 1];
 
-	*ret = (struct place){.config = config_dir(), .name = docker_context_name(machine)};
+	*ret = (struct place){.config = config_dir(), .name = take_name};
 	if (!ret->config)
 		return false;
 	digest_text(ret->name, hash);
@@ -77,6 +77,11 @@ static bool find_place(const char *machine, struct place *ret)
 	ret->tls_root = xasprintf("%s/contexts/tls", ret->config);
 	ret->tls = xasprintf("%s/%s", ret->tls_root, hash);
 	return true;
+}
+
+static bool find_place(const char *machine, struct place *ret)
+{
+	return find_named(docker_context_name(machine), ret);
 }
 
 /* ret_doc: NULL where there is none, or none that can be read. */
@@ -349,4 +354,19 @@ bool docker_context_is_current(const char *machine)
 	_cleanup_free_ char *path = xasprintf("%s/config.json", p.config);
 	return read_json(path, CONFIG_MAX, &doc, &there) == 0 &&
 	       streq(json_str(json_get(doc, "currentContext"), ""), p.name);
+}
+
+char *docker_context_engine(void)
+{
+	const char *host = getenv("DOCKER_HOST"), *name = getenv("DOCKER_CONTEXT");
+	_cleanup_place_ struct place p = {0};
+	_cleanup_json_ struct json *doc = NULL;
+	bool there;
+
+	if (host && *host)
+		return xstrdup(host);
+	if (!name || !*name || !find_named(xstrdup(name), &p) ||
+		read_json(p.meta, META_MAX, &doc, &there) < 0)
+		return NULL;
+	return xstrdup(json_str(json_path(doc, "Endpoints", ENDPOINT, "Host", NULL), NULL));
 }
