@@ -261,35 +261,37 @@ static void name_program(struct cli *cli, struct strv *ret_words)
 	strv_finish(&name);
 }
 
+static int run_words(struct cli *cli, struct err *err)
+{
+	_cleanup_strv_ struct strv words = STRV_INIT;
+
+	if (plugin_asked(&cli->argv)) {
+		plugin_describe();
+		return 0;
+	}
+	name_program(cli, &words);
+	log_set_sink(command_sink, cli);
+	if (set_debug(cli, err) < 0)
+		return -1;
+	if (flags_parse(cli_globals, ARRAY_SIZE(cli_globals), &words, false, &cli->globals, err) <
+		0) {
+		puts("Incorrect Usage.\n");
+		help_app(cli, stdout);
+		return -1;
+	}
+	return dispatch(cli, err);
+}
+
 int cli_main(int argc, char **argv)
 {
 	_cleanup_err_ struct err err = ERR_INIT;
 	struct cli cli = {0};
-	_cleanup_strv_ struct strv words = STRV_INIT;
-	int rc;
 
 	output_guard();
 	strv_add(&cli.argv, argc ? argv[0] : "docker-machine");
 	for (int i = 1; i < argc; i++)
 		strv_add(&cli.argv, argv[i]);
-	if (plugin_asked(&cli.argv)) {
-		plugin_describe();
-		strv_finish(&cli.argv);
-		return 0;
-	}
-	name_program(&cli, &words);
-	log_set_sink(command_sink, &cli);
-	rc = set_debug(&cli, &err);
-	if (rc == 0) {
-		rc = flags_parse(
-			cli_globals, ARRAY_SIZE(cli_globals), &words, false, &cli.globals, &err);
-		if (rc < 0) {
-			puts("Incorrect Usage.\n");
-			help_app(&cli, stdout);
-		}
-	}
-	if (rc == 0)
-		rc = dispatch(&cli, &err);
+	int rc = run_words(&cli, &err);
 	if (rc == 0)
 		rc = output_check(!cli.cmd || cli.cmd->talk == TALK_STDERR, &err);
 	if (rc < 0) {
