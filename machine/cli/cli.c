@@ -8,6 +8,7 @@
 #include "log.h"
 #include "mem.h"
 #include "output.h"
+#include "plugin.h"
 
 #include <string.h>
 
@@ -31,10 +32,10 @@ const struct cli_flag cli_globals[] = {
 const size_t cli_n_globals = ARRAY_SIZE(cli_globals) - 1; /* help shows version by itself */
 
 const struct command *const cli_commands[] = {&cmd_active, &cmd_completion, &cmd_config,
-	&cmd_create, &cmd_driver, &cmd_env, &cmd_image, &cmd_inspect, &cmd_ip, &cmd_kill, &cmd_ls,
-	&cmd_provision, &cmd_regenerate_certs, &cmd_restart, &cmd_rm, &cmd_ssh, &cmd_scp,
-	&cmd_mount, &cmd_start, &cmd_status, &cmd_stop, &cmd_upgrade, &cmd_url, &cmd_version,
-	&cmd_help, &cmd_complete, NULL};
+	&cmd_context, &cmd_create, &cmd_driver, &cmd_env, &cmd_image, &cmd_inspect, &cmd_ip,
+	&cmd_kill, &cmd_ls, &cmd_provision, &cmd_regenerate_certs, &cmd_restart, &cmd_rm, &cmd_ssh,
+	&cmd_scp, &cmd_mount, &cmd_start, &cmd_status, &cmd_stop, &cmd_update_labels, &cmd_upgrade,
+	&cmd_url, &cmd_version, &cmd_help, &cmd_complete, NULL};
 
 const struct command *cli_find_command(const char *name)
 {
@@ -188,7 +189,8 @@ static int run_on_loop(struct cli *cli, struct job *j, struct err *err)
 {
 	if (loop_new(&cli->app.loop, err) < 0)
 		return -1;
-	struct interrupts *in = interrupts_watch(cli->app.loop);
+	struct interrupts *in =
+		interrupts_watch(cli->app.loop, cli->plugin ? plugin_connect() : -1);
 	open_display(cli);
 	co_spawn(cli->app.loop, cli->cmd->name, run_command, j);
 	loop_run(cli->app.loop);
@@ -243,40 +245,60 @@ static int exit_status(const struct cli *cli, const struct err *err)
 	return create_failed_precheck(err) ? 3 : 1;
 }
 
+/* What it is called in texts, and the words after that. */
+static void name_program(struct cli *cli, struct strv *ret_words)
+{
+	size_t own = plugin_take(&cli->argv);
+	struct strv name = STRV_INIT;
+
+	cli->plugin = own > 1;
+	for (size_t i = 0; i < cli->argv.n; i++)
+		strv_add(i < own ? &name : ret_words, cli->argv.items[i]);
+	cli->called = strv_join(&name, " ");
+	cli->arg0 = cli->called;
+	const char *slash = strrchr(cli->arg0, '/');
+	cli->prog = slash ? slash + 1 : cli->arg0;
+	strv_finish(&name);
+}
+
+static int run_words(struct cli *cli, struct err *err)
+{
+	_cleanup_strv_ struct strv words = STRV_INIT;
+
+	if (plugin_asked(&cli->argv)) {
+		plugin_describe();
+		return 0;
+	}
+	name_program(cli, &words);
+	log_set_sink(command_sink, cli);
+	if (set_debug(cli, err) < 0)
+		return -1;
+	if (flags_parse(cli_globals, ARRAY_SIZE(cli_globals), &words, false, &cli->globals, err) <
+		0) {
+		puts("Incorrect Usage.\n");
+		help_app(cli, stdout);
+		return -1;
+	}
+	return dispatch(cli, err);
+}
+
 int cli_main(int argc, char **argv)
 {
 	_cleanup_err_ struct err err = ERR_INIT;
 	struct cli cli = {0};
-	_cleanup_strv_ struct strv words = STRV_INIT;
-	int rc;
 
 	output_guard();
 	strv_add(&cli.argv, argc ? argv[0] : "docker-machine");
-	for (int i = 1; i < argc; i++) {
+	for (int i = 1; i < argc; i++)
 		strv_add(&cli.argv, argv[i]);
-		strv_add(&words, argv[i]);
-	}
-	cli.arg0 = cli.argv.items[0];
-	const char *slash = strrchr(cli.arg0, '/');
-	cli.prog = slash ? slash + 1 : cli.arg0;
-	log_set_sink(command_sink, &cli);
-	rc = set_debug(&cli, &err);
-	if (rc == 0) {
-		rc = flags_parse(
-			cli_globals, ARRAY_SIZE(cli_globals), &words, false, &cli.globals, &err);
-		if (rc < 0) {
-			puts("Incorrect Usage.\n");
-			help_app(&cli, stdout);
-		}
-	}
-	if (rc == 0)
-		rc = dispatch(&cli, &err);
+	int rc = run_words(&cli, &err);
 	if (rc == 0)
 		rc = output_check(!cli.cmd || cli.cmd->talk == TALK_STDERR, &err);
 	if (rc < 0) {
 		cli.status = exit_status(&cli, &err);
 		print_error(&err);
 	}
+	free(cli.called);
 	parsed_finish(&cli.args);
 	free(cli.create.flags);
 	free(cli.create.driver);

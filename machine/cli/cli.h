@@ -14,8 +14,10 @@
 
 struct cli {
 	struct strv argv;
-	const char *arg0; /* as typed */
+	char *called;     /* in texts: argv[0], or what the docker client's user typed */
+	const char *arg0; /* that */
 	const char *prog; /* its base name */
+	bool plugin;      /* the docker client calls */
 	struct parsed globals;
 	struct app app;
 	const struct command *cmd;
@@ -87,10 +89,11 @@ int cli_ask(struct co *co, const char *question, char **ret_answer, struct err *
 int cli_usage(struct cli *cli, struct err *err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-extern const struct command cmd_active, cmd_complete, cmd_completion, cmd_config, cmd_create,
-	cmd_driver, cmd_env, cmd_image, cmd_inspect, cmd_ip, cmd_kill, cmd_ls, cmd_mount,
-	cmd_provision, cmd_regenerate_certs, cmd_restart, cmd_rm, cmd_scp, cmd_ssh, cmd_start,
-	cmd_status, cmd_stop, cmd_upgrade, cmd_url, cmd_version, cmd_help;
+extern const struct command cmd_active, cmd_complete, cmd_completion, cmd_config, cmd_context,
+	cmd_create, cmd_driver, cmd_env, cmd_image, cmd_inspect, cmd_ip, cmd_kill, cmd_ls,
+	cmd_mount, cmd_provision, cmd_regenerate_certs, cmd_restart, cmd_rm, cmd_scp, cmd_ssh,
+	cmd_start, cmd_status, cmd_stop, cmd_update_labels, cmd_upgrade, cmd_url, cmd_version,
+	cmd_help;
 
 /* The flags of a create with these words in its command line: also the driver's, if one is named or
  * usual, and answers. malloc'ed; the texts live as long as cli->app.drivers. Never fails. */

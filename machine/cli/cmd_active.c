@@ -1,5 +1,6 @@
 #include "ls.h"
 
+#include "docker_context.h"
 #include "mem.h"
 
 #include <stdlib.h>
@@ -20,7 +21,7 @@ static const char *first_active(const struct rows *rows, bool *ret_timed_out)
 	return NULL;
 }
 
-/* Where DOCKER_HOST's host is a part of the record, that machine is asked first: mostly it is the
+/* Where the engine's host is a part of the record, that machine is asked first: mostly it is the
  * one, and nobody else need be asked. Returns how many there are. */
 static size_t likely_first(struct rows *rows, const char *docker_host)
 {
@@ -44,7 +45,7 @@ static int find_active(
 {
 	uint64_t ends = loop_now(cli->app.loop) + rows_timeout_ms(cli);
 	size_t n = likely_first(rows, docker_host);
-	struct rows parts[] = {{rows->items, n}, {rows->items + n, rows->n - n}};
+	struct rows parts[] = {{rows->items, n, NULL}, {rows->items + n, rows->n - n, NULL}};
 	bool timed_out = false;
 
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
@@ -64,16 +65,16 @@ static int find_active(
 
 static int run_active(struct co *co, struct cli *cli, struct err *err)
 {
-	const char *docker_host = getenv("DOCKER_HOST");
+	_cleanup_free_ char *engine = docker_context_engine();
 	struct rows rows = {0};
 
 	if (cli->args.args.n)
 		return err_set(err, ERR_USER, "Error: Too many arguments given");
-	if (!docker_host || !*docker_host)
+	if (!engine)
 		return err_set(err, ERR_NOT_FOUND, "No active host found");
 	if (rows_load(cli->app.store, &rows, err) < 0)
 		return -1;
-	int rc = find_active(co, cli, &rows, docker_host, err);
+	int rc = find_active(co, cli, &rows, engine, err);
 	rows_finish(&rows);
 	return rc;
 }

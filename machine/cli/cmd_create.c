@@ -3,6 +3,7 @@
 
 #include "buf.h"
 #include "default_driver.h"
+#include "host_context.h"
 #include "log.h"
 #include "mem.h"
 
@@ -42,6 +43,8 @@ static const struct cli_flag shared_flags[] = {
 		"addr to advertise for Swarm (default: detect and use the machine IP)"),
 	FLAG_B("swarm-experimental", NULL, NULL, "Enable Swarm experimental features"),
 	FLAG_L("tls-san", NULL, NULL, "Support extra SANs for TLS certs"),
+	FLAG_B("docker-context", NULL, "MACHINE_DOCKER_CONTEXT",
+		"Also make it a context of the docker client, by the machine's name"),
 	FLAG_S("resume", NULL, "", NULL,
 		"Continue the creation of the named machine where it ended"),
 };
@@ -311,6 +314,34 @@ static int check_name(const struct cli *cli, struct err *err)
 	return 0;
 }
 
+/* Before anything is made: the name that the context shall have is free. */
+static int check_context(struct cli *cli, const char *name, struct err *err)
+{
+	enum context_owner owner = CONTEXT_NONE;
+
+	if (!parsed_bool(&cli->args, "docker-context"))
+		return 0;
+	if (docker_context_look(cli->app.store, name, &owner, err) < 0)
+		return -1;
+	return owner == CONTEXT_FOREIGN ? docker_context_taken(name, err) : 0;
+}
+
+/* The machine is complete: it stays whatever becomes of its context. */
+static int make_context(struct co *co, struct cli *cli, const char *name, struct err *err)
+{
+	_cleanup_strv_ struct strv names = STRV_INIT;
+
+	if (!parsed_bool(&cli->args, "docker-context"))
+		return 0;
+	strv_add(&names, name);
+	if (cli_each(co, cli, &names, host_context_make, err) == 0)
+		return 0;
+	return err_wrap(err,
+		"Docker machine \"%s\" is ready, but has no docker context (\"docker-machine "
+		"context %s\" tries again)",
+		name, name);
+}
+
 static int create_new(struct co *co, struct cli *cli, struct err *err)
 {
 	const char *name = cli->args.args.n ? cli->args.args.items[0] : NULL;
@@ -320,7 +351,7 @@ static int create_new(struct co *co, struct cli *cli, struct err *err)
 		return -1;
 	if (store_exists(cli->app.store, name))
 		return err_set(err, ERR_EXISTS, "Docker machine \"%s\" already exists", name);
-	if (check_required(cli, err) < 0)
+	if (check_required(cli, err) < 0 || check_context(cli, name, err) < 0)
 		return -1;
 	if (!cli->create.chosen)
 		log_info("No driver given: using \"%s\" (%s).", driver, cli->create.why);
@@ -336,13 +367,16 @@ static int run_create(struct co *co, struct cli *cli, struct err *err)
 		if (cli->args.args.n)
 			return err_set(
 				err, ERR_USER, "Error: --resume NAME takes no further arguments");
-		if (create_resume(co, &cli->app, name, err) < 0)
+		if (check_context(cli, name, err) < 0 ||
+			create_resume(co, &cli->app, name, err) < 0)
 			return -1;
 	} else {
 		if (create_new(co, cli, err) < 0)
 			return -1;
 		name = cli->args.args.items[0];
 	}
+	if (make_context(co, cli, name, err) < 0)
+		return -1;
 	log_info("To see how to connect your Docker Client to the Docker Engine running on this "
 		 "virtual machine, run: %s env %s",
 		cli->arg0, name);

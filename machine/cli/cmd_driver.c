@@ -5,6 +5,7 @@
 #include "conform.h"
 #include "mem.h"
 #include "output.h"
+#include "query_json.h"
 #include "registry.h"
 #include "tabwriter.h"
 
@@ -35,14 +36,31 @@ static void add_line(struct buf *b, const struct registry_entry *e, const struct
 		e->file, text);
 }
 
+static struct json *entry_json(
+	const struct registry_entry *e, const struct driver *d, const struct err *err)
+{
+	struct json *o = json_object();
+
+	json_set_str(o, "name", e->name);
+	json_set(o, "version", json_text(d ? driver_info(d)->version : NULL));
+	json_set_str(o, "origin", driver_origin_name(e->origin));
+	json_set_str(o, "executable", e->file);
+	json_set(o, "description", json_text(d ? driver_info(d)->description : NULL));
+	json_set(o, "error", d ? json_null() : json_string(err_msg(err)));
+	return o;
+}
+
 static int driver_ls(struct co *co, struct cli *cli, const struct strv *args, struct err *err)
 {
 	struct registry_list list = {0};
 	_cleanup_buf_ struct buf text = BUF_INIT, aligned = BUF_INIT;
+	_cleanup_json_ struct json *all = json_array();
+	bool json =
+		args->n == 1 && (streq(args->items[0], "--json") || streq(args->items[0], "-json"));
 
 	(void)cli;
-	if (args->n)
-		return err_set(err, ERR_USER, "Error: driver ls takes no arguments");
+	if (args->n && !json)
+		return err_set(err, ERR_USER, "Error: driver ls takes no arguments but --json");
 	registry_scan(&list);
 	struct described d = {&list, xcalloc(list.n + 1, sizeof(struct driver *)),
 		xcalloc(list.n + 1, sizeof(struct err))};
@@ -51,6 +69,7 @@ static int driver_ls(struct co *co, struct cli *cli, const struct strv *args, st
 	buf_adds(&text, "NAME\tVERSION\tORIGIN\tEXECUTABLE\tDESCRIPTION\n");
 	for (size_t i = 0; i < list.n; i++) {
 		add_line(&text, &list.items[i], d.drivers[i], &d.errs[i]);
+		json_add(all, entry_json(&list.items[i], d.drivers[i], &d.errs[i]));
 		driver_close(co, d.drivers[i]);
 		err_finish(&d.errs[i]);
 	}
@@ -60,7 +79,10 @@ static int driver_ls(struct co *co, struct cli *cli, const struct strv *args, st
 	if (r < 0)
 		return co_err(r, err);
 	tabwriter_format(buf_str(&text), 5, 3, ' ', &aligned);
-	fputs(buf_str(&aligned), stdout);
+	if (json)
+		json_print(all);
+	else
+		fputs(buf_str(&aligned), stdout);
 	return 0;
 }
 
@@ -164,7 +186,7 @@ static int run_driver(struct co *co, struct cli *cli, struct err *err)
 
 const struct command cmd_driver = {
 	.name = "driver",
-	.args = "ls | describe NAME | test EXECUTABLE [flags]",
+	.args = "ls [--json] | describe NAME | test EXECUTABLE [flags]",
 	.summary = "List, describe and test machine drivers",
 	.description = "ls: every machine-driver-NAME that is found, with version and origin.\n"
 		       "   describe NAME: its flags and capabilities.\n"

@@ -2,6 +2,7 @@
 #include "cli.h"
 
 #include "buf.h"
+#include "host_context.h"
 #include "log.h"
 #include "mem.h"
 #include "quote.h"
@@ -232,22 +233,54 @@ static int check_name(
 	return rc;
 }
 
+static const char *const engine_variables[] = {
+	"DOCKER_TLS_VERIFY", "DOCKER_HOST", "DOCKER_CERT_PATH"};
+
+static void add_unset_engine(struct buf *b, const struct shell *s)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(engine_variables); i++)
+		add_unset(b, s, engine_variables[i]);
+}
+
 static int run_unset(struct cli *cli, const struct shell *s, struct err *err)
 {
-	static const char *const names[] = {
-		"DOCKER_TLS_VERIFY", "DOCKER_HOST", "DOCKER_CERT_PATH", "DOCKER_MACHINE_NAME"};
 	_cleanup_buf_ struct buf b = BUF_INIT;
 	const char *value;
 
 	if (cli->args.args.n)
 		return err_set(err, ERR_USER,
 			"Error: Expected no machine name when the -u flag is present");
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		add_unset(&b, s, names[i]);
+	add_unset_engine(&b, s);
+	if (parsed_bool(&cli->args, "context"))
+		add_unset(&b, s, "DOCKER_CONTEXT");
+	add_unset(&b, s, "DOCKER_MACHINE_NAME");
 	if (parsed_bool(&cli->args, "no-proxy"))
 		add_unset(&b, s, no_proxy_name(&value));
 	add_hint(&b, cli, s);
 	fputs(buf_str(&b), stdout);
+	return 0;
+}
+
+static void add_engine(struct buf *b, const struct shell *s, const struct boilerplate *p)
+{
+	const char *const values[] = {"1", p->url, p->dir};
+
+	for (size_t i = 0; i < ARRAY_SIZE(values); i++)
+		add_set(b, s, engine_variables[i], values[i]);
+}
+
+/* The variables for an engine have more to say than a context's, so they go. */
+static int add_context(struct co *co, struct cli *cli, struct buf *b, const struct shell *s,
+	const char *machine, struct err *err)
+{
+	_cleanup_strv_ struct strv names = STRV_INIT;
+	_cleanup_free_ char *context = docker_context_name(machine);
+
+	strv_add(&names, machine);
+	if (cli_each(co, cli, &names, host_context_make, err) < 0)
+		return -1;
+	add_unset_engine(b, s);
+	add_set(b, s, "DOCKER_CONTEXT", context);
 	return 0;
 }
 
@@ -262,15 +295,18 @@ static int run_env(struct co *co, struct cli *cli, struct err *err)
 		return -1;
 	if (parsed_bool(&cli->args, "unset"))
 		return run_unset(cli, s, err);
+	if (parsed_bool(&cli->args, "context") && parsed_bool(&cli->args, "swarm"))
+		return err_set(err, ERR_USER, "Error: --context and --swarm exclude each other");
 	if (cli_one_name(cli, &name, err) < 0)
 		return -1;
 	if (check_name(co, cli, name, &p, err) < 0)
 		return err->code == ERR_NOT_FOUND || err->code == ERR_NOT_RUNNING
 			       ? -1
 			       : err_wrap(err, "Error checking TLS connection");
-	add_set(&b, s, "DOCKER_TLS_VERIFY", "1");
-	add_set(&b, s, "DOCKER_HOST", p.url);
-	add_set(&b, s, "DOCKER_CERT_PATH", p.dir);
+	if (!parsed_bool(&cli->args, "context"))
+		add_engine(&b, s, &p);
+	else if (add_context(co, cli, &b, s, name, err) < 0)
+		return -1;
 	add_set(&b, s, "DOCKER_MACHINE_NAME", name);
 	if (parsed_bool(&cli->args, "no-proxy"))
 		add_no_proxy(&b, s, p.ip);
@@ -286,6 +322,8 @@ static const struct cli_flag env_flags[] = {
 		"tcsh, emacs], default is auto-detect"),
 	FLAG_B("unset", "u", NULL, "Unset variables instead of setting them"),
 	FLAG_B("no-proxy", NULL, NULL, "Add machine IP to NO_PROXY environment variable"),
+	FLAG_B("context", NULL, NULL,
+		"Set DOCKER_CONTEXT to a context of the docker client, which is made for it"),
 };
 
 const struct command cmd_env = {

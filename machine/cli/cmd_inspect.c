@@ -2,6 +2,7 @@
 
 #include "log.h"
 #include "mem.h"
+#include "query_json.h"
 #include "template.h"
 
 #include <string.h>
@@ -9,6 +10,7 @@
 
 static const struct cli_flag flags[] = {
 	FLAG_S("format", "f", NULL, NULL, "Format the output using the given go template."),
+	FLAG_JSON,
 };
 
 static void print(struct buf *b)
@@ -39,6 +41,12 @@ static int run_inspect(struct co *co, struct cli *cli, struct err *err)
 	const char *name, *format = parsed_str(&cli->args, "format");
 
 	(void)co;
+	if (parsed_bool(&cli->args, "json")) {
+		if (*format)
+			return err_set(
+				err, ERR_USER, "Error: --format and --json exclude each other");
+		return inspect_json(cli, err);
+	}
 	if (cli->args.args.n > 1)
 		return cli_usage(cli, err, "Error: Expected one machine name as an argument");
 	if (cli_one_name(cli, &name, err) < 0 || record_load(cli->app.store, name, &rec, err) < 0)

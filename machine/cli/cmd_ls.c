@@ -1,6 +1,7 @@
 #include "ls.h"
 
 #include "mem.h"
+#include "query_json.h"
 
 #include <stdio.h>
 
@@ -9,6 +10,7 @@ static const struct cli_flag flags[] = {
 	FLAG_L("filter", NULL, NULL, "Filter output based on conditions provided"),
 	FLAG_I("timeout", "t", 10, NULL, "Timeout in seconds, default to 10s"),
 	FLAG_S("format", "f", NULL, NULL, "Pretty-print machines using a Go template"),
+	FLAG_JSON,
 };
 
 static void keep(struct rows *rows, const struct filters *f,
@@ -39,13 +41,20 @@ static int ask(struct co *co, struct cli *cli, const struct filters *f, enum ls_
 	return 0;
 }
 
-/* format NULL: names only */
+/* format NULL and not json: names only */
 static int list(struct co *co, struct cli *cli, const struct filters *f,
-	const struct ls_format *format, struct rows *rows, struct err *err)
+	const struct ls_format *format, bool json, struct rows *rows, struct err *err)
 {
 	if (rows_load(cli->app.store, rows, err) < 0)
 		return -1;
 	keep(rows, f, filters_match);
+	if (json) {
+		if (ask(co, cli, f, LS_NEEDS_VERSIONS, rows, err) < 0)
+			return -1;
+		rows_sort(rows);
+		rows_print_json(rows);
+		return 0;
+	}
 	if (format) {
 		if (ask(co, cli, f, ls_format_needs(format), rows, err) < 0)
 			return -1;
@@ -65,14 +74,16 @@ static int run_ls(struct co *co, struct cli *cli, struct err *err)
 	struct rows rows = {0};
 	struct ls_format *format = NULL;
 	struct filters *f;
+	bool json;
 
-	if (filters_parse(parsed_value(&cli->args, "filter"), &f, err) < 0)
+	if (ls_wants_json(cli, parsed_str(&cli->args, "format"), &json, err) < 0 ||
+		filters_parse(parsed_value(&cli->args, "filter"), &f, err) < 0)
 		return -1;
 	int rc = 0;
-	if (!parsed_bool(&cli->args, "quiet")) /* with -q it is not even looked at */
+	if (!json && !parsed_bool(&cli->args, "quiet")) /* with -q it is not even looked at */
 		rc = ls_format_parse(parsed_str(&cli->args, "format"), &format, err);
 	if (rc == 0)
-		rc = list(co, cli, f, format, &rows, err);
+		rc = list(co, cli, f, format, json, &rows, err);
 	rows_finish(&rows);
 	ls_format_free(format);
 	filters_free(f);

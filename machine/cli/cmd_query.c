@@ -5,8 +5,17 @@
 #include "log.h"
 #include "mem.h"
 #include "output.h"
+#include "query_json.h"
 
 #include <string.h>
+
+/* of the commands that have no flag but this */
+static const struct cli_flag flags[] = {FLAG_JSON};
+
+static bool wants_json(const struct cli *cli)
+{
+	return parsed_bool(&cli->args, "json");
+}
 
 struct addresses {
 	struct cli *cli;
@@ -41,6 +50,8 @@ static int run_ip(struct co *co, struct cli *cli, struct err *err)
 {
 	_cleanup_strv_ struct strv names = STRV_INIT;
 
+	if (wants_json(cli))
+		return query_json(co, cli, "ip", ip_of, err);
 	if (cli_names(cli, &names, err) < 0 || cli_check_all(cli, &names, err) < 0)
 		return -1;
 	struct addresses a = {cli, &names, xcalloc(names.n, sizeof(char *)),
@@ -65,38 +76,35 @@ const struct command cmd_ip = {
 	.args = "[arg...]",
 	.summary = "Get the IP address of a machine",
 	.description = "Argument(s) are one or more machine names.",
+	.flags = flags,
+	.n_flags = ARRAY_SIZE(flags),
 	.talk = TALK_STDERR,
 	.only_asks = true,
 	.run = run_ip,
 };
 
-static int with_one(struct co *co, struct cli *cli,
-	int (*fn)(struct co *co, struct host *h, struct err *err), struct err *err)
+static int with_one(struct co *co, struct cli *cli, const char *key, query_fn fn, struct err *err)
 {
+	_cleanup_free_ char *text = NULL;
 	const char *name;
 	struct host *h;
 
+	if (wants_json(cli))
+		return query_json(co, cli, key, fn, err);
 	if (cli_one_name(cli, &name, err) < 0 || cli_open_host(co, cli, name, &h, err) < 0)
 		return -1;
-	int rc = fn(co, h, err);
+	int rc = fn(co, h, &text, err);
 	host_close(co, h);
-	return rc;
-}
-
-static int print_url(struct co *co, struct host *h, struct err *err)
-{
-	_cleanup_free_ char *url = NULL;
-
-	if (host_url(co, h, &url, err) < 0)
+	if (rc < 0)
 		return -1;
-	_cleanup_free_ char *shown = output_clean(url);
+	_cleanup_free_ char *shown = output_clean(text);
 	puts(shown);
 	return 0;
 }
 
 static int run_url(struct co *co, struct cli *cli, struct err *err)
 {
-	return with_one(co, cli, print_url, err);
+	return with_one(co, cli, "url", host_url, err);
 }
 
 const struct command cmd_url = {
@@ -104,18 +112,20 @@ const struct command cmd_url = {
 	.args = "[arg...]",
 	.summary = "Get the URL of a machine",
 	.description = "Argument is a machine name.",
+	.flags = flags,
+	.n_flags = ARRAY_SIZE(flags),
 	.talk = TALK_STDERR,
 	.only_asks = true,
 	.run = run_url,
 };
 
-static int print_status(struct co *co, struct host *h, struct err *err)
+static int state_of(struct co *co, struct host *h, char **ret, struct err *err)
 {
 	struct machine_report r = {0};
 
 	if (host_report(co, h, &r, err) < 0)
 		return err_wrap(err, "error getting state for host %s", h->rec->name);
-	puts(machine_state_name(r.state));
+	*ret = xstrdup(machine_state_name(r.state));
 	if (r.message && *r.message)
 		log_warn("%s: %s", h->rec->name, r.message);
 	machine_report_finish(&r);
@@ -124,7 +134,7 @@ static int print_status(struct co *co, struct host *h, struct err *err)
 
 static int run_status(struct co *co, struct cli *cli, struct err *err)
 {
-	return with_one(co, cli, print_status, err);
+	return with_one(co, cli, "state", state_of, err);
 }
 
 const struct command cmd_status = {
@@ -132,34 +142,45 @@ const struct command cmd_status = {
 	.args = "[arg...]",
 	.summary = "Get the status of a machine",
 	.description = "Argument is a machine name.",
+	.flags = flags,
+	.n_flags = ARRAY_SIZE(flags),
 	.talk = TALK_STDERR,
 	.only_asks = true,
 	.run = run_status,
 };
 
-static int print_engine_version(struct co *co, struct host *h, struct err *err)
+static void print_own_json(const char *prog)
 {
-	_cleanup_free_ char *version = NULL;
+	_cleanup_json_ struct json *list = json_array();
+	struct json *o = json_object();
 
-	if (host_engine_version(co, h, &version, err) < 0)
-		return -1;
-	puts(version);
-	return 0;
+	json_set(o, "name", json_null());
+	json_set_str(o, "program", prog);
+	json_set_str(o, "version", MACHINE_VERSION);
+	json_set(o, "error", json_null());
+	json_add(list, o);
+	json_print(list);
 }
 
 static int run_version(struct co *co, struct cli *cli, struct err *err)
 {
+	if (!cli->args.args.n && wants_json(cli)) {
+		print_own_json(cli->prog);
+		return 0;
+	}
 	if (!cli->args.args.n) {
 		printf("%s version %s\n", cli->prog, MACHINE_VERSION_TEXT);
 		return 0;
 	}
-	return with_one(co, cli, print_engine_version, err);
+	return with_one(co, cli, "version", host_engine_version, err);
 }
 
 const struct command cmd_version = {
 	.name = "version",
 	.args = "[arg...]",
 	.summary = "Show the Docker Machine version or a machine docker version",
+	.flags = flags,
+	.n_flags = ARRAY_SIZE(flags),
 	.talk = TALK_STDERR,
 	.only_asks = true,
 	.run = run_version,

@@ -3,6 +3,7 @@
 #include "cli.h"
 
 #include "buf.h"
+#include "host_context.h"
 #include "log.h"
 #include "mem.h"
 #include "output.h"
@@ -109,6 +110,8 @@ static int act(struct co *co, struct each *e, const char *name, struct err *err)
 		_cleanup_err_ struct err save = ERR_INIT;
 		if (record_save(app->store, h->rec, &save) < 0 && rc == 0)
 			rc = err_move(err, &save);
+		if (rc == 0)
+			host_context_refresh(co, h);
 		host_close(co, h);
 	}
 	store_unlock(lock);

@@ -25,6 +25,7 @@ static const struct offer_row {
 	{"active", NULL, NULL, NULL},
 	{"completion", NULL, "bash zsh fish", NULL},
 	{"config", NULL, "<machine>", NULL},
+	{"context", NULL, "<machine>", "<machine>"},
 	{"create", NULL, NULL, NULL},
 	{"create", "driver", "<driver>", NULL},
 	{"create", "engine-install-url", "https://get.docker.com none file:", NULL},

@@ -4,8 +4,10 @@
 #include "mem.h"
 #include "proc.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static const int signums[] = {SIGINT, SIGTERM, SIGHUP};
@@ -18,14 +20,14 @@ struct interrupts {
 	struct loop *loop;
 	uint64_t since;
 	uv_signal_t handles[ARRAY_SIZE(signums)];
+	uv_poll_t parent;
+	int parent_fd; /* -1: none */
 	size_t open;
 	int first;
 };
 
-static void on_signal(uv_signal_t *handle, int signum)
+static void wish(struct interrupts *in, int signum)
 {
-	struct interrupts *in = handle->data;
-
 	if (in->first && loop_now(in->loop) - in->since < SAME_WISH_MS)
 		return;
 	if (in->first) {
@@ -38,11 +40,43 @@ static void on_signal(uv_signal_t *handle, int signum)
 	loop_cancel_all(in->loop);
 }
 
-struct interrupts *interrupts_watch(struct loop *loop)
+static void on_signal(uv_signal_t *handle, int signum)
+{
+	wish(handle->data, signum);
+}
+
+/* Nothing is ever said there; its end is as good as SIGTERM. */
+static void on_parent(uv_poll_t *handle, int status, int events)
+{
+	struct interrupts *in = handle->data;
+	char byte;
+	ssize_t n = recv(in->parent_fd, &byte, 1, MSG_DONTWAIT);
+
+	(void)status;
+	(void)events;
+	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
+		return;
+	uv_poll_stop(handle);
+	wish(in, SIGTERM);
+}
+
+static void watch_parent(struct interrupts *in)
+{
+	if (in->parent_fd < 0)
+		return;
+	in->open++;
+	uv_poll_init(loop_uv(in->loop), &in->parent, in->parent_fd);
+	uv_unref((uv_handle_t *)&in->parent);
+	in->parent.data = in;
+	uv_poll_start(&in->parent, UV_READABLE, on_parent);
+}
+
+struct interrupts *interrupts_watch(struct loop *loop, int take_parent_fd)
 {
 	struct interrupts *in = xcalloc(1, sizeof(*in));
 
 	in->loop = loop;
+	in->parent_fd = take_parent_fd;
 	in->open = ARRAY_SIZE(signums);
 	for (size_t i = 0; i < ARRAY_SIZE(signums); i++) {
 		uv_signal_t *handle = &in->handles[i];
@@ -55,6 +89,7 @@ struct interrupts *interrupts_watch(struct loop *loop)
 		if (sigaction(signums[i], NULL, &now) < 0 || now.sa_handler != SIG_IGN)
 			uv_signal_start(handle, on_signal, signums[i]);
 	}
+	watch_parent(in);
 	return in;
 }
 
@@ -62,8 +97,10 @@ static void on_closed(uv_handle_t *handle)
 {
 	struct interrupts *in = handle->data;
 
-	if (--in->open == 0)
-		free(in);
+	if (--in->open)
+		return;
+	close_fdp(&in->parent_fd);
+	free(in);
 }
 
 int interrupts_end(struct interrupts *in)
@@ -72,5 +109,7 @@ int interrupts_end(struct interrupts *in)
 
 	for (size_t i = 0; i < ARRAY_SIZE(signums); i++)
 		uv_close((uv_handle_t *)&in->handles[i], on_closed);
+	if (in->parent_fd >= 0)
+		uv_close((uv_handle_t *)&in->parent, on_closed);
 	return first;
 }

@@ -5,6 +5,7 @@
 
 struct interrupts;
 
-struct interrupts *interrupts_watch(struct loop *loop);
+/* parent_fd: a socket whose end is a wish to end, too, or -1. */
+struct interrupts *interrupts_watch(struct loop *loop, int take_parent_fd);
 /* After loop_run; returns the signal that came first, 0 if none did. */
 int interrupts_end(struct interrupts *in);

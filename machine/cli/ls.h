@@ -7,6 +7,7 @@ struct row {
 	char *name;
 	struct record *rec; /* NULL: cannot be loaded, load_error says why */
 	struct err load_error;
+	const char *engine_meant; /* see struct rows */
 	bool reported;
 	struct machine_report report;
 	bool driver_missing;
@@ -20,6 +21,7 @@ struct row {
 struct rows {
 	struct row *items;
 	size_t n;
+	char *engine_meant; /* by DOCKER_HOST or DOCKER_CONTEXT; NULL: none */
 };
 
 /* All machines of the store, also those that cannot be loaded. */
@@ -33,7 +35,7 @@ bool row_url_known(const struct row *r);
 /* The state as it is shown, and as filters see it. */
 enum machine_state row_state(const struct row *r);
 const char *row_state_text(const struct row *r);
-/* "*" or "* (swarm)": DOCKER_HOST means this one; "-": another, or none; "": not known. */
+/* "*" or "* (swarm)": the environment means this one; "-": another, or none; "": not known. */
 const char *row_active_text(const struct row *r);
 
 struct filters;
@@ -45,6 +47,10 @@ bool filters_need_state(const struct filters *f);
  * decides. */
 bool filters_match(const struct filters *f, const struct row *r);
 bool filters_match_state(const struct filters *f, const struct row *r);
+
+/* --json, or --format json (format: "" for none). ERR_USER with what contradicts it. */
+int ls_wants_json(const struct cli *cli, const char *format, bool *ret, struct err *err);
+void rows_print_json(const struct rows *rows);
 
 /* The flag --timeout (-t, in seconds) in milliseconds: at least one second, at most a year. */
 uint64_t rows_timeout_ms(const struct cli *cli);

@@ -1,6 +1,7 @@
-/* Loading and ordering the rows, and which of them DOCKER_HOST means. */
+/* Loading and ordering the rows, and which of them the environment means. */
 #include "ls.h"
 
+#include "docker_context.h"
 #include "mem.h"
 #include "tcp.h"
 
@@ -50,6 +51,7 @@ void rows_finish(struct rows *rows)
 	for (size_t i = 0; i < rows->n; i++)
 		row_finish(&rows->items[i]);
 	free(rows->items);
+	free(rows->engine_meant);
 	*rows = (struct rows){0};
 }
 
@@ -61,8 +63,11 @@ int rows_load(struct store *s, struct rows *rows, struct err *err)
 		return -1;
 	rows->items = xcalloc(names.n + 1, sizeof(*rows->items));
 	rows->n = names.n;
-	for (size_t i = 0; i < names.n; i++)
+	rows->engine_meant = docker_context_engine();
+	for (size_t i = 0; i < names.n; i++) {
 		load(s, names.items[i], &rows->items[i]);
+		rows->items[i].engine_meant = rows->engine_meant;
+	}
 	find_masters(rows);
 	return 0;
 }
@@ -153,11 +158,11 @@ const char *row_state_text(const struct row *r)
 
 const char *row_active_text(const struct row *r)
 {
-	const char *docker_host = getenv("DOCKER_HOST");
+	const char *docker_host = r->engine_meant;
 
 	if (!r->rec || r->timed_out)
 		return "";
-	if (!docker_host || !*docker_host || !row_url_known(r) || r->report.state != STATE_RUNNING)
+	if (!docker_host || !row_url_known(r) || r->report.state != STATE_RUNNING)
 		return "-";
 	if (streq(r->report.url, docker_host))
 		return "*";

@@ -1,6 +1,7 @@
 #include "actions.h"
 
 #include "fault.h"
+#include "host_context.h"
 #include "log.h"
 #include "mem.h"
 
@@ -35,10 +36,12 @@ int remove_machine(struct co *co, struct app *app, const char *name, bool force,
 		return -1;
 	int rc = driver_remove(co, app, name, ret_driver_err);
 	fault_point("remove.driver");
-	if (rc == 0 || (force && ret_driver_err->code != ERR_CANCELED))
+	if (rc == 0 || (force && ret_driver_err->code != ERR_CANCELED)) {
+		host_context_forget(app->store, name);
 		rc = store_remove(app->store, name, err);
-	else
+	} else {
 		err_move(err, ret_driver_err);
+	}
 	store_unlock(lock);
 	return rc;
 }

@@ -64,7 +64,7 @@ void store_free(struct store *s)
 	free(s);
 }
 
-static int mkdir_parents(const char *path, struct err *err)
+int store_mkdir_parents(const char *path, struct err *err)
 {
 	_cleanup_free_ char *part = xstrdup(path);
 	struct stat st;
@@ -82,7 +82,7 @@ static int mkdir_parents(const char *path, struct err *err)
 
 int store_ensure(struct store *s, struct err *err)
 {
-	if (mkdir_parents(s->path, err) < 0 || store_mkdir(s->certs, err) < 0)
+	if (store_mkdir_parents(s->path, err) < 0 || store_mkdir(s->certs, err) < 0)
 		return -1;
 	return store_mkdir(s->machines, err);
 }

@@ -14,6 +14,7 @@ struct store {
 
 /* mkdir, durably; an existing folder is fine. */
 int store_mkdir(const char *path, struct err *err);
+int store_mkdir_parents(const char *path, struct err *err); /* and those above it */
 int store_sync_dir(const char *path, struct err *err);
 /* A file that must not exist yet, synced; its folder is not. named: for error texts. */
 int store_write_new(const char *path, const char *named, const void *data, size_t len, mode_t mode,

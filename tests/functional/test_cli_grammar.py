@@ -9,7 +9,7 @@ import pytest
 
 from cli import flaky_create
 
-COMMANDS = ['active', 'completion', 'config', 'create', 'driver', 'env', 'image', 'inspect', 'ip', 'kill', 'ls',
+COMMANDS = ['active', 'completion', 'config', 'context', 'create', 'driver', 'env', 'image', 'inspect', 'ip', 'kill', 'ls',
             'provision', 'regenerate-certs', 'restart', 'rm', 'ssh', 'scp', 'mount', 'start', 'status',
             'stop', 'upgrade', 'url', 'version', 'help']
 NO_DEFAULT = 'Error: No machine name(s) specified and no "default" machine exists\n'

@@ -27,7 +27,8 @@ def shell(cli, script, timeout=30):
 
 
 QUERIES = ['ls', 'ls -q', 'url m1', 'status m1', 'ip m1', 'inspect m1', 'version', 'help',
-           'ls --help', 'driver ls', 'env -u']
+           'ls --help', 'driver ls', 'env -u', 'ls --json', 'status --json m1',
+           'docker-cli-plugin-metadata']
 
 
 @pytest.mark.parametrize('command', QUERIES)

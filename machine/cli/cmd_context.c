@@ -1,0 +1,80 @@
+/* context: machines as contexts of the docker client. */
+#include "cli.h"
+
+#include "buf.h"
+#include "host_context.h"
+#include "log.h"
+#include "mem.h"
+
+#include <string.h>
+
+static const struct cli_flag flags[] = {
+	FLAG_B("rm", NULL, NULL, "Remove the context; the machine stays"),
+};
+
+static void print_names(const struct strv *machines)
+{
+	for (size_t i = 0; i < machines->n; i++) {
+		_cleanup_free_ char *name = docker_context_name(machines->items[i]);
+		puts(name);
+	}
+}
+
+static int remove_one(const struct store *s, const char *machine, struct err *err)
+{
+	enum context_owner was;
+
+	if (!store_exists(s, machine))
+		return store_not_found(machine, err);
+	if (docker_context_remove(s, machine, &was, err) < 0)
+		return -1;
+	if (was == CONTEXT_OURS)
+		return 0;
+	if (was == CONTEXT_FOREIGN)
+		return docker_context_taken(machine, err);
+	return err_set(err, ERR_NOT_FOUND, "machine \"%s\" has no docker context", machine);
+}
+
+static int remove_all(struct co *co, struct cli *cli, const struct strv *names, struct err *err)
+{
+	for (size_t i = 0; i < names->n; i++) {
+		struct store_lock *lock;
+		if (store_lock(co, cli->app.store, names->items[i], 0, &lock, err) < 0)
+			return -1;
+		int rc = remove_one(cli->app.store, names->items[i], err);
+		store_unlock(lock);
+		if (rc < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int run_context(struct co *co, struct cli *cli, struct err *err)
+{
+	_cleanup_strv_ struct strv names = STRV_INIT;
+	bool rm = parsed_bool(&cli->args, "rm");
+
+	if (cli_names(cli, &names, err) < 0)
+		return -1;
+	if ((rm ? remove_all(co, cli, &names, err)
+		: cli_each(co, cli, &names, host_context_make, err)) < 0)
+		return -1;
+	print_names(&names);
+	_cleanup_free_ char *name = docker_context_name(names.items[0]);
+	if (!rm)
+		log_info("Use it with \"docker --context %s\", or for good with \"docker context "
+			 "use %s\".",
+			name, name);
+	return 0;
+}
+
+const struct command cmd_context = {
+	.name = "context",
+	.args = "[arg...]",
+	.summary = "Make machines contexts of the docker client",
+	.description = "Argument(s) are one or more machine names. Prints the contexts' names.",
+	.flags = flags,
+	.n_flags = ARRAY_SIZE(flags),
+	.talk = TALK_STDERR,
+	.run = run_context,
+};

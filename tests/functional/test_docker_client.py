@@ -1,0 +1,453 @@
+"""The real docker client: machine as its plugin, machines as its contexts."""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+
+import pytest
+
+from engine import Engine, Handler, server_certificate
+from cli import flaky_create, reap
+from hosts import wait_for
+
+URL = 'tcp://127.0.0.1:1'
+RESERVED = 'DOCKER_HOST', 'DOCKER_CONTEXT', 'DOCKER_TLS_VERIFY', 'DOCKER_CERT_PATH', 'DOCKER_CONFIG'
+
+
+class ClientHandler(Handler):
+    """An engine as far as `docker version` goes."""
+
+    def do_HEAD(self):
+        self.send_response(200)
+        self.send_header('Api-Version', '1.43')
+        self.send_header('Content-Length', '0')
+        self.end_headers()
+
+    def do_GET(self):
+        if self.path.endswith('/version'):
+            self.path = '/version'
+        super().do_GET()
+
+
+@pytest.fixture
+def docker(cli):
+    """Runs the docker client with a folder of its own, in which machine is a plugin."""
+    folder = cli.folder / 'docker'
+    (folder / 'cli-plugins').mkdir(parents=True)
+    (folder / 'cli-plugins' / 'docker-machine').symlink_to(cli.program)
+    cli.env['DOCKER_CONFIG'] = str(folder)
+
+    def run(*words, status=0, env=None):
+        done = subprocess.run(['docker', *words], env={**cli.env, **(env or {})}, cwd=cli.folder, check=False,
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        assert done.returncode == status, done
+        return done
+    run.folder = folder
+    run.plugins = folder / 'cli-plugins'
+    assert not [name for name in RESERVED[:-1] if name in cli.env]
+    return run
+
+
+def hash_of(name):
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+def meta_file(docker, name):
+    return docker.folder / 'contexts' / 'meta' / hash_of(name) / 'meta.json'
+
+
+def meta(docker, name):
+    return json.loads(meta_file(docker, name).read_text())
+
+
+def tls_folder(docker, name):
+    return docker.folder / 'contexts' / 'tls' / hash_of(name)
+
+
+def files_below(docker):
+    """What there is of contexts."""
+    return sorted(str(p.relative_to(docker.folder)) for p in (docker.folder / 'contexts').rglob('*')
+                  if not p.is_dir())
+
+
+def contexts(docker):
+    return docker('context', 'ls', '-q').stdout.split()
+
+
+# the plugin
+
+
+def test_metadata(cli):
+    said = json.loads(cli.ok('docker-cli-plugin-metadata', env={'HOME': '', 'MACHINE_STORAGE_PATH': ''}).out)
+    assert said['SchemaVersion'] == '0.1.0' and said['Vendor'] and said['ShortDescription']
+    assert cli.ok('version').out.startswith(f'machine version {said["Version"]}, ')
+
+
+def test_listed(docker):
+    line, = [l for l in docker('--help').stdout.splitlines() if l.split()[:1] in (['machine'], ['machine*'])]
+    assert 'Create and manage machines running Docker' in line
+
+
+@pytest.mark.parametrize('words', [['machine'], ['machine', '--help'], ['machine', 'help'], ['help', 'machine']])
+def test_help(docker, words):
+    out = docker(*words).stdout
+    assert out.startswith('Usage: docker machine [OPTIONS] COMMAND [arg...]\n')
+    assert out.endswith("Run 'docker machine COMMAND --help' for more information on a command.\n")
+
+
+@pytest.mark.parametrize('words', [['machine', 'ls', '--help'], ['help', 'machine', 'ls'], ['machine', 'help', 'ls']])
+def test_help_of_a_command(cli, docker, words):
+    assert docker(*words).stdout == cli.ok('ls', '--help').out
+
+
+def test_commands(cli, docker):
+    made = docker('machine', 'create', '-d', 'none', '--url', URL, 'web1')
+    assert made.stdout.endswith('machine, run: docker machine env web1\n') and not made.stderr
+    assert docker('machine', 'url', 'web1').stdout == f'{URL}\n'
+    assert docker('machine', 'ls', '-q').stdout == 'web1\n'
+    assert docker('machine', 'ls').stdout == cli.ok('ls').out
+    wrong = docker('machine', 'bogus', status=1)
+    assert wrong.stderr.startswith("docker machine: 'bogus' is not a docker machine command. "
+                                   "See 'docker machine --help'.\n")
+    assert 'does not exist' in docker('machine', 'status', 'nope', status=1).stderr
+    docker('machine', 'rm', '-y', 'web1')
+    assert cli.names() == []
+
+
+@pytest.mark.parametrize('before', [
+    ['-D'], ['--debug'], ['-l', 'info'], ['--log-level=info'], ['-H', 'tcp://192.0.2.1:2375'],
+    ['-Htcp://192.0.2.1:2375'], ['--context', 'default'], ['-c', 'default'], ['--tlscacert', '/x/machine'],
+    ['--debug=false', '--context=default'], ['--context', 'machine']])
+def test_the_clients_own_flags(cli, docker, before):
+    """They stand before the plugin's name; -D is ours, too."""
+    if before[-1] == 'machine':
+        docker('context', 'create', 'machine', '--docker', 'host=tcp://192.0.2.1:2375')
+    cli.create_none('web1', URL)
+    done = docker(*before, 'machine', 'url', 'web1')
+    assert done.stdout == f'{URL}\n'
+    assert ('is asked: states' in done.stderr) == (before[0] in ('-D', '--debug'))
+
+
+def test_env_and_its_hint(cli, docker, certs, tmp_path):
+    engine = Engine(certs, tmp_path)
+    try:
+        cli.create_none('web1', engine.url)
+        env = {'SHELL': '/bin/sh'}
+        plain = cli.ok('env', 'web1', env=env).out
+        assert docker('machine', 'env', 'web1', env=env).stdout == plain.replace(str(cli.program), 'docker machine')
+        script = 'eval "$(docker machine env web1)" && echo "$DOCKER_MACHINE_NAME $DOCKER_HOST"'
+        done = subprocess.run(['sh', '-c', script], env={**cli.env, **env}, capture_output=True, text=True,
+                              timeout=60, check=True)
+        assert done.stdout == f'web1 {engine.url}\n'
+    finally:
+        engine.close()
+    full = shutil.which('docker', path=cli.env['PATH'])
+    done = subprocess.run([full, 'machine', 'env', '-u', '--shell', 'sh'], env=cli.env, capture_output=True,
+                          text=True, timeout=60, check=True)
+    assert done.stdout.endswith(f'# eval $({full} machine env -u --shell sh)\n')
+
+
+def test_called_by_hand(cli):
+    """Without the client, the plugin's name is a first word that may be there."""
+    cli.create_none('web1', URL)
+    assert cli.ok('machine', 'url', 'web1').out == f'{URL}\n'
+    assert cli.ok('machine', 'env', '-u').out.endswith(f'# eval $({cli.program} machine env -u)\n')
+
+
+def test_inherited_variable(cli):
+    """A script that another plugin runs calls us as ever."""
+    cli.create_none('web1', URL)
+    env = {'DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND': 'docker'}
+    for words in ['--bugsnag-api-token=no-report', 'url'], ['--native-ssh', 'url'], ['url']:
+        assert cli.ok(*words, 'web1', env=env).out == f'{URL}\n'
+    assert cli.ok('env', '-u', env=env).out.endswith(f'# eval $({cli.program} env -u)\n')
+    assert cli.fails('-D', 'bogus', env=env).err.startswith("machine: 'bogus' is not a machine command")
+
+
+def test_config_of_the_client(cli, docker):
+    """docker --config DIR means that folder for contexts as well."""
+    other = cli.folder / 'other'
+    shutil.copytree(docker.plugins, other / 'cli-plugins', symlinks=True)
+    cli.create_none('web1', URL)
+    docker('--config', str(other), 'machine', 'context', 'web1')
+    assert not (docker.folder / 'contexts').exists()
+    assert docker('--config', str(other), 'context', 'ls', '-q').stdout.split() == ['default', 'web1']
+
+
+def client_tells_its_end():
+    """Newer clients give their plugins a socket."""
+    version = subprocess.run(['docker', '--version'], capture_output=True, text=True, check=True).stdout
+    return int(version.split('version ')[1].split('.')[0]) >= 25
+
+
+def test_a_client_that_is_told_to_end(cli, docker):
+    """It passes no signal on, but closes a socket: then create ends as after Ctrl-C. An older one leaves it to
+    the terminal, which signals all of the foreground."""
+    words = flaky_create('web', {'create': 'checkpoint:1+hang'})
+    with open(cli.folder / 'err', 'w', encoding='utf-8') as err:
+        client = subprocess.Popen(['docker', 'machine', *words], env=cli.env, stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.DEVNULL, stderr=err, start_new_session=True)
+    try:
+        wait_for('create', lambda: cli.calls('create'), 30)
+        wait_for('checkpoint', lambda: cli.config('web')['Driver'].get('Checkpoint') == 1, 20)
+        if client_tells_its_end():
+            client.send_signal(signal.SIGTERM)
+        else:
+            os.killpg(client.pid, signal.SIGTERM)
+        assert client.wait(40) == 128 + signal.SIGTERM
+    finally:
+        left = reap({client.pid} if client.poll() is None else set())
+        client.kill()
+        client.wait()
+    assert not left
+    said = (cli.folder / 'err').read_text(encoding='utf-8')
+    assert 'Interrupted' in said and '--resume web' in said
+    cli.set_script('web', {})
+    cli.ok('create', '--resume', 'web')
+
+
+def test_socket_by_hand(cli, docker):
+    """The same with a socket of ours: what any client does, whichever is installed."""
+    for address in f'\0machine-test-{os.getpid()}', str(cli.folder / 'socket'):
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(address)
+            server.listen()
+            env = {'DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND': 'docker',
+                   'DOCKER_CLI_PLUGIN_SOCKET': address.replace('\0', '@')}
+            name = f'web{len(address)}'
+            running = cli.start('machine', *flaky_create(name, {'create': 'hang'}), env=env)
+            connection, _ = server.accept()
+            wait_for('create', lambda: cli.calls('create', name), 30)
+            connection.close()
+            result = running.finish(30)
+            assert result.status == 128 + signal.SIGTERM and 'Interrupted' in result.err, result
+            assert not result.leftovers
+    # nobody there: goes on without
+    assert cli.ok('machine', 'ls', '-q', env=env).out
+
+
+# contexts
+
+
+def test_context(cli, docker):
+    cli.create_none('web1', URL)
+    result = cli.ok('context', 'web1')
+    assert result.out == 'web1\n' and 'docker --context web1' in result.err
+    assert contexts(docker) == ['default', 'web1']
+    seen, = json.loads(docker('context', 'inspect', 'web1').stdout)
+    assert seen['Name'] == 'web1'
+    assert seen['Endpoints'] == {'docker': {'Host': URL, 'SkipTLSVerify': False}}
+    assert sorted(seen['TLSMaterial']['docker']) == ['ca.pem', 'cert.pem', 'key.pem']
+    assert meta(docker, 'web1')['Metadata'] == {
+        'Description': 'machine web1', 'machine': {'name': 'web1', 'storePath': str(cli.store)}}
+    for name in 'ca.pem', 'cert.pem', 'key.pem':
+        path = tls_folder(docker, 'web1') / 'docker' / name
+        assert path.read_bytes() == (cli.store / 'certs' / name).read_bytes()
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    for folder in tls_folder(docker, 'web1'), tls_folder(docker, 'web1') / 'docker':
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert len(files_below(docker)) == 4
+    stamp = meta_file(docker, 'web1').stat().st_mtime_ns, tls_folder(docker, 'web1').stat().st_ino
+    assert cli.ok('context', 'web1').out == 'web1\n' # what is right is left alone
+    assert stamp == (meta_file(docker, 'web1').stat().st_mtime_ns, tls_folder(docker, 'web1').stat().st_ino)
+    assert cli.ok('context', '--rm', 'web1').out == 'web1\n'
+    assert files_below(docker) == [] and contexts(docker) == ['default'] and cli.names() == ['web1']
+    assert cli.fails('context', '--rm', 'web1').err == 'machine "web1" has no docker context\n'
+
+
+def test_the_client_gets_through(cli, docker, certs, tmp_path):
+    engine = Engine(certs, tmp_path)
+    engine.server.RequestHandlerClass = ClientHandler
+    try:
+        cli.create_none('web1', engine.url)
+        cli.ok('context', 'web1')
+        shown = docker('--context', 'web1', 'version', '--format', '{{.Server.Version}}')
+        assert shown.stdout == '24.0.7\n', shown
+        script = 'eval "$(docker machine env --context web1)" && docker version --format "{{.Server.Version}}"'
+        done = subprocess.run(['sh', '-c', script], env={**cli.env, 'DOCKER_HOST': URL}, capture_output=True,
+                              text=True, timeout=60, check=False)
+        assert done.stdout == '24.0.7\n', done # DOCKER_HOST would win: it has to go
+    finally:
+        engine.close()
+
+
+def check_active(cli, url):
+    """The engine that the client would talk to: DOCKER_HOST wins, as with the client."""
+    for env, active in (({'DOCKER_CONTEXT': 'web1'}, True), ({'DOCKER_HOST': url, 'DOCKER_CONTEXT': 'x'}, True),
+                        ({'DOCKER_CONTEXT': 'web1', 'DOCKER_HOST': 'tcp://x:1'}, False),
+                        ({'DOCKER_CONTEXT': 'default'}, False), ({'DOCKER_CONTEXT': '../../x'}, False), ({}, False)):
+        result = cli.run('active', env=env)
+        assert (result.status, result.out) == ((0, 'web1\n') if active else (1, '')), (env, result)
+        row, = json.loads(cli.ok('ls', '--json', env=env).out)
+        assert row['active'] == active, (env, row)
+        assert cli.ok('ls', env=env).out.splitlines()[1].split()[1] == ('*' if active else '-')
+
+
+def test_env_context(cli, docker, certs, tmp_path):
+    engine = Engine(certs, tmp_path)
+    try:
+        cli.create_none('web1', engine.url)
+        result = cli.ok('env', '--context', '--shell=bash', 'web1')
+        assert result.out == ('unset DOCKER_TLS_VERIFY\nunset DOCKER_HOST\nunset DOCKER_CERT_PATH\n'
+                              'export DOCKER_CONTEXT="web1"\nexport DOCKER_MACHINE_NAME="web1"\n'
+                              '# Run this command to configure your shell: \n'
+                              f'# eval $({cli.program} env --context --shell=bash web1)\n')
+        assert contexts(docker) == ['default', 'web1']
+        check_active(cli, engine.url)
+    finally:
+        engine.close()
+    out = cli.ok('env', '-u', '--context', '--shell=bash').out.splitlines()
+    assert 'unset DOCKER_CONTEXT' in out and len(out) == 7
+    assert 'exclude' in cli.fails('env', '--context', '--swarm', 'web1').err
+    # an engine that does not answer gets no context
+    cli.create_none('dead', URL)
+    cli.fails('env', '--context', 'dead')
+    assert 'dead' not in contexts(docker)
+
+
+def test_create_and_rm(cli, docker):
+    cli.ok('create', '-d', 'none', '--url', URL, '--docker-context', 'web1')
+    cli.ok('create', '-d', 'none', '--url', URL, 'web2', env={'MACHINE_DOCKER_CONTEXT': '1'})
+    cli.create_none('web3', URL)
+    assert contexts(docker) == ['default', 'web1', 'web2']
+    cli.ok('rm', '-y', 'web1', 'web3')
+    assert contexts(docker) == ['default', 'web2']
+    docker('context', 'use', 'web2')
+    result = cli.ok('rm', '-f', 'web2')
+    assert files_below(docker) == []
+    assert 'docker context use' in result.out and not result.err # programs take stderr for failure
+
+
+def test_resume(cli, docker):
+    cli.fails('create', '--docker-context', *flaky_create('web', {'create': 'error:auth'})[1:])
+    assert contexts(docker) == ['default']
+    cli.set_script('web', {})
+    cli.ok('create', '--resume', 'web', '--docker-context')
+    assert contexts(docker) == ['default', 'web']
+
+
+@pytest.mark.parametrize('name, context', [('default', 'machine-default'), ('a', 'machine-a'), ('a.b-C', 'a.b-C')])
+def test_names_that_docker_has_itself(cli, docker, name, context):
+    cli.create_none(name, URL)
+    assert cli.ok('context', name).out == f'{context}\n'
+    assert sorted(contexts(docker)) == sorted(['default', context])
+    cli.ok('rm', '-y', name)
+    assert contexts(docker) == ['default']
+
+
+def foreign(docker, cli):
+    docker('context', 'create', 'web1', '--docker', 'host=tcp://192.0.2.1:2375')
+
+
+def other_store(docker, cli):
+    store = str(cli.folder / 'other')
+    cli.ok('-s', store, 'create', '-d', 'none', '--url', 'tcp://192.0.2.1:2376', '--docker-context', 'web1')
+
+
+def torn(docker, cli):
+    meta_file(docker, 'web1').parent.mkdir(parents=True)
+    meta_file(docker, 'web1').write_text('{"Name":"web1","Metadata":{"machine":{"name":"web1"')
+
+
+def too_large(docker, cli):
+    meta_file(docker, 'web1').parent.mkdir(parents=True)
+    meta_file(docker, 'web1').write_text(json.dumps(
+        {'Name': 'web1', 'Metadata': {'machine': {'name': 'web1', 'storePath': str(cli.store)}}}) + ' ' * 70000)
+
+
+@pytest.mark.parametrize('theirs', [foreign, other_store, torn, too_large])
+def test_others_are_left_alone(cli, docker, theirs):
+    theirs(docker, cli)
+    before = {f: (docker.folder / f).read_bytes() for f in files_below(docker)}
+    cli.create_none('web1', URL)
+    for command in ['context', 'web1'], ['context', '--rm', 'web1']:
+        assert 'the docker context "web1" exists already' in cli.fails(*command).err
+    cli.ok('rm', '-y', 'web1')
+    result = cli.fails('create', '-d', 'none', '--url', URL, '--docker-context', 'web1')
+    assert 'docker context rm web1' in result.err and cli.names() == [] # found out before anything is made
+    assert before and before == {f: (docker.folder / f).read_bytes() for f in files_below(docker)}
+
+
+def test_follows_the_machine(cli, docker):
+    """A start may bring another address: what the user wrote into the context stays."""
+    cli.create_flaky('web')
+    cli.ok('context', 'web')
+    docker('context', 'update', 'web', '--description', 'mine')
+    before = meta(docker, 'web')
+    assert before['Metadata']['machine']['name'] == 'web' # the client keeps what it does not know
+    path = meta_file(docker, 'web')
+    path.write_text(path.read_text().replace(before['Endpoints']['docker']['Host'], 'tcp://192.0.2.9:2376'))
+    cli.ok('stop', 'web')
+    assert meta(docker, 'web')['Endpoints']['docker']['Host'] == 'tcp://192.0.2.9:2376'
+    cli.ok('start', 'web')
+    assert meta(docker, 'web') == before and before['Metadata']['Description'] == 'mine'
+
+
+def test_new_client_certificates(cli, docker):
+    """A pair is exchanged as one; nothing is left beside it."""
+    cli.create_flaky('web')
+    cli.ok('context', 'web')
+    key = tls_folder(docker, 'web') / 'docker' / 'key.pem'
+    old = key.read_bytes()
+    cert, new_key = server_certificate(cli.store / 'certs', cli.folder, ['127.0.0.1'])
+    shutil.copy(cert, cli.store / 'certs' / 'cert.pem')
+    shutil.copy(new_key, cli.store / 'certs' / 'key.pem')
+    cli.ok('restart', 'web')
+    assert key.read_bytes() == new_key.read_bytes() != old
+    assert (key.parent / 'cert.pem').read_bytes() == cert.read_bytes()
+    assert len(files_below(docker)) == 4
+    assert sorted(p.name for p in tls_folder(docker, 'web').parent.iterdir()) == [hash_of('web')]
+
+
+def test_leftovers_of_killed_programs_go(cli, docker):
+    cli.create_none('web1', URL)
+    cli.ok('context', 'web1')
+    gone = subprocess.Popen(['true'])
+    gone.wait()
+    realm_free = tls_folder(docker, 'web1').parent / f'.web1.tmp-{gone.pid}.1.00000000.00000000'
+    (realm_free / 'docker').mkdir(parents=True)
+    (realm_free / 'docker' / 'key.pem').write_text('secret')
+    os.utime(realm_free, (1, 1))
+    cli.ok('context', 'web1')
+    assert not realm_free.exists()
+
+
+def test_without_a_home(cli):
+    """Rancher's environment: nothing of docker's is looked for."""
+    env = {'HOME': '', 'DOCKER_CONFIG': ''}
+    cli.ok('create', '-d', 'none', '--url', URL, 'web1', env=env)
+    assert 'DOCKER_CONFIG' in cli.fails('context', 'web1', env=env).err
+    cli.ok('rm', '-y', 'web1', env=env)
+
+
+def test_folder_in_the_home(cli):
+    cli.create_none('web1', URL)
+    cli.ok('context', 'web1')
+    assert (cli.home / '.docker' / 'contexts' / 'meta' / hash_of('web1') / 'meta.json').exists()
+
+
+def test_several_and_what_fails(cli, docker):
+    cli.create_none('web1', URL)
+    cli.create_none('web2', URL)
+    cli.create_flaky('off')
+    (cli.flaky / 'state-off').write_text('Stopped')
+    assert cli.ok('context', 'web2', 'web1').out == 'web2\nweb1\n'
+    assert 'Host is not running' in cli.fails('context', 'off').err
+    assert 'does not exist' in cli.fails('context', 'nope').err
+    assert 'does not exist' in cli.fails('context', '--rm', 'nope').err
+    assert cli.fails('context').err.startswith('Error: No machine name(s) specified')
+    assert contexts(docker) == ['default', 'web1', 'web2']
+
+
+def test_context_that_cannot_be_written(cli, docker):
+    """A folder that cannot be written: the machine stays, the error says what to do."""
+    (docker.folder / 'contexts').write_text('')
+    result = cli.fails('create', '-d', 'none', '--url', URL, '--docker-context', 'web1')
+    assert 'is ready, but has no docker context' in result.err and 'machine context web1' in result.err
+    assert cli.ok('status', 'web1').out == 'Running\n'
+    cli.ok('rm', '-y', 'web1')
