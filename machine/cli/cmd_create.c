@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define INSTALL_URL "https://get.docker.com"
+#define CONTEXT_FLAG "docker-context"
 
 static const struct cli_flag shared_flags[] = {
 	FLAG_S("driver", "d", "", "MACHINE_DRIVER", "Driver to create machine with."),
@@ -43,7 +44,7 @@ static const struct cli_flag shared_flags[] = {
 		"addr to advertise for Swarm (default: detect and use the machine IP)"),
 	FLAG_B("swarm-experimental", NULL, NULL, "Enable Swarm experimental features"),
 	FLAG_L("tls-san", NULL, NULL, "Support extra SANs for TLS certs"),
-	FLAG_B("docker-context", NULL, "MACHINE_DOCKER_CONTEXT",
+	FLAG_B(CONTEXT_FLAG, NULL, "MACHINE_DOCKER_CONTEXT",
 		"Also make it a context of the docker client, by the machine's name"),
 	FLAG_S("resume", NULL, "", NULL,
 		"Continue the creation of the named machine where it ended"),
@@ -241,12 +242,17 @@ static struct json *host_options(const struct cli *cli, const char *name)
 	return o;
 }
 
+/* All flags but what is nothing to a driver. */
 static struct json *driver_flags(const struct cli *cli)
 {
 	struct json *values = json_object();
 
-	for (size_t i = 0; i < cli->args.n; i++)
-		json_set(values, cli->args.flags[i].spec.name, json_copy(cli->args.values[i]));
+	for (size_t i = 0; i < cli->args.n; i++) {
+		const char *name = cli->args.flags[i].spec.name;
+
+		if (!streq(name, CONTEXT_FLAG))
+			json_set(values, name, json_copy(cli->args.values[i]));
+	}
 	return values;
 }
 
@@ -319,7 +325,7 @@ static int check_context(struct cli *cli, const char *name, struct err *err)
 {
 	enum context_owner owner = CONTEXT_NONE;
 
-	if (!parsed_bool(&cli->args, "docker-context"))
+	if (!parsed_bool(&cli->args, CONTEXT_FLAG))
 		return 0;
 	if (docker_context_look(cli->app.store, name, &owner, err) < 0)
 		return -1;
@@ -331,7 +337,7 @@ static int make_context(struct co *co, struct cli *cli, const char *name, struct
 {
 	_cleanup_strv_ struct strv names = STRV_INIT;
 
-	if (!parsed_bool(&cli->args, "docker-context"))
+	if (!parsed_bool(&cli->args, CONTEXT_FLAG))
 		return 0;
 	strv_add(&names, name);
 	if (cli_each(co, cli, &names, host_context_make, err) == 0)

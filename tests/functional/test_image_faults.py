@@ -17,7 +17,8 @@ LIBRARY = build_dir(fault=True) / 'tests' / 'functional' / 'libfailfs.so'
 # what changes something
 CHANGES = ('link,linkat,rename,renameat,renameat2,unlink,unlinkat,rmdir,mkdir,mkdirat,symlink,'
            'symlinkat,chmod,fchmod,fchmodat,ftruncate,fsync,fdatasync,write,pwrite64').split(',')
-KINDS = ['folder', 'file', 'download']
+LONG = pytest.mark.long
+KINDS = [pytest.param('folder', marks=LONG), pytest.param('file', marks=LONG), 'download']
 
 
 @pytest.fixture
@@ -84,8 +85,9 @@ def test_killed_anywhere(empty_cli, words):
         shutil.rmtree(cli.store)
 
 
-@pytest.mark.parametrize('words, sticky', [*((kind, True) for kind in KINDS), ('download', False)],
-                         indirect=['words'])
+@pytest.mark.parametrize('words, sticky', [
+    ('folder', True), pytest.param('file', True, marks=LONG), ('download', True),
+    pytest.param('download', False, marks=LONG)], indirect=['words'])
 def test_no_space(empty_cli, tmp_path, words, sticky):
     cli, log = empty_cli, tmp_path / 'failures'
     env = {'LD_PRELOAD': str(LIBRARY), 'FAILFS_ROOT': str(cli.store),
