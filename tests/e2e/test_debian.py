@@ -9,6 +9,8 @@ import pytest
 from hosts import INSTALL_SCRIPT, wait_for
 from real import check_engine, generic, in_shell
 
+pytestmark = pytest.mark.long
+
 # As Docker's own packages have it: everything in /usr/bin, and a unit that names containerd's socket.
 CE_SCRIPT = INSTALL_SCRIPT + '''
 $as_root sh -c '

@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 BUILD = pathlib.Path(__file__).parents[2] / 'scripts/build-image'
 BUILD_SECONDS = 900
 MODULES = ('virtio_blk virtio_net virtio_rng virtio_balloon isofs overlay 9pnet_virtio 9p virtiofs br_netfilter '

@@ -149,6 +149,7 @@ def test_create_ended_anywhere(faulty, hosts, point):
     remove(faulty, hosts, 'w1')
 
 
+@pytest.mark.long
 @pytest.mark.parametrize('point', ['create.reserved', 'create.upper', 'start.prepared',
                                    'supervise.entered', 'init.mounted'])
 def test_resumed(faulty, hosts, point):
@@ -160,6 +161,7 @@ def test_resumed(faulty, hosts, point):
     remove(faulty, hosts, 'w1')
 
 
+@pytest.mark.long
 @pytest.mark.parametrize('point', ['remove.off', 'registry.wiped', 'registry.network_down',
                                    'remove.released'])
 def test_remove_ended_anywhere(faulty, hosts, point):
@@ -239,6 +241,7 @@ def test_a_store_that_was_deleted(local_cli, hosts, tmp_path):
     remove(local_cli, hosts, 'w1')
 
 
+@pytest.mark.long
 def test_a_copied_store(local_cli, hosts, tmp_path):
     """A copy cannot run beside its original, and its removal does not hurt that."""
     create(local_cli, 'w1')
@@ -253,6 +256,7 @@ def test_a_copied_store(local_cli, hosts, tmp_path):
     remove(local_cli, hosts, 'w1')
 
 
+@pytest.mark.long
 def test_a_moved_store(local_cli, hosts, tmp_path):
     """What was moved keeps its address."""
     first = other_store(local_cli, tmp_path)
@@ -311,6 +315,7 @@ def test_name_taken_again(local_cli, hosts):
     remove(cli, hosts, 'w1', 'w2')
 
 
+@pytest.mark.long
 @pytest.mark.parametrize('command', ['kill', 'stop', 'rm -y'])
 def test_paused_containers(local_cli, hosts, command):
     """Their processes are frozen: nothing ends them before they are thawed."""
@@ -328,6 +333,7 @@ def test_paused_containers(local_cli, hosts, command):
         remove(cli, hosts, 'w1')
 
 
+@pytest.mark.long
 @pytest.mark.parametrize('name', ['a..b-', 'A.-1', 'x' * 63])
 def test_odd_names(local_cli, hosts, name):
     """Names of machines that are none of systems."""

@@ -15,6 +15,8 @@ from driverclient import Driver, DriverError, ProtocolError, reference
 from hosts import wait_for
 from nspawn_traces import REGISTRY, Numbers
 
+pytestmark = pytest.mark.long
+
 LONG = os.environ.get('MACHINE_TEST_LONG') == '1'
 CALLS_MAX = 2000
 SECONDS = 60

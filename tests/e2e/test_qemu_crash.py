@@ -11,6 +11,8 @@ import pytest
 import cli as cli_module
 import images
 
+pytestmark = pytest.mark.long
+
 PATIENCE = 60
 # what is there at the moment; a process is meant where it is no file
 MOMENTS = ['qemu.lock', 'id_ed25519', 'disk.qcow2', 'seed.iso', 'qemu.log', 'process', 'monitor', 'qemu.pid', 'waits']

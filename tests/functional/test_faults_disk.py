@@ -118,8 +118,12 @@ CASES = [('create-none', True), ('create-flaky', True), ('resume', False), ('sta
          ('rm-force', True), ('certs', True)]
 
 
-@pytest.mark.parametrize('command, sticky', CASES,
-                         ids=[f'{c}-{"full" if sticky else "once"}' for c, sticky in CASES])
+SHORT = 'start', 'stop', 'rm-none', 'rm-force' # the others take a minute each
+
+
+@pytest.mark.parametrize('command, sticky', [
+    pytest.param(c, sticky, id=f'{c}-{"full" if sticky else "once"}', marks=[] if c in SHORT else [pytest.mark.long])
+    for c, sticky in CASES])
 def test_no_space(fault_cli, tmp_path, command, sticky):
     cli, log = fault_cli, tmp_path / 'failures'
     prepare, argv = COMMANDS[command]
