@@ -218,7 +218,7 @@ static int ask_once(struct co *co, struct question *q, struct batch b, bool retr
 		return -1;
 	list = json_get(result, "machines");
 	if (!json_is(list, JSON_ARRAY) || list->n != b.n) {
-		err_set(err, ERR_PROTOCOL, "%zu reports for %zu machines (S1)",
+		err_set(err, ERR_PROTOCOL, "%u reports for %zu machines (S1)",
 			json_is(list, JSON_ARRAY) ? list->n : 0, b.n);
 		return driver_bad_answer(q->driver, "states", err);
 	}

@@ -219,7 +219,7 @@ int flagspec_from_json(const struct json *array, struct flagspecs *ret, struct e
 	if (!json_is(array, JSON_ARRAY))
 		return err_set(err, ERR_PROTOCOL, "flags: not an array (I5)");
 	if (array->n > FLAGSPEC_MAX)
-		return err_set(err, ERR_PROTOCOL, "flags: %zu are declared; at most %d", array->n,
+		return err_set(err, ERR_PROTOCOL, "flags: %u are declared; at most %d", array->n,
 			FLAGSPEC_MAX);
 	specs.items = xcalloc(array->n, sizeof(*specs.items));
 	for (size_t i = 0; i < array->n; i++) {

@@ -21,12 +21,13 @@ static struct json *new_json(enum json_type type)
 
 static struct json *new_text(enum json_type type, const char *s, size_t n)
 {
-	struct json *j = new_json(type);
+	struct json *j = xmalloc(sizeof(*j) + n + 1);
+	char *text = (char *)(j + 1);
 
-	j->text = xmalloc(n + 1);
-	memcpy(j->text, s, n);
-	j->text[n] = '\0';
-	j->n = n;
+	assert(n < UINT32_MAX);
+	*j = (struct json){.type = type, .n = (uint32_t)n, .text = text};
+	memcpy(text, s, n);
+	text[n] = '\0';
 	return j;
 }
 
@@ -115,10 +116,6 @@ void json_free(struct json *j)
 	if (!j)
 		return;
 	switch (j->type) {
-	case JSON_NUMBER:
-	case JSON_STRING:
-		free(j->text);
-		break;
 	case JSON_ARRAY:
 		for (size_t i = 0; i < j->n; i++)
 			json_free(j->items[i]);
@@ -133,6 +130,8 @@ void json_free(struct json *j)
 		break;
 	case JSON_NULL:
 	case JSON_BOOL:
+	case JSON_NUMBER:
+	case JSON_STRING: /* the text is behind it */
 		break;
 	}
 	free(j);

@@ -31,11 +31,11 @@ struct json_member {
 struct json {
 	enum json_type type;
 	bool boolean; /* BOOL */
-	size_t n;     /* STRING, NUMBER: bytes of text; ARRAY, OBJECT: children */
-	size_t cap;
+	uint32_t n;   /* STRING, NUMBER: bytes of text; ARRAY, OBJECT: children */
+	uint32_t cap;
 	union {
-		char *text;                  /* STRING (UTF-8, no U+0000), NUMBER; NUL-terminated */
-		struct json **items;         /* ARRAY */
+		const char *text;    /* STRING (UTF-8, no U+0000), NUMBER: behind this, NUL-ended */
+		struct json **items; /* ARRAY */
 		struct json_member *members; /* OBJECT */
 	};
 };

@@ -167,28 +167,38 @@ static bool merge_small(struct json *obj)
 	return found;
 }
 
-static int on_end_map(void *ctx)
+static void drop_merged(struct json *obj)
 {
-	struct builder *b = ctx;
-	struct json *obj = b->open[--b->depth];
-	size_t n = 0;
+	uint32_t n = 0;
 
-	if (obj->n < 2)
-		return 1;
-	if (!(obj->n <= SMALL_OBJECT ? merge_small(obj) : merge_large(obj)))
-		return 1;
 	for (size_t i = 0; i < obj->n; i++)
 		if (obj->members[i].key)
 			obj->members[n++] = obj->members[i];
 	obj->n = n;
+}
+
+/* Trees are many and seldom grow once they are read: the room to grow is given back. */
+static int on_end_map(void *ctx)
+{
+	struct builder *b = ctx;
+	struct json *obj = b->open[--b->depth];
+
+	if (obj->n > 1 && (obj->n <= SMALL_OBJECT ? merge_small(obj) : merge_large(obj)))
+		drop_merged(obj);
+	if (obj->n < obj->cap)
+		obj->members = xrealloc(obj->members, obj->n, sizeof(*obj->members));
+	obj->cap = obj->n;
 	return 1;
 }
 
 static int on_end_array(void *ctx)
 {
 	struct builder *b = ctx;
+	struct json *array = b->open[--b->depth];
 
-	b->depth--;
+	if (array->n < array->cap)
+		array->items = xrealloc(array->items, array->n, sizeof(*array->items));
+	array->cap = array->n;
 	return 1;
 }
 

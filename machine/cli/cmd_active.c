@@ -21,8 +21,16 @@ static const char *first_active(const struct rows *rows, bool *ret_timed_out)
 	return NULL;
 }
 
-/* Where the engine's host is a part of the record, that machine is asked first: mostly it is the
- * one, and nobody else need be asked. Returns how many there are. */
+static bool mentions(const struct record *rec, const char *host)
+{
+	json_foreach (m, record_driver_state(rec))
+		if (strstr(json_str(m->value, ""), host))
+			return true;
+	return false;
+}
+
+/* Where the engine's host is a part of the driver's state, that machine is asked first: mostly it
+ * is the one, and nobody else need be asked. Returns how many there are. */
 static size_t likely_first(struct rows *rows, const char *docker_host)
 {
 	const char *after = strstr(docker_host, "://");
@@ -32,7 +40,7 @@ static size_t likely_first(struct rows *rows, const char *docker_host)
 
 	for (size_t i = 0; i < rows->n; i++) {
 		struct row r = rows->items[i];
-		if (!r.rec || !strstr(r.rec->saved, host))
+		if (!r.rec || !mentions(r.rec, host))
 			continue;
 		rows->items[i] = rows->items[n];
 		rows->items[n++] = r;

@@ -13,6 +13,8 @@ static void load(struct store *s, const char *name, struct row *r)
 	r->name = xstrdup(name);
 	if (record_load(s, name, &r->rec, &r->load_error) < 0)
 		r->rec = NULL;
+	else
+		record_only_read(r->rec);
 }
 
 static const char *discovery(const struct row *r)

@@ -12,6 +12,12 @@
 
 #define BACKUPS_MAX 10u
 
+void record_only_read(struct record *r)
+{
+	secret_free(r->saved);
+	r->saved = NULL;
+}
+
 void record_free(struct record *r)
 {
 	if (!r)

@@ -39,6 +39,8 @@ int record_load(struct store *s, const char *name, struct record **ret, struct e
 /* The same from config.json's bytes, without .create.json. */
 int record_parse(struct store *s, const char *name, const char *text, size_t len,
 	struct record **ret, struct err *err);
+/* For those who hold many and save none: forgets `saved`, of which only record_save makes use. */
+void record_only_read(struct record *r);
 /* How `saved` would be written if nothing had changed, for record_save: those who only read do not
  * pay for it. malloc'ed, a secret; NULL if `saved` makes no sense. */
 char *record_unchanged(const struct record *r);

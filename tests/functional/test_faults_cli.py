@@ -5,7 +5,7 @@ import re
 import pytest
 
 from cli import flaky_create
-from faults import EMPTY, FATAL, HARMLESS, QUICK, QUICKEST, check_error, machine_name
+from faults import EMPTY, FATAL, HARMLESS, PATIENT, QUICK, check_error, machine_name
 
 ACTIONS = {'start': 'Stopped', 'stop': 'Running', 'restart': 'Running', 'kill': 'Running'}
 GOOD = ['good1', 'good2', 'good3']
@@ -49,7 +49,7 @@ def acted(new_cli):
             names = [machine_name(b) for b in [*FATAL, *EMPTY, *HARMLESS]]
             flags = ['-y'] if action == 'rm' else []
             result = cli.run(action, *flags, GOOD[0], *names, *GOOD[1:], timeout=150, clean=False,
-                             env=QUICKEST if action == 'rm' else QUICK)
+                             env=QUICK if action == 'rm' else PATIENT)
             done[action] = cli, result
         return done[action]
     return run
@@ -182,10 +182,9 @@ def asked(new_cli):
         if behaviour not in done:
             cli = new_cli(fault=True)
             populate(cli, 'states', [behaviour])
-            env = {**QUICK, 'MACHINE_TEST_DEADLINE_MS': '30000'} # there is no hang among them
-            ls = cli.run('ls', '-t', '30', env=env)
+            ls = cli.run('ls', '-t', '30', env=PATIENT)
             names = [GOOD[0], machine_name(behaviour), *GOOD[1:]]
-            done[behaviour] = cli, ls, cli.run('stop', *names, env=env)
+            done[behaviour] = cli, ls, cli.run('stop', *names, env=PATIENT)
         return done[behaviour]
     return run
 

@@ -3,7 +3,7 @@
 import pytest
 
 from cli import flaky_create
-from faults import EMPTY, FATAL, HARMLESS, QUICK, check_error, machine_name
+from faults import EMPTY, FATAL, HARMLESS, PATIENT, QUICK, check_error, machine_name
 
 METHODS = {
     'initialize': r'initialize',
@@ -27,7 +27,8 @@ def made(new_cli):
             behaviours = [*FATAL, *EMPTY, *HARMLESS]
             runs = {}
             for behaviour in behaviours:
-                script, env = {method: behaviour}, dict(QUICK)
+                script = {method: behaviour}
+                env = dict(PATIENT if behaviour in HARMLESS else QUICK)
                 if method == 'initialize':
                     env['FLAKY_INITIALIZE'] = behaviour
                 runs[behaviour] = cli.start(*flaky_create(machine_name(behaviour), script), env=env)
