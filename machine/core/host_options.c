@@ -165,14 +165,15 @@ static void adopt_rest(struct json *onto, const struct json *old, const char *co
 			json_set(onto, m->key, json_copy(m->value));
 }
 
-struct json *host_options_adopt(const struct json *old, const char *const *drop)
+static struct json *adopt(const struct json *old, const char *const *drop, bool keep_null)
 {
 	struct json *o = json_object();
 
 	adopt_fields(o, old, top_fields, ARRAY_SIZE(top_fields));
 	for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
 		const struct json *from = json_get_fold(old, groups[i].key);
-		if (from && !json_is(from, JSON_OBJECT) && !json_is(from, JSON_NULL)) {
+		bool none = !from || json_is(from, JSON_NULL);
+		if (none ? keep_null : !json_is(from, JSON_OBJECT)) {
 			json_set(o, groups[i].key, json_copy(from)); /* the check names it */
 			continue;
 		}
@@ -183,6 +184,37 @@ struct json *host_options_adopt(const struct json *old, const char *const *drop)
 	}
 	adopt_rest(o, old, drop);
 	return o;
+}
+
+struct json *host_options_adopt(const struct json *old, const char *const *drop)
+{
+	return adopt(old, drop, false);
+}
+
+static bool has_all(const struct json *o, const struct field *fields, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!json_get(o, fields[i].key))
+			return false;
+	return true;
+}
+
+static bool is_complete(const struct json *options)
+{
+	if (!has_all(options, top_fields, ARRAY_SIZE(top_fields)))
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
+		const struct json *group = json_get(options, groups[i].key);
+		if (!group || (json_is(group, JSON_OBJECT) &&
+				      !has_all(group, groups[i].fields, groups[i].n)))
+			return false;
+	}
+	return true;
+}
+
+struct json *host_options_complete(const struct json *old)
+{
+	return !json_is(old, JSON_OBJECT) || is_complete(old) ? NULL : adopt(old, NULL, true);
 }
 
 bool field_accepts(enum field_kind kind, const struct json *value)

@@ -10,6 +10,10 @@ struct json *host_options_default(const struct store *s, const char *name);
  * known follow, but for those on the list. */
 struct json *host_options_adopt(const struct json *old, const char *const *drop);
 
+/* The same of a record that is of this version already: groups that are null stay so. NULL: old is
+ * no object, or has every member, spelled as it is here. */
+struct json *host_options_complete(const struct json *old);
+
 /* Types of what is there; nothing has to be. The error is "HostOptions.X.Y: expected a string". */
 int host_options_check(const struct json *options, struct err *err);
 

@@ -188,31 +188,19 @@ int record_save(struct store *s, struct record *r, struct err *err)
 	return save_progress(s, r, err);
 }
 
-void record_set_member(struct json *obj, const char *key, struct json *take_value)
-{
-	const struct json *old = json_get_fold(obj, key);
-	const char *spelling = key;
-
-	json_foreach (m, obj)
-		if (m->value == old)
-			spelling = m->key;
-	_cleanup_free_ char *copy = xstrdup(spelling);
-	json_set(obj, copy, take_value);
-}
-
 const char *record_driver_name(const struct record *r)
 {
-	return json_str(json_get_fold(r->doc, "DriverName"), "");
+	return json_str(json_get(r->doc, "DriverName"), "");
 }
 
 struct json *record_driver_state(const struct record *r)
 {
-	return json_get_fold(r->doc, "Driver");
+	return json_get(r->doc, "Driver");
 }
 
 void record_set_driver_state(struct record *r, struct json *take_state)
 {
-	record_set_member(r->doc, "Driver", take_state);
+	json_set(r->doc, "Driver", take_state);
 }
 
 const char *record_id(const struct record *r)

@@ -3,7 +3,8 @@
  * `.create.json`, which exists while the machine is not finished: the machine's id and the create
  * steps that are done.
  *
- * Readers use record_path and friends; keys are matched as Go does.
+ * Keys are matched as Go does when a record is read, and spelled as Docker Machine does from then
+ * on.
  */
 #pragma once
 
@@ -15,8 +16,8 @@
 #define PROGRESS_MAX (64u << 10)
 
 struct record {
-	char *name;            /* the folder's name */
-	struct json *doc;      /* config.json, version 3 */
+	char *name;       /* the folder's name */
+	struct json *doc; /* config.json, version 3; has every member, as it is spelled there */
 	struct json *progress; /* .create.json, or NULL when the machine is complete */
 	char *saved;           /* config.json's text as read or last written; NULL: never */
 	/* record_save's own: */
@@ -61,9 +62,6 @@ const char *record_driver_name(const struct record *r);
 struct json *record_driver_state(const struct record *r); /* an object, never NULL */
 void record_set_driver_state(struct record *r, struct json *take_state);
 const char *record_id(const struct record *r); /* "" when unknown */
-
-/* json_set, but with the spelling under which a member of that name is there (Go ignores case). */
-void record_set_member(struct json *obj, const char *key, struct json *take_value);
 
 /* "HostOptions", "AuthOptions", key and so on; "" / NULL when absent. */
 const char *record_auth(const struct record *r, const char *key);

@@ -59,15 +59,43 @@ static int parse_doc(
 	return 0;
 }
 
-/* As record_save would write a document that nobody changes. */
-static void tidy(struct json *doc, const char *name)
+/* Every member is written, in this order and spelling: one that is missing, or that another program
+ * spelled differently, has the document put together anew. What nobody knows follows. */
+static struct json *in_form(struct json *take_doc)
 {
-	const struct json *driver = json_get_fold(doc, "Driver");
+	static const char *const keys[] = {
+		"ConfigVersion", "Driver", "DriverName", "HostOptions", "Name"};
+	size_t n = 0;
 
-	record_set_member(doc, "Name", json_string(name)); /* the folder's name is right */
-	if (!json_is(driver, JSON_OBJECT))
-		record_set_member(doc, "Driver", json_object());
+	while (n < ARRAY_SIZE(keys) && json_get(take_doc, keys[n]))
+		n++;
+	if (n == ARRAY_SIZE(keys))
+		return take_doc;
+	struct json *doc = json_object();
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		json_set(doc, keys[i], json_copy(json_get_fold(take_doc, keys[i])));
+	json_foreach (m, take_doc)
+		if (!json_get_fold(doc, m->key))
+			json_set(doc, m->key, json_copy(m->value));
+	json_free(take_doc);
+	return doc;
+}
+
+/* As record_save would write a document that nobody changes. */
+static struct json *tidy(struct json *take_doc, const char *name)
+{
+	struct json *doc = in_form(take_doc);
+	struct json *options = host_options_complete(json_get(doc, "HostOptions"));
+
+	json_set_str(doc, "Name", name); /* the folder's name is right */
+	if (!json_is(json_get(doc, "Driver"), JSON_OBJECT))
+		json_set(doc, "Driver", json_object());
+	if (!json_is(json_get(doc, "DriverName"), JSON_STRING))
+		json_set_str(doc, "DriverName", "");
+	if (options)
+		json_set(doc, "HostOptions", options);
 	json_unset(doc, "RawDriver");
+	return doc;
 }
 
 char *record_unchanged(const struct record *r)
@@ -78,7 +106,7 @@ char *record_unchanged(const struct record *r)
 
 	if (parse_doc(r->saved, strlen(r->saved), &doc, &version, &err) < 0)
 		return NULL;
-	tidy(doc, r->name);
+	doc = tidy(doc, r->name);
 	return json_to_string(doc, JSON_STORE);
 }
 
@@ -103,7 +131,7 @@ int record_parse(struct store *s, const char *name, const char *text, size_t len
 	r->name = xstrdup(name);
 	r->saved = xstrndup(text, len);
 	r->migrated = version < CONFIG_VERSION;
-	tidy(doc, name);
+	doc = tidy(doc, name);
 	relocate_config(doc, recorded, s, name);
 	r->doc = take(doc);
 	*ret = r;

@@ -77,6 +77,14 @@ static inline bool is_there(const char *path)
 	return lstat(path, &st) == 0;
 }
 
+static inline void assert_mode(const char *path, mode_t mode)
+{
+	struct stat st;
+
+	assert_int_equal(lstat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, mode);
+}
+
 /* How many entries a folder has, dot entries among them. */
 static inline size_t entries(const char *path)
 {
