@@ -165,10 +165,21 @@ static bool is_gone(const char *path)
 	return stat(path, &st) < 0 && (errno == ENOENT || errno == ENOTDIR);
 }
 
+static void move_paths(
+	struct json *driver, struct json *auth, const char *from, const struct store *s)
+{
+	static const char *const driver_keys[] = {"StorePath", "SSHKeyPath"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(driver_keys); i++)
+		replace_root(driver, driver_keys[i], from, store_path(s));
+	json_foreach (m, auth)
+		if (json_is(m->value, JSON_STRING))
+			replace_root(auth, m->key, from, store_path(s));
+}
+
 void relocate_config(
 	struct json *doc, const char *recorded, const struct store *s, const char *name)
 {
-	static const char *const driver_keys[] = {"StorePath", "SSHKeyPath"};
 	_cleanup_free_ char *dir = store_machine_dir(s, name);
 	struct json *driver = json_path(doc, "Driver", NULL);
 	struct json *auth = json_path(doc, "HostOptions", "AuthOptions", NULL);
@@ -176,12 +187,9 @@ void relocate_config(
 	replace_value(driver, "StorePath", ".", store_path(s));
 	replace_value(auth, "StorePath", ".", dir);
 	replace_value(auth, "CertDir", "certs", store_certs_dir(s));
-	if (!recorded || streq(recorded, store_path(s)) || !is_gone(recorded) ||
-		is_gone(store_path(s)))
-		return;
-	for (size_t i = 0; i < ARRAY_SIZE(driver_keys); i++)
-		replace_root(driver, driver_keys[i], recorded, store_path(s));
-	json_foreach (m, auth)
-		if (json_is(m->value, JSON_STRING))
-			replace_root(auth, m->key, recorded, store_path(s));
+	if (recorded && !streq(recorded, store_path(s)) && is_gone(recorded) &&
+		!is_gone(store_path(s)))
+		move_paths(driver, auth, recorded, s);
+	/* of a version 1: the store in the place of the machine's folder */
+	replace_value(auth, "StorePath", store_path(s), dir);
 }

@@ -120,7 +120,9 @@ static void keeps_the_old_bytes(void **state)
 	assert_holds(at(CONFIG), v0);
 	assert_ok(record_save(store, r, &err));
 	assert_holds(at(BAK), v0);
+	assert_mode(at(BAK), 0600);
 	assert_holds(at(CONFIG), r->saved);
+	assert_mode(at(CONFIG), 0600);
 	assert_ok(record_save(store, r, &err));
 	assert_holds(at(BAK), v0);
 	/* again, from the same and from another old file */
@@ -150,6 +152,20 @@ static void backup_fails(void **state)
 	assert_int_equal(record_save(store, r, &err), -1);
 	assert_memory_equal(err_msg(&err), "Error attempting to save backup after migration: ", 49);
 	assert_holds(at(CONFIG), v0);
+}
+
+static void saving_fails(void **state)
+{
+	static const char want[] = "Error saving config after migration was performed: ";
+	_cleanup_free_ char *v0 = example("config-v0.json");
+
+	machine_with(v0);
+	_cleanup_record_ struct record *r = load();
+	assert_int_equal(unlink(at(CONFIG)), 0);
+	assert_int_equal(mkdir(at(CONFIG), 0700), 0);
+	assert_int_equal(record_save(store, r, &err), -1);
+	assert_memory_equal(err_msg(&err), want, strlen(want));
+	assert_holds(at(BAK), v0);
 }
 
 /* Puts the example as it was when the store was at another place. */
@@ -223,6 +239,15 @@ static void relative_leftovers(void **state)
 	assert_string_equal(json_str(json_get(record_driver_state(r), "StorePath"), ""), at("S"));
 	assert_path(r, "CertDir", "S/certs");
 	assert_path(r, "StorePath", "S/machines/web1");
+	_cleanup_free_ char *from_1 = xasprintf(
+		"{\"ConfigVersion\":3,\"DriverName\":\"x\",\"Driver\":{\"StorePath\":\"%s\"},"
+		"\"HostOptions\":{\"AuthOptions\":{\"StorePath\":\"%s\"}}}",
+		at("S"), at("S"));
+	put(at(CONFIG), from_1);
+	_cleanup_record_ struct record *later = load();
+	assert_path(later, "StorePath", "S/machines/web1");
+	assert_string_equal(
+		json_str(json_get(record_driver_state(later), "StorePath"), ""), at("S"));
 }
 
 int main(void)
@@ -234,6 +259,7 @@ int main(void)
 		with_store(no_options),
 		with_store(keeps_the_old_bytes),
 		with_store(backup_fails),
+		with_store(saving_fails),
 		with_store(moved_store),
 		with_store(store_that_is_still_there),
 		with_store(other_paths_stay),
