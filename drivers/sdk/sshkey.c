@@ -105,7 +105,7 @@ static int make_pair(const char *path, const char *pub, const char *comment, str
 	_cleanup_free_ char *encoded = base64(blob.data, blob.len);
 	_cleanup_free_ char *line = xasprintf("ssh-ed25519 %s %s\n", encoded, comment);
 	/* the public half first: a private key without it would be kept, and stay without */
-	if (putfile(pub, line, strlen(line), 0644, err) < 0)
+	if (putfile(pub, line, strlen(line), 0600, err) < 0)
 		return -1;
 	return putfile(path, text, strlen(text), 0600, err);
 }

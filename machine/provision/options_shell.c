@@ -79,14 +79,10 @@ static int check_unquoted(const struct engine_line *l, struct err *err)
 
 int boot2docker_options(const struct engine_line *l, struct buf *ret, struct err *err)
 {
-	static const struct {
-		const char *variable, *file;
-	} certs[] = {
-		{"CACERT", "ca.pem"},
-		{"SERVERKEY", "server-key.pem"},
-		{"SERVERCERT", "server.pem"},
-	};
 	_cleanup_buf_ struct buf words = BUF_INIT;
+	_cleanup_free_ char *ca = xasprintf("%s/ca.pem", l->dir);
+	_cleanup_free_ char *key = xasprintf("%s/server-key.pem", l->dir);
+	_cleanup_free_ char *cert = xasprintf("%s/server.pem", l->dir);
 	_cleanup_free_ char *host = xasprintf("-H tcp://0.0.0.0:%d", l->port);
 	struct buf b = BUF_INIT;
 
@@ -99,14 +95,12 @@ int boot2docker_options(const struct engine_line *l, struct buf *ret, struct err
 		buf_addf(&words, "%s%c", l->argv.items[i], value ? ' ' : '\n');
 	}
 	add_assignment(&b, "EXTRA_ARGS", buf_str(&words));
+	add_assignment(&b, "CACERT", ca);
 	add_assignment(&b, "DOCKER_HOST", host);
 	add_assignment(&b, "DOCKER_STORAGE", l->storage_driver);
 	add_assignment(&b, "DOCKER_TLS", "auto");
-	for (size_t i = 0; i < ARRAY_SIZE(certs); i++) {
-		_cleanup_free_ char *path = xasprintf("%s/%s", l->dir, certs[i].file);
-
-		add_assignment(&b, certs[i].variable, path);
-	}
+	add_assignment(&b, "SERVERKEY", key);
+	add_assignment(&b, "SERVERCERT", cert);
 	add_exports(&b, l->env);
 	return engine_options_add(&b, ret, err);
 }

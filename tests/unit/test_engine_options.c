@@ -67,8 +67,9 @@ static void file_bytes(void **state)
 			"EXTRA_ARGS='\n--label k=v\n--label provider=generic\n"
 			"--insecure-registry r.io\n--registry-mirror http://m\n"
 			"--log-driver=none\n--log-opt max-size=1m\n'\n"
+			"CACERT=/etc/docker/ca.pem\n"
 			"DOCKER_HOST='-H tcp://0.0.0.0:2376'\nDOCKER_STORAGE=overlay2\n"
-			"DOCKER_TLS=auto\nCACERT=/etc/docker/ca.pem\n"
+			"DOCKER_TLS=auto\n"
 			"SERVERKEY=/etc/docker/server-key.pem\nSERVERCERT=/etc/docker/server.pem\n"
 			"export 'A=B'\nexport 'C=D E'\n"},
 	};

@@ -16,7 +16,7 @@ static void test_make(void **state)
 
 	assert_int_equal(md_sshkey_login(dir, "web1", NULL, &err), 0);
 	assert_int_equal(mode_of(key), 0600);
-	assert_int_equal(mode_of(pub), 0644);
+	assert_int_equal(mode_of(pub), 0600);
 	_cleanup_free_ char *text = read_text(key), *line = read_text(pub);
 	_cleanup_free_ char *through = read_text(old), *line_through = read_text(old_pub);
 	assert_string_equal(text, through);
