@@ -117,6 +117,67 @@ static void test_formats(void **state)
 	cert_info_finish(&i);
 }
 
+/* What OpenSSL says of a certificate, a line for each thing. */
+static void assert_contents(const char *cert, const char *want)
+{
+	_cleanup_free_ char *path = in_dir("contents");
+
+	assert_int_equal(
+		run("env", "LC_ALL=C", "sh", "-c",
+			"exec >contents; openssl x509 -in \"$1\" -noout -nameopt RFC2253 -subject "
+			"-issuer -ext basicConstraints,keyUsage,extendedKeyUsage,subjectAltName | "
+			"sed 's/^ *//; s/ *$//'; openssl x509 -in \"$1\" -noout -text | sed -nE "
+			"'s/^ *((Version|Signature Algorithm|Public-Key|Exponent|ASN1 OID): "
+			".*)/\\1/p' "
+			"| sort -u",
+			"sh", cert, NULL),
+		0);
+	_cleanup_free_ char *text = read_text(path);
+	assert_string_equal(text, want);
+}
+
+#define RSA_3072                                         \
+	"Exponent: 65537 (0x10001)\n"                    \
+	"Public-Key: (3072 bit)\n"                       \
+	"Signature Algorithm: sha256WithRSAEncryption\n" \
+	"Version: 3 (0x2)\n"
+#define P_256                                            \
+	"ASN1 OID: prime256v1\n"                         \
+	"Public-Key: (256 bit)\n"                        \
+	"Signature Algorithm: sha256WithRSAEncryption\n" \
+	"Version: 3 (0x2)\n"
+#define NO_CA "X509v3 Basic Constraints: critical\nCA:FALSE\nX509v3 Key Usage: critical\n"
+#define NAMES                                \
+	"X509v3 Subject Alternative Name:\n" \
+	"DNS:web1.example.com, DNS:localhost, IP Address:10.1.2.3, IP Address:0:0:0:0:0:0:0:1\n"
+
+static void test_contents(void **state)
+{
+	_cleanup_err_ struct err err = ERR_INIT;
+	FILES;
+	struct cert_server s = server_of(&f);
+
+	assert_contents(f.ca,
+		"subject=O=me\nissuer=O=me\nX509v3 Basic Constraints: critical\nCA:TRUE\n"
+		"X509v3 Key Usage: critical\nDigital Signature, Key Encipherment, Key Agreement, "
+		"Certificate Sign\n" RSA_3072);
+	assert_contents(f.client,
+		"subject=O=me.\\<bootstrap\\>\nissuer=O=me\n" NO_CA "Digital Signature\n"
+		"X509v3 Extended Key Usage:\nTLS Web Client Authentication\n" RSA_3072);
+	assert_int_equal(cert_make_server(&s, &err), 0);
+	assert_contents(f.server,
+		"subject=O=me.web1\nissuer=O=me\n" NO_CA
+		"Digital Signature, Key Encipherment, Key Agreement\n"
+		"X509v3 Extended Key Usage:\nTLS Web Server Authentication\n" NAMES P_256);
+	s.client_auth = true;
+	assert_int_equal(cert_make_server(&s, &err), 0);
+	assert_contents(f.server,
+		"subject=O=me.web1\nissuer=O=me\n" NO_CA
+		"Digital Signature, Key Encipherment, Key Agreement\n"
+		"X509v3 Extended Key Usage:\nTLS Web Server Authentication, TLS Web Client "
+		"Authentication\n" NAMES P_256);
+}
+
 static void test_orphan_keys_are_not_overwritten(void **state)
 {
 	struct cert_report report;
@@ -561,6 +622,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_bootstrap_is_idempotent),
 		T(test_formats),
+		T(test_contents),
 		T(test_orphan_keys_are_not_overwritten),
 		T(test_force_renews_the_client),
 		T(test_mismatches_are_named),
