@@ -9,6 +9,7 @@
 #define POLL_MS 3000u
 #define COUNT_MAX 1000 /* what is counted by so few is told in numbers, else in percent */
 #define CRASHES_MAX 3u
+#define STOPPED_LOOKS 3u /* a machine that restarts itself is off for a moment */
 #define SLOW_FACTOR 5u
 #define GATHER_MS 20u /* a poll waits so long for those of other machines */
 
@@ -182,10 +183,21 @@ static void show_progress(void *userdata, const char *message, int64_t current, 
 	log_info("(%s) %s", run->h->rec->name, message);
 }
 
-/* Can a machine in state `now` still come to state `want` by itself? */
-static bool may_become(enum machine_state now, enum machine_state want)
+/* What a wait has seen so far. */
+struct looks {
+	bool started;
+	unsigned stopped; /* in a row, after it had started */
+};
+
+/* Can a machine in state `now` still come to state `want` by itself? One that is told to start may
+ * count as stopped for a while; one that was on its way and is off now has ended. */
+static bool may_become(enum machine_state now, enum machine_state want, struct looks *l)
 {
-	return now != STATE_ERROR || want == STATE_ERROR;
+	l->started = l->started || now == STATE_STARTING;
+	l->stopped = l->started && now == STATE_STOPPED ? l->stopped + 1 : 0;
+	if (now == STATE_ERROR)
+		return want == STATE_ERROR;
+	return want != STATE_RUNNING || l->stopped < STOPPED_LOOKS;
 }
 
 /* At least ms long (or almost, for who woke a little late), until a time that all who poll as often
@@ -200,6 +212,8 @@ static int sleep_to_poll(struct co *co, unsigned ms)
 static int wait_state_every(struct co *co, struct host *h, enum machine_state want, unsigned ms,
 	bool polling, struct err *err)
 {
+	struct looks seen = {0};
+
 	for (;; polling = true) {
 		struct machine_report r = {0};
 		_cleanup_err_ struct err e = ERR_INIT;
@@ -210,7 +224,7 @@ static int wait_state_every(struct co *co, struct host *h, enum machine_state wa
 			machine_report_finish(&r);
 			if (now == want)
 				return 0;
-			if (!may_become(now, want))
+			if (!may_become(now, want, &seen))
 				return err_set(err, ERR_INTERNAL,
 					"machine \"%s\" is in state %s%s%s (driver \"%s\")",
 					h->rec->name, machine_state_name(now),
