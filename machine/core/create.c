@@ -81,6 +81,18 @@ static const struct step {
 	{"check", "Checking connection to Docker...", step_check, 120, true, true},
 };
 
+/* At the end: programs know errors by how they begin. */
+static int tell_limit(const struct step *s, uint64_t limit_ms, struct err *err)
+{
+	_cleanup_free_ char *msg = xstrdup(err_msg(err));
+	enum err_code code = err->code;
+
+	if (code != ERR_TIMEOUT)
+		return -1;
+	return err_set(err, code, "%s (step \"%s\": at most %llu s)", msg, s->name,
+		(unsigned long long)(limit_ms / SEC));
+}
+
 static int run_step(struct co *co, struct host *h, const struct step *s, struct err *err)
 {
 	char point[64];
@@ -94,13 +106,10 @@ static int run_step(struct co *co, struct host *h, const struct step *s, struct 
 	uint64_t limit_ms = host_patience(h, s->seconds * SEC);
 	co_deadline_begin(co, &d, limit_ms);
 	int rc = s->run(co, h, err);
+	bool too_long = co_deadline_left(co) == 0;
 	co_deadline_end(co, &d);
-	if (rc < 0) {
-		if (err->code == ERR_TIMEOUT)
-			err_wrap(err, "step \"%s\" (at most %llu s)", s->name,
-				(unsigned long long)(limit_ms / SEC));
-		return -1;
-	}
+	if (rc < 0)
+		return too_long ? tell_limit(s, limit_ms, err) : -1;
 	if (s->remembered) {
 		record_step_mark(h->rec, s->name);
 		if (record_save(h->app->store, h->rec, err) < 0)
