@@ -176,23 +176,6 @@ static int swarm_url(struct host *h, char **url, struct err *err)
 	return 0;
 }
 
-static int advise(const char *url, struct err *err)
-{
-	const char *address = strstr(url, "://");
-	_cleanup_free_ char *cause = xstrdup(err_msg(err));
-	enum err_code code = err->code;
-
-	return err_set(err, code,
-		"Error checking and/or regenerating the certs: There was an error validating "
-		"certificates "
-		"for host \"%s\": %s\n"
-		"You can attempt to regenerate them using 'docker-machine regenerate-certs "
-		"[name]'.\n"
-		"Be advised that this will trigger a Docker daemon restart which might stop "
-		"running containers.\n",
-		address ? address + 3 : url, cause);
-}
-
 static int check(
 	struct co *co, struct host *h, bool swarm, struct boilerplate *ret, struct err *err)
 {
@@ -208,7 +191,7 @@ static int check(
 	if (rc < 0)
 		return -1;
 	if (engine_check_tls(co, ret->url, &tls, TLS_MS, err) < 0)
-		return advise(ret->url, err);
+		return host_advise_certs(ret->url, err);
 	host_warn_certs(h);
 	if (!swarm)
 		return 0;

@@ -321,6 +321,23 @@ void host_warn_certs(const struct host *h)
 	}
 }
 
+int host_advise_certs(const char *url, struct err *err)
+{
+	const char *address = strstr(url, "://");
+	_cleanup_free_ char *cause = xstrdup(err_msg(err));
+	enum err_code code = err->code;
+
+	return err_set(err, code,
+		"Error checking and/or regenerating the certs: There was an error validating "
+		"certificates "
+		"for host \"%s\": %s\n"
+		"You can attempt to regenerate them using 'docker-machine regenerate-certs "
+		"[name]'.\n"
+		"Be advised that this will trigger a Docker daemon restart which might stop "
+		"running containers.\n",
+		address ? address + 3 : url, cause);
+}
+
 int host_wait_engine(struct co *co, struct host *h, uint64_t timeout_ms, struct err *err)
 {
 	_cleanup_err_ struct err last = ERR_INIT;
@@ -344,6 +361,8 @@ int host_wait_engine(struct co *co, struct host *h, uint64_t timeout_ms, struct 
 			"the engine is up on the host, but not reachable from here at %s: %s\n"
 			"Is a firewall or security group in the way?",
 			url, err_msg(&last));
+	if (rc < 0 && err->code != ERR_TIMEOUT && err->code != ERR_CANCELED)
+		return host_advise_certs(url, err);
 	if (rc == 0)
 		host_warn_certs(h);
 	return rc;
