@@ -5,6 +5,7 @@
 #include "mem.h"
 
 #include <ctype.h>
+#include <unistd.h>
 
 static int over_names(struct co *co, struct cli *cli, action_fn fn, struct err *err)
 {
@@ -62,6 +63,27 @@ static const struct cli_flag regenerate_flags[] = {
 		"Also regenerate client certificates and CA (the CA only if it has expired)."),
 };
 
+/* The folders of machines that are not named have copies of the pair that was replaced. */
+static void tell_old_copies(const struct cli *cli, const struct strv *names)
+{
+	_cleanup_strv_ struct strv all = STRV_INIT, others = STRV_INIT;
+	_cleanup_err_ struct err ignored = ERR_INIT;
+
+	if (store_list(cli->app.store, &all, &ignored) < 0)
+		return;
+	strv_foreach (name, &all) {
+		_cleanup_free_ char *server =
+			store_machine_file(cli->app.store, name, "server.pem");
+		if (!strv_contains(names, name) && access(server, F_OK) == 0)
+			strv_add(&others, name);
+	}
+	_cleanup_free_ char *words = strv_join(&others, " ");
+	if (others.n)
+		log_warn("Other machines keep copies of the old client certificate, which are of "
+			 "use until it ends: \"docker-machine regenerate-certs %s\" replaces them.",
+			words);
+}
+
 static int renew_client_certs(
 	struct co *co, struct cli *cli, const struct strv *names, struct err *err)
 {
@@ -76,6 +98,7 @@ static int renew_client_certs(
 		if (rc < 0)
 			return -1;
 	}
+	tell_old_copies(cli, names);
 	return 0;
 }
 
