@@ -2,10 +2,14 @@
 tells how. The scripts run for real, in the shell of that distribution; every one of them, and every call of a tool, is
 what the file says."""
 
+import json
+import stat
+import subprocess
+
 import pytest
 
 import scripted_host
-from cli import FAKES
+from cli import FAKES, TOP
 from engine import Engine
 from sshd import USER, Sshd, keygen
 
@@ -72,6 +76,7 @@ def test_host(play, name):
     data, host = played.data, played.host
     result = played.run('create', *played.create(*data.get('flags', [])))
     if 'fails' in data['create']:
+        assert result.err.startswith('Error creating machine: Error detecting OS: ')
         assert ('Provisioning with' in result.out) == ('provisioner' in data)
         return
     assert f'Provisioning with {data["provisioner"]}...\n' in result.out
@@ -111,7 +116,9 @@ def test_a_script_of_ones_own_comes_before_packages(play):
 
 def test_no_installation_is_asked_for(play):
     result, played = fails(play, 'alpine320', '--engine-install-url', 'none')
-    assert 'there is no Docker engine on the host, and --engine-install-url none says not to install one' in result.err
+    assert result.err.startswith(
+        'Error creating machine: Error running provisioning: install the engine: there is no Docker engine on the host, '
+        'and --engine-install-url none says not to install one\n')
     assert played.host.calls() == ['hostname web1']
 
 
@@ -183,6 +190,94 @@ def test_cloud_init_without_systemd(play):
     assert 'Waiting for cloud-init to finish...\n' in result.out
     assert played.host.scripts()[:4] == ['detect', 'common cloud_init', 'detect', 'common hostname']
     assert played.host.unexpected() == []
+
+
+def test_record(play):
+    """As the original writes it, to the byte, but for what it is about; a second look at the host changes nothing."""
+    played = play('debian12-root')
+    words = played.create('--engine-opt', 'log-driver=none', '--tls-san', 'foo.bar')
+    words[words.index('--engine-env'):words.index('--engine-env') + 2] = []
+    labels = words.index('--engine-label')
+    words[labels:labels + 4] = ['--engine-label', 'k=v']
+    cli = played.cli
+    cli.ok(*words)
+    folder = cli.store / 'machines/web1'
+    want = json.loads((TOP / 'tests/unit/data/config-v3.json').read_text().replace('@S@', str(cli.store)))
+    want['Driver'].update(IPAddress='127.0.0.1', SSHUser=USER, SSHPort=played.sshd.port, EnginePort=played.port,
+                          SSHKey=str(played.key))
+    assert (folder / 'config.json').read_text() == json.dumps(want, indent=4)
+    assert {p.name: oct(stat.S_IMODE(p.stat().st_mode)) for p in folder.iterdir()} == {
+        'config.json': '0o600', 'key': '0o600', 'key.pub': '0o600', 'known_hosts': '0o600', 'ca.pem': '0o644',
+        'cert.pem': '0o644', 'key.pem': '0o600', 'server.pem': '0o644', 'server-key.pem': '0o600'}
+    cli.ok('provision', 'web1')
+    cli.ok('regenerate-certs', '-f', 'web1')
+    assert (folder / 'config.json').read_text() == json.dumps(want, indent=4)
+
+
+def certificate(text):
+    """Whose it is, for what, and for which names."""
+    shown = subprocess.run(['openssl', 'x509', '-noout', '-nameopt', 'RFC2253', '-subject', '-ext',
+                            'extendedKeyUsage,subjectAltName'], input=text, capture_output=True, text=True, check=True)
+    return [line.strip() for line in shown.stdout.splitlines() if not line.startswith('X509v3')]
+
+
+def test_names_in_the_certificate(play):
+    """Those asked for, the address, localhost; also when it is renewed, and of an old swarm's master."""
+    played = play('debian12-root')
+    played.cli.ok(*played.create('--tls-san', 'web.example', '--tls-san', '192.0.2.9'))
+    names = 'DNS:web.example, DNS:localhost, IP Address:192.0.2.9, IP Address:127.0.0.1'
+    pem = '/etc/docker/server.pem'
+    first = played.host.read(pem)
+    assert certificate(first) == ['subject=O=tester.web1', 'TLS Web Server Authentication', names]
+    path = played.cli.store / 'machines/web1/config.json'
+    path.write_text(path.read_text().replace('"Master": false', '"Master": true'))
+    played.cli.ok('regenerate-certs', '-f', 'web1')
+    assert played.host.read(pem) != first
+    assert certificate(played.host.read(pem)) == [
+        'subject=O=tester.web1', 'TLS Web Server Authentication, TLS Web Client Authentication', names]
+
+
+@pytest.mark.parametrize('file, text', [
+    ('ca.pem', 'Copying ca.pem to machine dir failed: open {}: no such file or directory\n'),
+    ('cert.pem', 'Copying cert.pem to machine dir failed: open {}: no such file or directory\n'),
+    ('ca-key.pem', 'error generating server cert: open {}: no such file or directory\n')])
+def test_local_file_that_is_missing(play, file, text):
+    played = play('debian12-root')
+    played.cli.ok(*played.create())
+    path = played.cli.store / 'certs' / file
+    path.unlink()
+    played.host.scripts()
+    assert played.cli.fails('regenerate-certs', '-f', 'web1').err == text.format(path)
+    assert played.host.scripts() == ['detect']
+
+
+def test_engine_with_another_certificate(play):
+    """The last step of create, in the words that scripts look for, with the advice."""
+    played = play('debian12-root')
+    played.engine.close()
+    played.engine = Engine(played.cli.store / 'certs', played.sshd.folder, ['192.0.2.1'])
+    port = played.engine.address.rsplit(':', 1)[1]
+    words = [port if word == str(played.port) else word for word in played.create()]
+    (played.host.root / 'fakes/tcp').write_text(scripted_host.listening(int(port)))
+    err = played.cli.fails(*words).err
+    assert err.startswith('Error creating machine: Error checking the host: Error checking and/or regenerating the '
+                          'certs: There was an error validating certificates for host '
+                          f'"127.0.0.1:{port}": x509: certificate is valid for 192.0.2.1, not 127.0.0.1\n'
+                          "You can attempt to regenerate them using 'docker-machine regenerate-certs [name]'.\n")
+    assert '"docker-machine create --resume web1"' in err
+
+
+def test_engine_that_is_not_reachable(fault_cli, tmp_path):
+    """It listens on the host; what is in between nobody can know."""
+    played = Played(fault_cli, tmp_path, 'debian12-root')
+    played.engine.close()
+    try:
+        err = fault_cli.fails(*played.create(), env={'MACHINE_TEST_DEADLINE_MS': '6000'}).err
+    finally:
+        played.close()
+    assert err.startswith('Error creating machine: Error checking the host: the engine is up on the host, but not '
+                          f'reachable from here at tcp://127.0.0.1:{played.port}: dial tcp 127.0.0.1:{played.port}: '
+                          'connect: connection refused\nIs a firewall or security group in the way?'), err
 
 
 def test_a_command_that_nobody_expects_is_refused(play):

@@ -2,8 +2,9 @@
 
 import pytest
 
-from cli import flaky_create
+from cli import flaky_create, like_flaky
 from faults import EMPTY, FATAL, HARMLESS, PATIENT, QUICK, check_error, machine_name
+from sshd import free_port
 
 METHODS = {
     'initialize': r'initialize',
@@ -111,3 +112,49 @@ def test_waiting_is_the_hosts(cli):
 def test_driver_that_is_not_there(cli):
     result = cli.fails('create', '-d', 'nosuch', 'web')
     assert 'Driver "nosuch" not found.' in result.err
+
+
+GENERIC = ['create', '-d', 'generic', '--generic-ip-address', '127.0.0.1', '--generic-ssh-port']
+PROVISIONED = "'provision': False", "'provision': True"
+BOOTS = {'create': ['boot:3', 'ok']}
+# what is wrong -> a driver like flaky, what its create does, what the error begins with
+STEPS = {
+    'the store, before': (
+        ["return {}\n        if self.method == 'states'",
+         "machines = pathlib.Path(self.machine['storePath'], 'machines')\n"
+         "            machines.rmdir()\n            machines.touch()\n"
+         "            return {}\n        if self.method == 'states'"], {},
+        'Error saving host to store before attempting creation: '),
+    'the driver': ([], {'create': 'error:quota'}, 'Error creating machine: Error in driver during machine creation: '),
+    'ends while it boots': (
+        ["if looks > '1' else 'Running'", "if looks > '1' else 'Stopped'"], BOOTS,
+        'Error creating machine: Error in driver during machine creation: machine "web" is in state Stopped '),
+    'fails while it boots': (
+        ["if looks > '1' else 'Running'", "if looks > '1' else 'Error'"], BOOTS,
+        'Error creating machine: Error in driver during machine creation: machine "web" is in state Error '),
+    'does not run': (
+        ["'create': 'Running'", "'create': 'Error'"], {},
+        'Error creating machine: Error waiting for machine to be running: machine "web" is in state Error '),
+    'never runs': (
+        ["'create': 'Running'", "'create': 'Paused'"], {},
+        'Error creating machine: Error waiting for machine to be running: machine "web" was not Running within 180 s '),
+}
+
+
+@pytest.mark.parametrize('what', STEPS)
+def test_error_of_each_step(fault_cli, tmp_path, what):
+    """Those that are about the host itself are in test_distributions.py."""
+    change, script, text = STEPS[what]
+    env = {**QUICK, **like_flaky(tmp_path, 'failing', PROVISIONED, *([change] if change else []))}
+    words = ['failing' if word == 'flaky' else word for word in flaky_create('web', script)]
+    assert fault_cli.fails(*words, env=env).err.startswith(text)
+
+
+def test_error_of_a_host_that_does_not_answer(fault_cli):
+    """What the last try met is told."""
+    port = free_port()
+    err = fault_cli.fails(*GENERIC, str(port), 'web', env={'MACHINE_TEST_DEADLINE_MS': '1500'}).err
+    first = err.splitlines()[0]
+    assert first.startswith('Error creating machine: Error detecting OS: Too many retries waiting for SSH to be '
+                            f'available.  Last error: ssh: root@127.0.0.1:{port}: '), err
+    assert 'refused' in first and first.endswith(' (step "detect": at most 600 s)')
