@@ -87,16 +87,19 @@ static void tell_old_copies(const struct cli *cli, const struct strv *names)
 static int renew_client_certs(
 	struct co *co, struct cli *cli, const struct strv *names, struct err *err)
 {
+	_cleanup_strv_ struct strv done = STRV_INIT; /* most machines have the same pair */
+
 	log_info("Regenerating local certificates");
-	for (size_t i = 0; i < names->n; i++) {
-		struct record *rec;
-		if (record_load(cli->app.store, names->items[i], &rec, err) < 0)
+	strv_foreach (name, names) {
+		_cleanup_record_ struct record *rec = NULL;
+		if (record_load(cli->app.store, name, &rec, err) < 0)
 			return -1;
-		int rc = create_certs(co, &cli->app,
-			json_path(rec->doc, "HostOptions", "AuthOptions", NULL), i == 0, err);
-		record_free(rec);
-		if (rc < 0)
+		const char *client = record_auth(rec, "ClientCertPath");
+		if (create_certs(co, &cli->app,
+			    json_path(rec->doc, "HostOptions", "AuthOptions", NULL),
+			    !strv_contains(&done, client), err) < 0)
 			return -1;
+		strv_add(&done, client);
 	}
 	tell_old_copies(cli, names);
 	return 0;

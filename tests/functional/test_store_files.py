@@ -120,6 +120,24 @@ def test_members_that_are_missing(cli):
     assert keys(new['HostOptions']) == keys(json.loads(text)['HostOptions'])
 
 
+def test_every_client_pair_is_renewed(cli):
+    """Once, whichever machines have it."""
+    certs, other = cli.store / 'certs', cli.folder / 'other'
+    other.mkdir()
+    for name in 'cert.pem', 'key.pem':
+        (other / name).write_bytes((certs / name).read_bytes())
+    cli.create_none('one')
+    for name in 'two', 'three':
+        cli.ok(f'--tls-client-cert={other}/cert.pem', f'--tls-client-key={other}/key.pem', 'create', '-d', 'none',
+               '--url', 'x', name)
+    before = (certs / 'cert.pem').read_bytes()
+    out = cli.fails('regenerate-certs', '-f', '--client-certs', 'one', 'two', 'three').out
+    assert out.count('Creating client certificate: ') == 2
+    for folder in certs, other:
+        assert (folder / 'cert.pem').read_bytes() != before
+        assert (folder / 'cert.pem.bak').read_bytes() == before
+
+
 def test_old_copies_are_told(cli):
     """A renewed client pair is not in the folders of machines that are not named."""
     for name in 'one', 'two', 'three', 'none':
