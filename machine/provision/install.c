@@ -56,7 +56,7 @@ int cloud_init_wait(struct co *co, struct run *r, struct err *err)
 
 bool hostname_differs(const struct run *r)
 {
-	return !streq(r->h->hostname, r->rq->machine);
+	return !streq(r->h->hostname, r->rq->machine) || r->h->unresolved;
 }
 
 int hostname_set(struct co *co, struct run *r, struct err *err)
@@ -79,6 +79,7 @@ int hostname_set(struct co *co, struct run *r, struct err *err)
 	ssh_result_finish(&res);
 	free(r->h->hostname);
 	r->h->hostname = xstrdup(name);
+	r->h->unresolved = false;
 	return 0;
 }
 

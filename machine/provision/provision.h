@@ -26,6 +26,7 @@ struct provision_host {
 	bool is_root;
 	bool has_sudo; /* sudo -n works (or is not needed) */
 	char *hostname;
+	bool unresolved;      /* /etc/hosts does not know that name, which slows sudo down */
 	char *docker;         /* path of the client, or NULL */
 	char *dockerd;        /* path of dockerd, NULL: no engine installed */
 	char *docker_version; /* of the client/engine package, e.g. "20.10.24+dfsg1"; NULL if

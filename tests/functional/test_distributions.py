@@ -106,6 +106,16 @@ def fails(play, name, *flags, **changes):
     return result, played
 
 
+@pytest.mark.parametrize('hosts, step', [('127.0.0.1 localhost\n', True), ('127.0.0.1 localhost\n10.0.0.1 web1\n', False)])
+def test_host_that_has_the_name_already(play, hosts, step):
+    """But need not be able to resolve it, which sudo wants to."""
+    played = play('debian12-root', files={'/etc/hosts': hosts, '/run/engine': '', '/fakes/hostname': 'web1\n'})
+    for words in played.create(), ['provision', 'web1']:
+        played.cli.ok(*words)
+        assert ('common hostname' in played.host.scripts()) == (step and words[0] == 'create')
+        assert played.host.read('/etc/hosts') == hosts + ('127.0.1.1 web1\n' if step else '')
+
+
 def test_a_script_of_ones_own_comes_before_packages(play):
     """The host's curl has nothing at that address; packages are not asked for."""
     result, played = fails(play, 'rocky9', '--engine-install-url', 'https://get.example.org/')

@@ -123,6 +123,16 @@ def test_detect(host):
     assert result.stderr == ''
 
 
+@pytest.mark.parametrize('hosts, known', [
+    ('127.0.0.1 localhost\n', False), ('127.0.0.1 localhost\n127.0.1.1\tNAME\n', True), ('10.0.0.1 NAME other\n', True),
+    ('10.0.0.1 NAME.example.org NAME', True), ('# 10.0.0.1 NAME\n10.0.0.1 xNAME NAMEx\n', False), ('', False), (None, False)])
+def test_detect_a_name_that_does_not_resolve(host, hosts, known):
+    if hosts is not None:
+        (host.path / 'etc/hosts').write_text(hosts.replace('NAME', os.uname().nodename))
+    result = host.run('detect', files='')
+    assert facts(result.stdout).get('unresolved') == (None if known else ['yes']) and result.stderr == ''
+
+
 @pytest.mark.parametrize('before, after', [
     ('127.0.0.1 localhost\n', '127.0.0.1 localhost\n127.0.1.1 web1\n'),
     ('127.0.0.1 localhost\n127.0.1.1\told.example old\n::1 x\n', '127.0.0.1 localhost\n127.0.1.1 web1\n::1 x\n'),

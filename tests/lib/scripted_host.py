@@ -93,7 +93,7 @@ esac
 esac
 '''}),
     'boot2docker': ('var/lib/boot2docker', {
-        'sethostname': 'echo "$1" >/fakes/hostname\n',
+        'sethostname': 'echo "$1" >/fakes/hostname; echo "127.0.0.1 $1 localhost" >/etc/hosts\n',
         '/etc/init.d/docker': f'''case $1 in
 restart) {STARTED} ;;
 *) exit 1 ;;

@@ -97,6 +97,7 @@ static void full(void **state)
 	assert_true(h.has_sudo);
 	assert_true(h.cloud_init_running);
 	assert_string_equal(h.hostname, "web1");
+	assert_false(h.unresolved);
 	assert_string_equal(h.docker, "/usr/bin/docker");
 	assert_string_equal(h.dockerd, "/usr/sbin/dockerd");
 	assert_string_equal(h.docker_version, "20.10.24+dfsg1");
@@ -113,10 +114,12 @@ static void bare(void **state)
 	struct provision_host h;
 
 	assert_int_equal(
-		detect(OS "@@uid\n 0\n@@root\n yes\n@@init\n systemd\n@@docker\n\n@@dockerd\n\n",
+		detect(OS "@@uid\n 0\n@@root\n yes\n@@init\n systemd\n@@docker\n\n@@dockerd\n\n"
+			  "@@unresolved\n yes\n\n",
 			&h, &err),
 		0);
 	assert_true(h.is_root);
+	assert_true(h.unresolved);
 	assert_null(h.dockerd);
 	assert_null(h.docker_version);
 	assert_null(h.daemon_json);

@@ -22,6 +22,16 @@ file_fact() {
 	fi
 }
 
+in_hosts() {
+	while IFS= read -r line || [ "$line" ]; do
+		case $line in
+		'#'*) ;;
+		*[[:blank:]]"$1" | *[[:blank:]]"$1"[[:blank:]]*) return ;;
+		esac
+	done </etc/hosts
+	return 1
+}
+
 main() {
 	uid=$(id -u)
 	sudo='' root=yes
@@ -41,6 +51,7 @@ main() {
 	say root "$root"
 	[ "$root" = yes ] || say sudo "$sudo_said"
 	say hostname "$(uname -n)"
+	in_hosts "$(uname -n)" || say unresolved yes
 	if [ -d /run/systemd/system ]; then
 		say init systemd
 	elif [ -d /run/openrc ]; then
