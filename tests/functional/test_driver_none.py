@@ -21,7 +21,7 @@ def test_describes_itself(none):
     assert none.info['protocolVersion'] == 1
     assert none.info['driver']['name'] == 'none'
     assert none.info['capabilities']['provision'] is False
-    assert none.info['capabilities']['statesBatch'] >= 400
+    assert (none.info['capabilities']['maxWorkers'], none.info['capabilities']['statesBatch']) == (1, 100)
     (flag,) = none.info['flags']
     assert flag['name'] == 'url' and flag['type'] == 'string' and not flag.get('env')
 
