@@ -64,23 +64,23 @@ static void command_sink(void *userdata, enum log_level level, const char *line)
 	status_show(cli->display);
 }
 
-/* The words of ssh belong to somebody else. */
-static bool debug_wanted(const struct strv *argv)
+/* As the original has it, also after the command. But the words of ssh belong to somebody else. */
+static bool debug_wanted(const struct parsed *globals)
 {
-	for (size_t i = 1; i < argv->n; i++) {
-		const char *a = argv->items[i];
-		if (streq(a, "ssh"))
-			return false;
+	if (parsed_bool(globals, "debug"))
+		return true;
+	if (globals->args.n && streq(globals->args.items[0], "ssh"))
+		return false;
+	strv_foreach (a, &globals->args)
 		if (streq(a, "-D") || streq(a, "--debug") || streq(a, "-debug"))
 			return true;
-	}
 	return false;
 }
 
 static int set_debug(const struct cli *cli, struct err *err)
 {
 	const char *env = getenv("MACHINE_DEBUG");
-	bool on = debug_wanted(&cli->argv);
+	bool on = debug_wanted(&cli->globals);
 
 	if (env && *env && !go_parse_bool(env, &on))
 		return err_set(err, ERR_USER,
@@ -271,14 +271,14 @@ static int run_words(struct cli *cli, struct err *err)
 	}
 	name_program(cli, &words);
 	log_set_sink(command_sink, cli);
-	if (set_debug(cli, err) < 0)
-		return -1;
 	if (flags_parse(cli_globals, ARRAY_SIZE(cli_globals), &words, false, &cli->globals, err) <
 		0) {
 		puts("Incorrect Usage.\n");
 		help_app(cli, stdout);
 		return -1;
 	}
+	if (set_debug(cli, err) < 0)
+		return -1;
 	return dispatch(cli, err);
 }
 

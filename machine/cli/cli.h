@@ -33,7 +33,7 @@ struct cli {
 	struct status *display; /* NULL: no terminal to show what machines are at */
 };
 
-/* How a command treats the streams: see cmd.c, command_sink. */
+/* How a command treats the streams: see cli.c, command_sink. */
 enum talk { TALK_STDOUT, TALK_STDERR };
 
 struct command {

@@ -189,7 +189,7 @@ static void arrange(const struct strv *args, bool reorder, struct strv *out)
 			t = i;
 			break;
 		}
-		if (first == args->n && args->items[i][0] == '-' && args->items[i][1])
+		if (first == args->n && args->items[i][0] == '-')
 			first = i;
 	}
 	if (!reorder || first >= t)

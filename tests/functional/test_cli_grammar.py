@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -21,6 +22,7 @@ def store(new_cli):
     cli = new_cli()
     for name in 'foo', 'bar':
         cli.create_none(name, f'tcp://127.0.0.1:{len(name)}')
+    shutil.copytree(cli.store / 'machines' / 'foo', cli.store / 'machines' / '.foo') # no machine
     return cli
 
 
@@ -106,7 +108,7 @@ REFUSED = {
     'ssh -- foo': unknown('--'), 'stop nope': unknown('nope'), 'upgrade nope': unknown('nope'), 'start .': unknown('.'),
     'url ..': unknown('..'), 'status foo/../bar': unknown('foo/../bar'), 'kill ∞': unknown('∞'),
     'create --resume nope': unknown('nope'),
-    'status -': unknown('-'),
+    'status -': unknown('-'), 'status a"b': unknown('a\\"b'),
     'active foo': 'Error: Too many arguments given\n',
     'bogus': "machine: 'bogus' is not a machine command. See 'ARGV0 --help'.\n",
     'help bogus': "machine: 'bogus' is not a machine command. See 'ARGV0 --help'.\n",
@@ -132,7 +134,7 @@ def test_refused_with_help(store, command):
                           'Error: Expected to get one or more machine names as arguments\n')
 
 
-@pytest.mark.parametrize('name', ['', '..', 'a/b', '../certs', '.', 'x' * 300])
+@pytest.mark.parametrize('name', ['', '..', 'a/b', '../certs', '.', '.foo', 'x' * 300])
 @pytest.mark.parametrize('command', [['rm', '-f'], ['rm', '-y'], ['status'], ['stop']])
 def test_odd_names_touch_nothing(store, command, name):
     result = store.run(*command, name)
@@ -140,6 +142,7 @@ def test_odd_names_touch_nothing(store, command, name):
     assert result.status == (0 if command == ['rm', '-f'] else 1)
     store.assert_whole()
     assert store.names() == ['bar', 'foo'] and (store.store / 'certs' / 'ca.pem').exists()
+    assert (store.store / 'machines' / '.foo' / 'config.json').exists()
 
 
 @pytest.mark.parametrize('command', COMMANDS)
@@ -158,6 +161,48 @@ def test_help_of_each(store, command):
             assert line.startswith('   -') and '\t' in line
     if command != 'create': # whose driver's flags are shown only when it is named
         assert store.ok('help', command).out == shown[0].out
+
+
+# The flags that scripts know, as help shows them, with their variables; ours may have more.
+GLOBAL = ['--debug, -D', '--storage-path, -s "STORE" $MACHINE_STORAGE_PATH', '--tls-ca-cert  $MACHINE_TLS_CA_CERT',
+          '--tls-ca-key  $MACHINE_TLS_CA_KEY', '--tls-client-cert  $MACHINE_TLS_CLIENT_CERT',
+          '--tls-client-key  $MACHINE_TLS_CLIENT_KEY', '--github-api-token  $MACHINE_GITHUB_API_TOKEN',
+          '--native-ssh $MACHINE_NATIVE_SSH', '--bugsnag-api-token  $MACHINE_BUGSNAG_API_TOKEN', '--help, -h',
+          '--version, -v']
+KNOWN = {
+    'active': ['--timeout, -t "10"'],
+    'config': ['--swarm'],
+    'create': ['--driver, -d "virtualbox" $MACHINE_DRIVER',
+               '--engine-install-url "https://get.docker.com" $MACHINE_DOCKER_INSTALL_URL', '[engine-opt]',
+               '[engine-insecure-registry]', '[engine-registry-mirror] $ENGINE_REGISTRY_MIRROR', '[engine-label]',
+               '--engine-storage-driver ', '[engine-env]', '--swarm',
+               '--swarm-image "swarm:latest" $MACHINE_SWARM_IMAGE', '--swarm-master', '--swarm-discovery ',
+               '--swarm-strategy "spread"', '[swarm-opt]', '[swarm-join-opt]', '--swarm-host "tcp://0.0.0.0:3376"',
+               '--swarm-addr ', '--swarm-experimental', '[tls-san]'],
+    'env': ['--swarm', '--shell ', '--unset, -u', '--no-proxy'],
+    'inspect': ['--format, -f '],
+    'ls': ['--quiet, -q', '[filter]', '--timeout, -t "10"', '--format, -f '],
+    'mount': ['--unmount, -u'],
+    'regenerate-certs': ['--force, -f', '--client-certs'],
+    'rm': ['--force, -f', '-y'],
+    'scp': ['--recursive, -r', '--delta, -d', '--quiet, -q'],
+}
+
+
+def shown_flags(text):
+    lines = re.findall(r'^ {2,3}(-.*?)\t+\S.*?((?: \[\$\w+\])?)$', text, re.M)
+    return [form + variable.replace('[', '').replace(']', '') for form, variable in lines]
+
+
+def test_global_flags(store):
+    assert shown_flags(store.ok('help').out) == [f.replace('STORE', str(store.store)) for f in GLOBAL]
+
+
+@pytest.mark.parametrize('command', KNOWN)
+def test_flags_of_each(store, command):
+    words = ['-d', 'none'] if command == 'create' else []
+    out = store.ok(command, *words, '--help', env={'PATH': '/nowhere'}).out # so that create's default is the old one
+    assert {re.sub(r'\[([\w-]+)\]', r'--\1 [--\1 option --\1 option]', f) for f in KNOWN[command]} <= set(shown_flags(out))
 
 
 def test_errors_do_not_steer_the_terminal(store):
@@ -254,6 +299,15 @@ def test_debug_variable(store, value, on):
     store.ok('rm', '-y', 'noisy')
 
 
+@pytest.mark.parametrize('line, on', [
+    ('-D url foo', True), ('--debug url foo', True), ('-debug url foo', True), ('--debug=true url foo', True),
+    ('--debug=false url foo', False), ('url foo', False), ('ls -- -D', True), ('-s ssh -D driver describe none', True),
+    ('-D ssh foo', True), ('ssh foo -D 1080', False)])
+def test_debug_flag(store, line, on):
+    """Of ssh, only what is before the command is ours."""
+    assert ('driver "none"[' in store.run(*line.split()).err) == on
+
+
 def test_debug_names_the_driver(store):
     store.create_none('plain')
     err = store.ok('-D', 'status', 'plain').err
@@ -295,6 +349,13 @@ def test_relative_storage_path(cli):
     assert cli.ok('--storage-path=rel/store', 'ls', '-q').out == 'm\n'
     assert cli.ok('ls', '-q', env={'MACHINE_STORAGE_PATH': str(cli.folder / 'rel/store')}).out
     assert cli.ok('ls', '-q').out == ''
+
+
+def test_usual_storage_path(cli):
+    cli.create_none('m')
+    (cli.home / '.docker').mkdir()
+    cli.store.rename(cli.home / '.docker' / 'machine')
+    assert cli.ok('ls', '-q', env={'MACHINE_STORAGE_PATH': ''}).out == 'm\n'
 
 
 def test_plugin_variables_are_ignored(store):

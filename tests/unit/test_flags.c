@@ -82,6 +82,11 @@ static void test_values(void **state)
 	assert_false(parsed_bool(&p, "quiet"));
 	assert_int_equal(parsed_int(&p, "count"), 10);
 	parsed_finish(&p);
+	assert_int_equal(parse("-d a -q --d=b -q=0 -t 1 -t 2", &p, &err), 0); /* the last wins */
+	assert_string_equal(parsed_str(&p, "driver"), "b");
+	assert_false(parsed_bool(&p, "quiet"));
+	assert_int_equal(parsed_int(&p, "count"), 2);
+	parsed_finish(&p);
 }
 
 static void test_order(void **state)
@@ -94,7 +99,9 @@ static void test_order(void **state)
 	expect_args("-- -d", "-d");
 	expect_args("-d none -- name", "name");
 	expect_args("a -- b", "a -- b");
+	expect_args("a -d none -- b", "a -- b");
 	expect_args("-", "-");
+	expect_args("a - -q", "- -q a"); /* it counts as a flag until it is parsed */
 	expect_args("-q false", "false");
 }
 
