@@ -63,6 +63,12 @@ def test_one(store, states, command, state):
     assert [c[1] for c in store.calls()[before:] if c[1] not in asked] == calls
 
 
+@pytest.mark.parametrize('state', ['', 'Running', 'Paused', 'Saved', 'Stopped', 'Stopping', 'Starting', 'Error'])
+def test_status(store, states, state):
+    states(w1=state)
+    assert store.ok('status', 'w1').out == f'{state}\n'
+
+
 @pytest.mark.parametrize('command, past', [('start', 'started'), ('stop', 'stopped'),
                                            ('restart', 'restarted'), ('kill', 'killed')])
 def test_what_none_cannot(store, command, past):

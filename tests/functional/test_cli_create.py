@@ -123,18 +123,21 @@ def test_variables(made, env, words, path, value):
     assert stored(made('-d', 'none', *words.split(), 'web', env=env), path) == value
 
 
-def test_paths_of_certificates(store):
+@pytest.mark.parametrize('by_variables', [False, True])
+def test_paths_of_certificates(store, by_variables):
     certs = store.store / 'certs'
     flags = {'--tls-ca-cert': 'CaCertPath', '--tls-ca-key': 'CaPrivateKeyPath',
              '--tls-client-cert': 'ClientCertPath', '--tls-client-key': 'ClientKeyPath'}
     files = ['ca.pem', 'ca-key.pem', 'cert.pem', 'key.pem']
     other = store.folder / 'other'
-    other.mkdir()
+    other.mkdir(exist_ok=True)
     for file in files:
         (other / file).write_bytes((certs / file).read_bytes())
         (other / file).chmod(0o600)
-    words = [f'{flag}={other / file}' for flag, file in zip(flags, files)]
-    store.ok(*words, 'create', '-d', 'none', '--url', 'x', 'web')
+    values = {flag: str(other / file) for flag, file in zip(flags, files)}
+    env = {'MACHINE_' + flag[2:].upper().replace('-', '_'): value for flag, value in values.items()}
+    words = [] if by_variables else [f'{flag}={value}' for flag, value in values.items()]
+    store.ok(*words, 'create', '-d', 'none', '--url', 'x', 'web', env=env if by_variables else {})
     auth = store.config('web')['HostOptions']['AuthOptions']
     assert [auth[key] for key in flags.values()] == [str(other / f) for f in files]
     store.ok('rm', '-y', 'web')
@@ -155,6 +158,7 @@ def test_bad_names(store, name):
 # what is typed after "create" -> standard error; the first wrong thing counts
 ERRORS = {
     '-d none new --url x': 'Invalid command line. Found extra arguments [--url x]\n',
+    '-d none --swarm-discovery=x a/b': BAD_NAME,
     '-d none a/b c d': 'Invalid command line. Found extra arguments [c d]\n',
     '-d none --swarm-discovery=x -- there': (
         'Error parsing swarm discovery: Swarm Discovery URL was in the wrong format: x\n'),
@@ -174,6 +178,24 @@ def test_errors(store, line):
     result = store.fails('create', *line.split())
     assert (result.out, result.err) == ('', ERRORS[line])
     assert store.names() == ['there']
+
+
+def test_certificates_that_cannot_be_made(empty_cli):
+    """After the driver's flags, before its check."""
+    empty_cli.store.mkdir()
+    (empty_cli.store / 'certs').touch()
+    assert empty_cli.fails('create', '-d', 'none', 'web').err == ERRORS['-d none new']
+    result = empty_cli.fails('create', '-d', 'none', '--url', 'x', 'web')
+    assert not result.out and result.err.startswith('Error generating certificates: ')
+    assert empty_cli.names() == []
+
+
+def test_what_a_driver_says(cli):
+    """Programs show it to people."""
+    result = cli.ok(*flaky_create('web', {'create': 'notes:2'}))
+    assert result.out == ('Running pre-create checks...\nCreating machine...\n(web) step 0\n(web) step 1\n'
+                          + LAST.format(cli.program, 'web'))
+    assert not result.err
 
 
 @pytest.mark.parametrize('words', [['-d', 'bogus', 'web'], ['-d', 'bogus', '--help'],

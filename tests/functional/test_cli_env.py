@@ -225,6 +225,13 @@ def test_active_is_found_by_its_driver(cli):
     assert cli.ok('active', env={'DOCKER_HOST': 'tcp://127.0.0.1:1'}).out == 'web\n'
 
 
+def test_active_takes_the_first(cli):
+    """In the order of ls."""
+    for name in 'm10', 'm2', 'm3':
+        cli.create_none(name, 'tcp://192.0.2.1:2376')
+    assert cli.ok('active', env={'DOCKER_HOST': 'tcp://192.0.2.1:2376'}).out == 'm2\n'
+
+
 def test_active_times_out(cli):
     cli.create_flaky('web')
     cli.set_script('web', {'states': 'hang'})
@@ -236,6 +243,22 @@ def test_url_ip_status(running):
     assert running.ok('url', 'web').out == running.engine.url + '\n'
     assert running.ok('ip', 'off', 'web', 'dead').out == '127.0.0.1\n' * 3
     assert running.ok('status', 'off').out == 'Stopped\n'
+
+
+def test_answers_come_in_the_order_of_the_names(cli):
+    """Those that there are, whatever became of the others."""
+    cli.create_flaky('late')
+    cli.set_script('late', {'states': 'slow:0.5'})
+    cli.create_none('quick', 'tcp://192.0.2.1:2376')
+    cli.create_none('none', 'unix:///run/docker.sock')
+    assert cli.ok('ip', 'late', 'quick', 'none').out == '127.0.0.1\n192.0.2.1\n\n'
+    cli.set_script('late', {'states': 'error:user'})
+    result = cli.fails('ip', 'late', 'quick')
+    assert result.out == '192.0.2.1\n'
+    assert result.err == 'late: Error getting IP address: ordered to fail in states\n'
+    assert cli.fails('ip', 'late').err == 'Error getting IP address: ordered to fail in states\n'
+    assert cli.fails('status', 'late').err == (
+        'error getting state for host late: ordered to fail in states\n')
 
 
 def test_warnings_go_to_standard_error(running):

@@ -89,9 +89,11 @@ def test_status(net, status):
     assert result.err == f'Process exited with status {status}\n'
 
 
-def test_native(net):
+@pytest.mark.parametrize('command, env', [(NATIVE, {}), (['ssh'], {'MACHINE_NATIVE_SSH': 'true'})])
+def test_native(net, command, env):
     """A terminal, always: lines end as there, and standard error is part of it."""
-    result = net.cli.ok(*NATIVE, 'web1', 'echo', 'one;', 'echo', 'two', '>&2;', 'echo', '$TERM;', 'stty', 'size')
+    result = net.cli.ok(*command, 'web1', 'echo', 'one;', 'echo', 'two', '>&2;', 'echo', '$TERM;', 'stty', 'size',
+                        env=env)
     assert (result.out, result.err) == ('one\r\ntwo\r\nxterm\r\n24 80\r\n', '')
 
 

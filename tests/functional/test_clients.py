@@ -243,6 +243,16 @@ def test_rancher_reads_the_trace(rancher, cli):
     assert 'DBG' not in result.out
 
 
+def test_debugging_shows_no_key(rancher, cli, host):
+    """Although the server's goes to the host."""
+    result = rancher('-D', 'create', '-d', 'generic', *host.words(), 'node1')
+    folder = cli.store / 'machines' / 'node1'
+    keys = [folder / 'server-key.pem', folder / 'key.pem', folder / 'id_rsa', cli.store / 'certs' / 'ca-key.pem']
+    for line in (line for key in keys for line in key.read_text().splitlines() if len(line) > 20):
+        assert line not in result.text
+    assert '(node1) configure the engine' in result.err
+
+
 def test_rancher_with_one_job_for_each_thing(rancher, cli, host):
     """Flags as --flag=value, or by variables; the state travels as a tar of the machine's folder."""
     words = [f'--generic-{flag}={value}' for flag, value in host.flags.items()]
