@@ -262,6 +262,16 @@ def test_driver_gets_its_variable(cli):
     assert cli.config('web')['Driver']['Script'] == {'states': 'error:quota'}
 
 
+def test_the_last_of_two_drivers(cli):
+    """With its own flags, which are not those of the first."""
+    script = {'FLAKY_SCRIPT': '{"states": "error:quota"}'}
+    cli.ok('create', '-d', 'none', '-d', 'flaky', 'web', env=script)
+    assert cli.config('web')['DriverName'] == 'flaky'
+    assert cli.config('web')['Driver']['Script'] == {'states': 'error:quota'}
+    assert cli.fails('create', '-d', 'flaky', '--driver=none', 'x').err.startswith('Cannot use two forms')
+    assert cli.fails('create', '-d', 'flaky', '-d', 'bogus', 'x').err.startswith(NOT_FOUND.format('bogus'))
+
+
 def test_precheck(cli):
     """Status 3; nothing was made; the cause is quoted as Go does."""
     result = cli.fails(*flaky_create('web', {'preCreateCheck': 'error:user'}), status=3)
