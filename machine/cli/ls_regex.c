@@ -118,13 +118,44 @@ static int group(struct translation *t, struct err *err)
 	return 0;
 }
 
+/* Length of the repetition at s, without a lazy "?"; 0: none. */
+static size_t repetition(const char *s)
+{
+	static const char digits[] = "0123456789";
+	size_t n = 1 + strspn(s + (*s != '\0'), digits);
+
+	if (*s && strchr("*+?", *s))
+		return 1;
+	if (*s != '{' || n == 1)
+		return 0;
+	if (s[n] == ',')
+		n += 1 + strspn(s + n + 1, digits);
+	return s[n] == '}' ? n + 1 : 0;
+}
+
+/* What POSIX takes one after the other is a mistake to Go. */
+static int repeat(struct translation *t, size_t n, struct err *err)
+{
+	const char *begin = t->at, *end = begin + n;
+
+	buf_add(&t->out, begin, n);
+	end += *end == '?';
+	if (repetition(end))
+		return refuse("invalid nested repetition operator", begin,
+			(size_t)(end - begin) + repetition(end), err);
+	t->at = end;
+	return 0;
+}
+
 static int translate(struct translation *t, struct err *err)
 {
 	while (*t->at) {
-		bool repeats = strchr("*+?}", *t->at) != NULL;
+		size_t n = repetition(t->at);
 		int rc = 0;
 
-		if (*t->at == '\\')
+		if (n)
+			rc = repeat(t, n, err);
+		else if (*t->at == '\\')
 			rc = escape(t, err);
 		else if (*t->at == '[')
 			rc = brackets(t, err);
@@ -132,12 +163,13 @@ static int translate(struct translation *t, struct err *err)
 			rc = group(t, err);
 		else if (*t->at == ')' && t->depth-- == 0) /* POSIX would take it as it is */
 			rc = refuse("unexpected )", t->at, strlen(t->at), err);
-		else
+		else if (*t->at == '{') { /* a character, where no number follows */
+			buf_adds(&t->out, "\\{");
+			t->at++;
+		} else
 			buf_addc(&t->out, *t->at++);
 		if (rc < 0)
 			return -1;
-		if (repeats && *t->at == '?')
-			t->at++;
 	}
 	return 0;
 }

@@ -43,6 +43,9 @@ static void test_matches(void **state)
 		{"\\`web\\'", "my-`web'", "web"},
 		{"\\bweb\\b", "my-web-1", "webs"},
 		{"a|b", "b", "c"},
+		{"^a{1}b{2,}$", "abbb", "ab"},
+		{"^a{,2}$", "a{,2}", "aa"},
+		{"^{a}?$", "{a", "a"},
 	};
 
 	(void)state;
@@ -65,6 +68,12 @@ static void test_refused(void **state)
 		const char *pattern, *text;
 	} cases[] = {
 		{"(", NULL},
+		{"*a", NULL},
+		{"(*a)", NULL},
+		{"a|+", NULL},
+		{"a**", "error parsing regexp: invalid nested repetition operator: `**`"},
+		{"a*?+b", "error parsing regexp: invalid nested repetition operator: `*?+`"},
+		{"a{2}{3,}", "error parsing regexp: invalid nested repetition operator: `{2}{3,}`"},
 		{"a)", "error parsing regexp: unexpected ): `)`"},
 		{"[a", "error parsing regexp: missing closing ]: `[a`"},
 		{"a\\", "error parsing regexp: trailing backslash at end of expression: ``"},
