@@ -21,11 +21,16 @@ struct ls_format {
 	bool table;
 };
 
-/* Where in a format: in text, in an action, or, there, within quotes (then the quote itself). */
+/* Where in a format: in text, in an action, or, there, within quotes (then the quote itself) or a
+ * comment ('*'). */
 static char next_place(char place, const char *s)
 {
 	if (place == '\0')
 		return s[0] == '{' && s[1] == '{' ? '{' : '\0';
+	if (place == '*')
+		return s[0] == '*' && s[1] == '/' ? '{' : '*';
+	if (place == '{' && s[0] == '/' && s[1] == '*')
+		return '*';
 	if (place == '{')
 		return s[0] == '}' && s[1] == '}' ? '\0' : strchr("\"`'", *s) ? *s : '{';
 	return *s == place ? '{' : place;

@@ -128,6 +128,7 @@ LS = {
     'name=x': 'name=x\n' * 4,
     '  {{.Name}}  ': 'db2\ngone\nvm\nweb1\n',
     '{{.Name}}\\t{{.DriverName}}': 'db2\tnone\ngone\tnot-found\nvm\tflaky\nweb1\tnone\n',
+    '{{/* isn\'t "quoted */}}{{.Name}}\\t{{.DriverName}}': 'db2\tnone\ngone\tnot-found\nvm\tflaky\nweb1\tnone\n',
     '{{.Name}}\\n': 'db2\n\ngone\n\nvm\n\nweb1\n\n',
     '{{printf "%s\\t%s\\n" .Name .Swarm}}-': 'db2\t\n-\ngone\t\n-\nvm\t\n-\nweb1\tweb1 (master)\n-\n',
     '{{.Name}}\\:{{.DriverName}}\\({{.State}}\\)\\ {{.URL}}':
