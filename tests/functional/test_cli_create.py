@@ -242,8 +242,10 @@ def test_help_of_the_command(store):
     ('--swarm-discovery', '--swarm-discovery '), ('--swarm-image', '--swarm-image "swarm:latest"'),
     ('--swarm', '--swarm'), ('--generic-ssh-port', '--generic-ssh-port "22"')])
 def test_forms_of_flags(store, line, form):
-    """A default in quotes; nothing but a blank without; lists with their names thrice; bools bare."""
-    out = store.ok('create', '-d', 'generic', '--help', env={'PATH': '/nowhere'}).out
+    """A default in quotes, the built-in one; nothing but a blank without; lists with their names thrice; bools
+    bare."""
+    env = {'PATH': '/nowhere', 'MACHINE_SWARM_IMAGE': 'mine', 'GENERIC_SSH_PORT': '2222'}
+    out = store.ok('create', '-d', 'generic', '--help', env=env).out
     found = [row[3:].split('\t')[0] for row in out.splitlines() if re.match(rf'   {line}[^a-z-]', row)]
     assert found == [form]
 

@@ -146,6 +146,7 @@ LS = {
         'NAME   SWARM           STATE\ndb2                    Running\ngone                   Error\n'
         'vm                     Running\nweb1   web1 (master)   Running\n',
     'table {{upper .Name}}': 'NAME\nDB2\nGONE\nVM\nWEB1\n',
+    'table -\\t{{.Name}}': '-    NAME\n-    db2\n-    gone\n-    vm\n-    web1\n', # no column is narrower
 }
 
 

@@ -205,6 +205,26 @@ def test_flags_of_each(store, command):
     assert {re.sub(r'\[([\w-]+)\]', r'--\1 [--\1 option --\1 option]', f) for f in KNOWN[command]} <= set(shown_flags(out))
 
 
+# command -> how its help begins, to the byte
+HELP = {
+    'ls': 'Usage: docker-machine ls [OPTIONS] [arg...]\n\nList machines\n\nOptions:\n   \n'
+          '   --quiet, -q\t\t\t\t\tEnable quiet mode\n'
+          '   --filter [--filter option --filter option]\tFilter output based on conditions provided\n'
+          '   --timeout, -t "10"\t\t\t\tTimeout in seconds, default to 10s\n'
+          '   --format, -f \t\t\t\tPretty-print machines using a Go template\n',
+    'inspect': 'Usage: docker-machine inspect [OPTIONS] [arg...]\n\nInspect information about a machine\n\n'
+               'Description:\n   Argument is a machine name.\n\nOptions:\n   \n'
+               '   --format, -f \tFormat the output using the given go template.\n',
+    'start': 'Usage: docker-machine start [arg...]\n\nStart a machine\n\n'
+             'Description:\n   Argument(s) are one or more machine names.\n',
+}
+
+
+@pytest.mark.parametrize('command', HELP)
+def test_bytes_of_help(store, command):
+    assert store.ok(command, '--help').out.startswith(HELP[command])
+
+
 def test_errors_do_not_steer_the_terminal(store):
     assert store.fails('\x1b[31mx\x9b').err.startswith("machine: '?[31mx??' is not a machine command")
 
@@ -267,7 +287,8 @@ def test_the_other_name(store):
     assert run('docker-machine', 'env', '-u', '--shell=sh').stdout.endswith(
         '# Run this command to configure your shell: \n'
         '# eval $(docker-machine env -u --shell=sh)\n')
-    assert run('/a b/dm', 'env', '-u').stdout.endswith('# eval $("/a b/dm" env -u)\n')
+    for name in '/a b/dm', 'a\\b': # nothing but the program's name is put in quotes
+        assert run(name, 'env', '-u', '--shell', 'x y').stdout.endswith(f'# eval $("{name}" env -u --shell x y)\n')
 
 
 def test_installed(cli):

@@ -191,6 +191,20 @@ def test_states_that_cannot_be_told(cli):
     assert cli.ok('ls', *huge, '-q', '--filter', 'state=running').out == 'good\n'
 
 
+def test_names_that_differ_in_case(cli):
+    for name in 'web', 'Web', 'WEB':
+        cli.create_none(name)
+    assert cli.ok('ls', '-f', '{{.Name}}').out == 'WEB\nWeb\nweb\n'
+
+
+@pytest.mark.parametrize('meant', [{}, {'DOCKER_HOST': ''}, {'DOCKER_HOST': 'tcp://127.0.0.1:1'}])
+def test_what_has_no_url_is_not_active(cli, tmp_path, meant):
+    """Not even where the environment names no engine, either."""
+    env = like_flaky(tmp_path, 'mute', ('tcp://127.0.0.1:1', ''))
+    cli.ok('create', '-d', 'mute', 'web', env=env)
+    assert cli.ok('ls', '-f', '{{.State}}|{{.URL}}|{{.Active}}', env={**env, **meant}).out == 'Running||-\n'
+
+
 def test_states_of_one_crash_do_not_hide_others(cli):
     cli.create_none('fine')
     cli.create_flaky('bad')
