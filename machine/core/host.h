@@ -52,7 +52,7 @@ uint64_t host_patience(const struct host *h, uint64_t ms);
 /* Waits until SSH answers and keeps the connection. */
 int host_wait_ssh(struct co *co, struct host *h, uint64_t timeout_ms, struct err *err);
 void host_drop_ssh(struct co *co, struct host *h);
-/* The target for SSH, from a report; strings belong to *ret_store (free with ssh_place_finish). */
+/* The target for SSH, from a report, whose strings it borrows; of a machine that runs only. */
 struct ssh_place {
 	struct machine_report report;
 	char *known_hosts;

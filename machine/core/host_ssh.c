@@ -51,7 +51,10 @@ int host_ssh_place(struct co *co, struct host *h, struct ssh_place *ret, struct 
 {
 	struct ssh_place p = {0};
 
-	if (host_report(co, h, &p.report, err) < 0 || complete_place(h, &p, err) < 0)
+	if (host_report(co, h, &p.report, err) < 0)
+		return -1;
+	/* in the clouds what is off has no address, and that it is off says more */
+	if (p.report.state == STATE_RUNNING && complete_place(h, &p, err) < 0)
 		return -1;
 	*ret = p;
 	return 0;

@@ -116,6 +116,15 @@ def test_machine_that_is_off(net, tmp_path, command):
     assert (result.out, result.err) == ('', f'Error: Cannot run SSH command: Host "{name}" is not running\n')
 
 
+@pytest.mark.parametrize('command', [['ssh'], NATIVE])
+def test_machine_that_is_off_and_has_no_address(net, command):
+    name = new_name(net)
+    net.cli.create_flaky(name)
+    (net.cli.flaky / f'state-{name}').write_text('Stopped')
+    assert net.cli.fails(*command, name, 'ls').err == f'Error: Cannot run SSH command: Host "{name}" is not running\n'
+    assert net.cli.fails('scp', f'{name}:x', 'y').err == f'Error: Host "{name}" is not running\n'
+
+
 @pytest.mark.parametrize('name', ['nope', '--', 'u@web1'])
 def test_unknown_machine(net, name):
     """The first word is a name, without a user and whatever it looks like."""
