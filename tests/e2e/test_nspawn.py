@@ -98,6 +98,7 @@ def test_life(local_cli, hosts):
     assert not folder.exists()
 
 
+@pytest.mark.long
 def test_reboot_and_power_off_inside(local_cli, hosts):
     cli = local_cli
     create(cli, 'w1')
@@ -115,6 +116,7 @@ def test_reboot_and_power_off_inside(local_cli, hosts):
     remove(cli, hosts, 'w1')
 
 
+@pytest.mark.long
 def test_killed(local_cli, hosts):
     """Whichever of a host's processes is killed, all of them are gone, and the next start works."""
     cli = local_cli
@@ -173,6 +175,7 @@ def test_remove_ended_anywhere(faulty, hosts, point):
     assert hosts.traces() == []
 
 
+@pytest.mark.long
 def test_the_image_is_unpacked_again_after_a_crash(faulty, hosts):
     (root,) = faulty.store.glob('cache/images/*/.root')
     shutil.rmtree(root)
@@ -392,6 +395,7 @@ def test_unmounting_on_the_computer(local_cli, hosts, tmp_path):
     remove(local_cli, hosts, 'w1')
 
 
+@pytest.mark.long
 def test_a_reboot_that_fails_is_told(local_cli, hosts):
     """A process of nobody's in the host's control group keeps it from being made anew."""
     cli = local_cli

@@ -3,6 +3,8 @@
 
 import re
 
+import pytest
+
 from real import check_engine, generic
 
 # Sessions have a mount namespace of their own, in which nothing tells of systemd; so the engine needs a
@@ -39,6 +41,8 @@ mkdir -p /etc/runlevels/default
 chmod 755 /session /etc/init.d/docker /usr/local/bin/apk
 '''
 NASTY = 'n=$(touch /pwned)  `touch /pwned` * \'a\' "b" \\ ;|&'
+
+pytestmark = pytest.mark.long
 
 
 def alpine(lab):

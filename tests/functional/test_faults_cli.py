@@ -244,7 +244,7 @@ def test_many_wait_in_one_request(cli):
         assert process.finish().status == 0
     set_states(cli, 'Stopped')
     before = len(cli.calls('states/'))
-    cli.ok('start', *names, env={'MACHINE_POLL_MS': '500'})
+    cli.ok('start', *names, env={'MACHINE_POLL_MS': '1500'})
     asked = [int(number) for _, _, number in cli.calls('states/')[before:]]
     assert asked[0] == len(names), asked # is it running already?
     # each was looked at six times or more; 12 starts end at different times, then they keep step
