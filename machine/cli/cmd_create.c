@@ -50,13 +50,14 @@ static const struct cli_flag shared_flags[] = {
 		"Continue the creation of the named machine where it ended"),
 };
 
-/* As the original looks for it: anywhere in argv. NULL: nobody says which. */
+/* As the original looks for it: anywhere in argv; the last counts, as with any flag. NULL: nobody
+ * says which. */
 static const char *driver_of(const struct strv *argv, char **store)
 {
 	static const char *const forms[] = {"-d", "--driver", "-driver", "--d"};
 	const char *env = getenv("MACHINE_DRIVER");
 
-	for (size_t i = 0; i < argv->n; i++) {
+	for (size_t i = argv->n; i-- > 0;) {
 		for (size_t k = 0; k < ARRAY_SIZE(forms); k++) {
 			const char *a = argv->items[i];
 			size_t len = strlen(forms[k]);
@@ -124,11 +125,16 @@ static int blame_default(const struct cli *cli, struct err *err)
 		text, cli->create.why);
 }
 
-static int find_driver(struct co *co, struct cli *cli, const char *name, const struct strv *rest,
+static int find_driver(struct co *co, struct cli *cli, const struct strv *rest,
 	const struct driver_info **ret, struct err *err)
 {
+	_cleanup_free_ char *from_argv = NULL;
+	const char *name = driver_of(&cli->argv, &from_argv);
 	struct driver *d;
 
+	cli->create.chosen = name != NULL;
+	cli->create.driver = default_driver_choose(geteuid(), &cli->create.why);
+	name = name ? name : cli->create.driver;
 	if (driver_set_get(co, cli->app.drivers, name, &d, err) < 0)
 		return err->code == ERR_NOT_FOUND ? blame_default(cli, err)
 						  : blame_start(rest, name, err);
@@ -166,13 +172,14 @@ struct cli_flag *create_flags(
 	return join_flags(driver_info(d), "", ret_n);
 }
 
-static int parse_with(
-	struct cli *cli, const struct driver_info *info, const struct strv *rest, struct err *err)
+static int prepare_create(struct co *co, struct cli *cli, const struct strv *rest, struct err *err)
 {
+	const struct driver_info *info = NULL;
 	size_t n;
 
-	parsed_finish(&cli->args);
-	free(cli->create.flags);
+	cli->create.chosen = true; /* a machine that is resumed has one */
+	if (!mentions(rest, "resume") && find_driver(co, cli, rest, &info, err) < 0)
+		return -1;
 	struct cli_flag *all = join_flags(info, cli->create.driver ? cli->create.driver : "", &n);
 	cli->create.flags = all;
 	if (flags_parse(all, n, rest, true, &cli->args, err) < 0) {
@@ -181,30 +188,6 @@ static int parse_with(
 		return -1;
 	}
 	return 0;
-}
-
-static int prepare_create(struct co *co, struct cli *cli, const struct strv *rest, struct err *err)
-{
-	_cleanup_free_ char *from_argv = NULL;
-	const struct driver_info *info = NULL;
-
-	cli->create.chosen = true; /* a machine that is resumed has one */
-	if (mentions(rest, "resume"))
-		return parse_with(cli, NULL, rest, err);
-	const char *name = driver_of(&cli->argv, &from_argv);
-	cli->create.chosen = name != NULL;
-	cli->create.driver = default_driver_choose(geteuid(), &cli->create.why);
-	name = name ? name : cli->create.driver;
-	if (find_driver(co, cli, name, rest, &info, err) < 0 ||
-		parse_with(cli, info, rest, err) < 0)
-		return -1;
-	const char *last = parsed_str(&cli->args, "driver");
-	if (streq(last, name))
-		return 0;
-	/* --driver twice: as with any flag the last one counts, and it needs its own flags */
-	if (find_driver(co, cli, last, rest, &info, err) < 0)
-		return -1;
-	return parse_with(cli, info, rest, err);
 }
 
 static void set_list(struct json *obj, const char *key, const struct cli *cli, const char *flag)

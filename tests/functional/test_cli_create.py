@@ -270,6 +270,8 @@ def test_the_last_of_two_drivers(cli):
     cli.ok('create', '-d', 'none', '-d', 'flaky', 'web', env=script)
     assert cli.config('web')['DriverName'] == 'flaky'
     assert cli.config('web')['Driver']['Script'] == {'states': 'error:quota'}
+    cli.ok('create', '-d', 'flaky', '-d', 'none', '--url', 'tcp://127.0.0.1:1', 'other')
+    assert cli.config('other')['DriverName'] == 'none'
     assert cli.fails('create', '-d', 'flaky', '--driver=none', 'x').err.startswith('Cannot use two forms')
     assert cli.fails('create', '-d', 'flaky', '-d', 'bogus', 'x').err.startswith(NOT_FOUND.format('bogus'))
 
