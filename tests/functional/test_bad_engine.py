@@ -1,5 +1,6 @@
 """Engines that stall, talk nonsense or show a certificate that is not theirs: every command that asks them."""
 
+import contextlib
 import subprocess
 import sys
 
@@ -56,23 +57,27 @@ def certificate(kind, folder, certs):
     return cert, key
 
 
+@contextlib.contextmanager
+def served(kind, certs, tmp_path_factory):
+    """The port of such an engine."""
+    pair = certificate(kind, tmp_path_factory.mktemp(kind), certs)
+    mode = kind if kind not in ('stranger', 'expired', 'elsewhere') else 'length'
+    with subprocess.Popen([sys.executable, TOP / 'tests' / 'unit' / 'tls_server.py', *pair, certs / 'ca.pem', mode],
+                          stdout=subprocess.PIPE, text=True) as server:
+        try:
+            yield int(server.stdout.readline())
+        finally:
+            server.kill()
+
+
 @pytest.fixture(scope='module')
 def store(new_cli, certs, tmp_path_factory):
     """A machine for each kind of engine, and the servers."""
     cli = new_cli()
-    servers = []
-    for kind in [*PEERS, *ANSWERS]:
-        pair = certificate(kind, tmp_path_factory.mktemp(kind), certs)
-        mode = kind if kind not in ('stranger', 'expired', 'elsewhere') else 'length'
-        server = subprocess.Popen([sys.executable, TOP / 'tests' / 'unit' / 'tls_server.py', *pair,
-                                   certs / 'ca.pem', mode], stdout=subprocess.PIPE, text=True)
-        servers.append(server)
-        cli.create_none(kind, f'tcp://127.0.0.1:{int(server.stdout.readline())}')
-    yield cli
-    for server in servers:
-        server.kill()
-        server.wait()
-        server.stdout.close()
+    with contextlib.ExitStack() as stack:
+        for kind in [*PEERS, *ANSWERS]:
+            cli.create_none(kind, f'tcp://127.0.0.1:{stack.enter_context(served(kind, certs, tmp_path_factory))}')
+        yield cli
 
 
 @pytest.fixture(scope='module')
