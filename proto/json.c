@@ -21,10 +21,10 @@ static struct json *new_json(enum json_type type)
 
 static struct json *new_text(enum json_type type, const char *s, size_t n)
 {
+	assert(n < UINT32_MAX);
 	struct json *j = xmalloc(sizeof(*j) + n + 1);
 	char *text = (char *)(j + 1);
 
-	assert(n < UINT32_MAX);
 	*j = (struct json){.type = type, .n = (uint32_t)n, .text = text};
 	memcpy(text, s, n);
 	text[n] = '\0';
