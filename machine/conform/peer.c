@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -256,6 +257,14 @@ bool peer_flush(struct peer *p, int64_t deadline)
 	while (p->outgoing.len > 0 && p->in >= 0 && now_ms() < deadline)
 		exchange(p, deadline - now_ms());
 	return p->outgoing.len == 0;
+}
+
+bool peer_took_all(struct peer *p)
+{
+	int unread = 0;
+
+	return p->outgoing.len == 0 && p->in >= 0 && ioctl(p->in, FIONREAD, &unread) == 0 &&
+	       unread == 0;
 }
 
 void peer_close_input(struct peer *p)

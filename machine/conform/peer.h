@@ -55,6 +55,7 @@ void peer_send_frame(struct peer *p, const char *body, size_t len);
 int peer_receive(struct peer *p, int64_t deadline, const char **ret, size_t *ret_len);
 /* Everything queued has been written, or it never will be. */
 bool peer_flush(struct peer *p, int64_t deadline);
+bool peer_took_all(struct peer *p); /* the driver has read everything that was sent */
 void peer_close_input(struct peer *p);
 bool peer_wait_exit(struct peer *p, int64_t deadline);
 void peer_kill(struct peer *p); /* SIGKILL to the group, and waits for the driver */
