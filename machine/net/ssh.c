@@ -4,6 +4,7 @@
 #include "find_program.h"
 #include "log.h"
 #include "mem.h"
+#include "ssh_lazy.h"
 #include "ssh_priv.h"
 #include "sshkey.h"
 #include "tcp.h"
@@ -105,7 +106,6 @@ static const char *native_obstacle(const struct ssh_place_info *p)
 {
 	_cleanup_err_ struct err e = ERR_INIT;
 	struct sshkey_info key = {0};
-	bool old = libssh2_version(LIBSSH2_RSA_SHA2) == NULL;
 
 	if (!p->t->key_path || !*p->t->key_path)
 		return "no key file is set: the agent and default keys are for the client";
@@ -113,10 +113,13 @@ static const char *native_obstacle(const struct ssh_place_info *p)
 		return "the key file is of an unknown kind";
 	if (key.encrypted)
 		return "the key is encrypted: the agent may hold it";
-	if (key.type == SSHKEY_RSA && old)
-		return "the key is RSA, which this libssh2 signs with SHA-1 only";
 	if (key.type != SSHKEY_RSA && key.type != SSHKEY_ED25519 && key.type != SSHKEY_ECDSA)
 		return "libssh2 does not know this type of key";
+	if (ssh_lazy_load(&e) < 0)
+		return "there is no libssh2";
+	bool old = libssh2_version(LIBSSH2_RSA_SHA2) == NULL;
+	if (key.type == SSHKEY_RSA && old)
+		return "the key is RSA, which this libssh2 signs with SHA-1 only";
 	if (old && hostkeys_only_rsa(&p->known))
 		return "the recorded host key is RSA, which this libssh2 checks with SHA-1 only";
 	return NULL;

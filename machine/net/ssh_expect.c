@@ -4,6 +4,7 @@
  * found first: the host is asked for its keys, one type after the other, in key exchanges that end
  * there; the connection that follows then checks the key as any other, whichever backend makes it.
  */
+#include "ssh_lazy.h"
 #include "ssh_native.h"
 #include "sshkey.h"
 
@@ -45,12 +46,13 @@ static int mismatch(const struct ssh_place_info *p, const struct strv *prints, s
 	struct err *err)
 {
 	_cleanup_free_ char *expected = strv_join(prints, ", ");
+	_cleanup_err_ struct err load = ERR_INIT;
 
 	if (!seen->len)
 		buf_adds(seen, "none that could be compared");
 	hostkeys_unexpected(expected, buf_str(seen), p->t->machine ? p->t->machine : p->t->host,
 		p->t->known_hosts, err);
-	if (libssh2_version(LIBSSH2_RSA_SHA2))
+	if (ssh_lazy_load(&load) < 0 || libssh2_version(LIBSSH2_RSA_SHA2))
 		return -1;
 	_cleanup_free_ char *msg = xstrdup(err_msg(err));
 	return err_set(err, ERR_USER,

@@ -6,6 +6,7 @@
 
 #include "log.h"
 #include "mem.h"
+#include "ssh_lazy.h"
 #include "tcp.h"
 
 #include <errno.h>
@@ -207,6 +208,8 @@ static int start_session(struct native *n, struct err *err)
 {
 	static bool initialized;
 
+	if (ssh_lazy_load(err) < 0)
+		return -1;
 	if (!initialized && libssh2_init(0) != 0)
 		return err_set(err, ERR_INTERNAL, "libssh2 does not start");
 	initialized = true;
