@@ -10,12 +10,19 @@
 #include "mem.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define MAX_REPEAT 1000 /* Go's */
+#define MAX_DEPTH 250
+#define MAX_ATOMS 10000 /* with all repetitions written out, as regcomp does */
 
 struct translation {
 	const char *at;
 	struct buf out;
 	unsigned depth;
+	unsigned last;                 /* atoms of what a repetition now would repeat */
+	unsigned atoms[MAX_DEPTH + 1]; /* so far in the group of each depth */
 	int flags;
 };
 
@@ -113,8 +120,20 @@ static int group(struct translation *t, struct err *err)
 		t->at = end + 1;
 	else
 		return refuse("invalid or unsupported Perl syntax", t->at, strnlen(t->at, 3), err);
-	t->depth++;
+	if (t->depth == MAX_DEPTH)
+		return refuse("expression nests too deeply", "(", 1, err);
+	t->atoms[++t->depth] = 0;
 	buf_addc(&t->out, '(');
+	return 0;
+}
+
+static int end_group(struct translation *t, struct err *err)
+{
+	if (t->depth == 0) /* POSIX would take it as it is */
+		return refuse("unexpected )", t->at, strlen(t->at), err);
+	t->last = t->atoms[t->depth--] + 1;
+	t->atoms[t->depth] += t->last;
+	buf_addc(&t->out, *t->at++);
 	return 0;
 }
 
@@ -133,6 +152,28 @@ static size_t repetition(const char *s)
 	return s[n] == '}' ? n + 1 : 0;
 }
 
+/* How often, at most, the repetition of n bytes at s writes out what it repeats. */
+static unsigned long times(const char *s, size_t n)
+{
+	const char *comma = memchr(s, ',', n);
+	unsigned long low = *s == '{' ? strtoul(s + 1, NULL, 10) : 1;
+	unsigned long high = comma ? strtoul(comma + 1, NULL, 10) : 0;
+
+	low = MAX(low, high);
+	return MAX(low, 1ul);
+}
+
+static int count(struct translation *t, size_t n, struct err *err)
+{
+	unsigned long factor = times(t->at, n);
+
+	if (factor > MAX_REPEAT)
+		return refuse("invalid repeat count", t->at, n, err);
+	t->atoms[t->depth] += t->last * (unsigned)(factor - 1);
+	t->last *= (unsigned)factor;
+	return 0;
+}
+
 /* What POSIX takes one after the other is a mistake to Go. */
 static int repeat(struct translation *t, size_t n, struct err *err)
 {
@@ -143,7 +184,24 @@ static int repeat(struct translation *t, size_t n, struct err *err)
 	if (repetition(end))
 		return refuse("invalid nested repetition operator", begin,
 			(size_t)(end - begin) + repetition(end), err);
+	if (count(t, n, err) < 0)
+		return -1;
 	t->at = end;
+	return 0;
+}
+
+/* Something that stands for one character, or a mark. */
+static int atom(struct translation *t, struct err *err)
+{
+	t->last = 1;
+	t->atoms[t->depth]++;
+	if (*t->at == '\\')
+		return escape(t, err);
+	if (*t->at == '[')
+		return brackets(t, err);
+	if (*t->at == '{') /* no number follows */
+		buf_addc(&t->out, '\\');
+	buf_addc(&t->out, *t->at++);
 	return 0;
 }
 
@@ -151,25 +209,15 @@ static int translate(struct translation *t, struct err *err)
 {
 	while (*t->at) {
 		size_t n = repetition(t->at);
-		int rc = 0;
+		int rc = n               ? repeat(t, n, err)
+			 : *t->at == '(' ? group(t, err)
+			 : *t->at == ')' ? end_group(t, err)
+					 : atom(t, err);
 
-		if (n)
-			rc = repeat(t, n, err);
-		else if (*t->at == '\\')
-			rc = escape(t, err);
-		else if (*t->at == '[')
-			rc = brackets(t, err);
-		else if (*t->at == '(')
-			rc = group(t, err);
-		else if (*t->at == ')' && t->depth-- == 0) /* POSIX would take it as it is */
-			rc = refuse("unexpected )", t->at, strlen(t->at), err);
-		else if (*t->at == '{') { /* a character, where no number follows */
-			buf_adds(&t->out, "\\{");
-			t->at++;
-		} else
-			buf_addc(&t->out, *t->at++);
 		if (rc < 0)
 			return -1;
+		if (t->atoms[t->depth] > MAX_ATOMS)
+			return refuse("expression too large", "", 0, err);
 	}
 	return 0;
 }
