@@ -139,6 +139,8 @@ int launch(struct md_request *rq, const char *dir, const struct plan *p, int loc
 		return err_wrap(err, "start the host");
 	if (streq(buf_str(&said), "ok"))
 		return 0;
-	return err_set(err, ERR_INTERNAL, "start the host: %s (see %s/" FILE_LOG ")",
-		said.len ? buf_str(&said) : "the supervisor ended without a word", dir);
+	_cleanup_free_ char *log = xasprintf("%s/" FILE_LOG, dir), *tail = md_log_tail(log);
+	return err_set(err, ERR_INTERNAL, "start the host: %s (%s: %s)",
+		said.len ? buf_str(&said) : "the supervisor ended without a word", log,
+		*tail ? tail : "empty");
 }

@@ -239,14 +239,16 @@ static void report_addresses(const struct md_machine *m, struct md_report *out)
 
 static void report_failure(const struct md_machine *m, const char *failed, struct md_report *out)
 {
-	_cleanup_free_ char *log = host_file(m, FILE_LOG), *why = NULL;
+	_cleanup_free_ char *log = host_file(m, FILE_LOG), *why = NULL, *said = NULL;
 	_cleanup_err_ struct err none = ERR_INIT;
 	size_t len;
 
 	if (md_read_file(failed, FAILED_MAX, &why, &len, &none) < 0)
 		return;
 	out->state = STATE_ERROR;
-	out->message = xasprintf("%s (see %s)", why, log);
+	said = md_log_tail(log);
+	out->message =
+		xasprintf("%s; what it said last (%s):\n%s", why, log, *said ? said : "nothing");
 }
 
 static int report(struct md_machine *m, struct md_report *out, struct err *err)

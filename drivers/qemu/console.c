@@ -1,4 +1,3 @@
-#include "buf.h"
 #include "qemu.h"
 
 #include <fcntl.h>
@@ -8,9 +7,6 @@
 #define CONSOLE_ID "serial0"    /* what QEMU calls that of the first -serial */
 #define MEMORY_SIZE (128 << 10) /* a power of two; in JSON at most six times as much */
 #define QMP_MS 3000
-#define CONSOLE_MAX (16u << 20)
-#define TAIL_LINES 20
-#define TAIL_BYTES 4096
 
 static int swap_backend(struct qmp *q, struct err *err)
 {
@@ -51,47 +47,4 @@ void console_save(const struct md_machine *m, struct qmp *q)
 	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd >= 0 && write(fd, text, strlen(text)) < 0)
 		log_debug("write %s: %m", path);
-}
-
-/* Where the last TAIL_LINES lines of a text begin. */
-static const char *last_lines(const char *text, size_t len)
-{
-	const char *p = text + len;
-
-	for (int lines = 0; p > text && len - (size_t)(p - text) < TAIL_BYTES; p--)
-		if (p[-1] == '\n' && ++lines == TAIL_LINES)
-			break;
-	return p;
-}
-
-/* A console tells terminals to do things, between its words. */
-char *console_tail_of(char *text, size_t len)
-{
-	_cleanup_strv_ struct strv lines = STRV_INIT;
-	struct buf b = BUF_INIT;
-
-	for (size_t i = 0; i < len; i++)
-		if (!text[i] || (text[i] & 0x80))
-			text[i] = '?'; /* it is to be UTF-8 */
-	while (len && (text[len - 1] == '\n' || text[len - 1] == '\r'))
-		text[--len] = '\0';
-	strv_split(&lines, last_lines(text, len), '\n');
-	strv_foreach (line, &lines) {
-		_cleanup_free_ char *clean = xstrdup(line);
-
-		log_neutralise(clean);
-		buf_addf(&b, "%s%s", b.len ? "\n" : "", clean);
-	}
-	return buf_steal(&b);
-}
-
-char *console_tail(const struct md_machine *m)
-{
-	_cleanup_free_ char *path = md_file(m, CONSOLE_FILE), *text = NULL;
-	_cleanup_err_ struct err ignored = ERR_INIT;
-	size_t len;
-
-	if (md_read_file(path, CONSOLE_MAX, &text, &len, &ignored) < 0)
-		return xstrdup("");
-	return console_tail_of(text, len);
 }

@@ -97,13 +97,12 @@ static bool is_late(const struct md_machine *m, int64_t ms)
 
 static char *late_message(const struct md_machine *m)
 {
-	_cleanup_free_ char *said = console_tail(m);
+	_cleanup_free_ char *path = md_file(m, CONSOLE_FILE), *said = md_log_tail(path);
 
 	return xasprintf(
 		"there is no SSH in the machine %d s after it was switched on; what it said "
-		"last on its console (%s/%s):\n%s",
-		(is_emulated(m) ? SSH_SLOW_MS : SSH_MS) / 1000, m->dir, CONSOLE_FILE,
-		*said ? said : "nothing");
+		"last on its console (%s):\n%s",
+		(is_emulated(m) ? SSH_SLOW_MS : SSH_MS) / 1000, path, *said ? said : "nothing");
 }
 
 /* The greeting decides: QEMU itself accepts connections before there is a server in the machine. */

@@ -29,5 +29,3 @@ char *vm_last_words(const struct md_machine *m);
  * it in memory, so that no machine fills this computer's disk. Best effort. */
 void console_to_memory(const struct md_machine *m);
 void console_save(const struct md_machine *m, struct qmp *q); /* adds it to the file */
-char *console_tail(const struct md_machine *m); /* the last 20 lines of the file; malloc'ed */
-char *console_tail_of(char *text, size_t len);

@@ -26,5 +26,9 @@ char *md_file(const struct md_machine *m, const char *name);
 /* Copies a regular file of at most 1 GiB into place: temporary file, mode from the start, rename.
  */
 int md_copy_file(const char *from, const char *to, unsigned mode, struct err *err);
+/* For messages: the last 20 lines, at most 4 KiB, of a file of at most 16 MiB, "" if it cannot be
+ * read; and of a text, which is changed. Without control characters; malloc'ed. */
+char *md_log_tail(const char *path);
+char *md_tail(char *text, size_t len);
 /* "~/x" and relative paths made absolute; malloc'ed. "" stays "". */
 char *md_expand_path(const char *path);

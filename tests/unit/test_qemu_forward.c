@@ -194,17 +194,17 @@ static void test_console_tail(void **state)
 	char text[] = "a\n\33[1mb\33[0m\xff\r\nc\n\n";
 	struct buf many = BUF_INIT;
 
-	_cleanup_free_ char *short_one = console_tail_of(text, strlen(text));
+	_cleanup_free_ char *short_one = md_tail(text, strlen(text));
 	assert_string_equal(short_one, "a\n?[1mb?[0m?\nc");
 	for (int i = 0; i < 100; i++)
 		buf_addf(&many, "line %d\n", i);
-	_cleanup_free_ char *last = console_tail_of(many.data, many.len);
+	_cleanup_free_ char *last = md_tail(many.data, many.len);
 	assert_int_equal(strncmp(last, "line 80\n", 8), 0);
 	assert_string_equal(last + strlen(last) - 7, "line 99");
 	buf_clear(&many);
 	for (int i = 0; i < 9000; i++)
 		buf_addc(&many, 'x');
-	_cleanup_free_ char *long_one = console_tail_of(many.data, many.len);
+	_cleanup_free_ char *long_one = md_tail(many.data, many.len);
 	assert_int_equal(strlen(long_one), 4096);
 	buf_finish(&many);
 }
