@@ -4,6 +4,7 @@
 #include "log.h"
 #include "mem.h"
 #include "output.h"
+#include "plugin.h"
 
 #include <string.h>
 
@@ -246,18 +247,41 @@ static void say_nothing(void *userdata, enum log_level level, const char *line)
 	(void)line;
 }
 
+/* As the library of docker's client answers: candidates that begin with the word, then ":" and bits
+ * of what the shell does next. */
+static void print_for_docker(struct completion *c)
+{
+	enum { NO_SPACE = 2, NO_FILES = 4, DIRS = 16 };
+	unsigned then = c->files ? 0 : c->dirs ? DIRS : NO_FILES;
+	const char *word = c->words.items[c->words.n - 1];
+
+	for (char *line = c->out.data, *end; line && (end = strchr(line, '\n')); line = end + 1) {
+		size_t value = strcspn(line, "\t");
+		if (strncmp(line, word, strlen(word)) != 0)
+			continue;
+		if (value && strchr("=:", line[value - 1]))
+			then |= NO_SPACE;
+		printf("%.*s\n", (int)(end - line - (line[value + 1] == '\n')), line);
+	}
+	printf(":%u\n", then);
+}
+
 static int run_complete(struct co *co, struct cli *cli, struct err *err)
 {
 	struct completion c = {.co = co, .cli = cli};
 	const struct strv *args = &cli->args.args;
+	bool docker = args->n >= 2 && streq(args->items[0], PLUGIN_COMMAND);
 
-	if (args->n < 2 || !streq(args->items[0], "--"))
+	if (args->n < 2 || (!docker && !streq(args->items[0], "--")))
 		return err_set(err, ERR_USER, "Error: Expected -- and the words of a command line");
 	log_set_sink(say_nothing, NULL);
 	for (size_t i = 1; i < args->n; i++)
 		strv_add(&c.words, args->items[i]);
 	complete(&c);
-	printf(":%s\n%s", c.files ? "files" : c.dirs ? "dirs" : "", buf_str(&c.out));
+	if (docker)
+		print_for_docker(&c);
+	else
+		printf(":%s\n%s", c.files ? "files" : c.dirs ? "dirs" : "", buf_str(&c.out));
 	buf_finish(&c.out);
 	strv_finish(&c.words);
 	store_free(c.store);

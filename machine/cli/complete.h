@@ -8,6 +8,9 @@
  * ":files", ":dirs" or nothing. Each further line is a candidate, a tab, and what it means. Shells
  * choose those that begin with the last word; one that ends in "=" or ":" goes on.
  *
+ * The docker client asks its plugin with "machine" in place of "--", and expects the answer of the
+ * library that it is made with: candidates first, then ":" and a number.
+ *
  * complete.c finds out where in the grammar the last word is, complete_offers.c what may stand
  * there, complete_image.c asks the program of `image`.
  */

@@ -11,7 +11,6 @@
 #include <sys/un.h>
 
 #define ASK "docker-cli-plugin-metadata"
-#define COMMAND "machine" /* after docker- in the link's name */
 /* Set for plugins to the client's own name as it was typed. What a plugin starts inherits it. */
 #define CLIENT_VARIABLE "DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND"
 #define SOCKET_VARIABLE "DOCKER_CLI_PLUGIN_SOCKET" /* a path, or "@" and an abstract name */
@@ -95,7 +94,7 @@ static size_t find_command(const struct strv *argv, struct client_words *ret)
 	}
 	ret->help = i + 1 < argv->n && streq(argv->items[i], "help");
 	i += ret->help;
-	return i < argv->n && streq(argv->items[i], COMMAND) ? i : 0;
+	return i < argv->n && streq(argv->items[i], PLUGIN_COMMAND) ? i : 0;
 }
 
 size_t plugin_take(struct strv *argv)
@@ -103,15 +102,15 @@ size_t plugin_take(struct strv *argv)
 	struct client_words words = {0};
 	const char *client = getenv(CLIENT_VARIABLE);
 	bool by_client = client && *client;
-	size_t at = by_client                                       ? find_command(argv, &words)
-		    : argv->n > 1 && streq(argv->items[1], COMMAND) ? 1
-								    : 0;
+	size_t at = by_client ? find_command(argv, &words)
+		    : argv->n > 1 && streq(argv->items[1], PLUGIN_COMMAND) ? 1
+									   : 0;
 
 	if (!at)
 		return 1;
 	struct strv seen = STRV_INIT;
 	strv_add(&seen, by_client ? client : argv->items[0]);
-	strv_add(&seen, COMMAND);
+	strv_add(&seen, PLUGIN_COMMAND);
 	size_t before = seen.n;
 	if (words.debug)
 		strv_add(&seen, "--debug");

@@ -5,6 +5,8 @@
 
 #include <stdbool.h>
 
+#define PLUGIN_COMMAND "machine" /* after docker- in the link's name */
+
 /* The client asks what this program is. */
 bool plugin_asked(const struct strv *argv);
 void plugin_describe(void);

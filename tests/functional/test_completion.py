@@ -244,6 +244,22 @@ def test_wrong_use(store, words):
     assert store.fails('__complete', *words).err == 'Error: Expected -- and the words of a command line\n'
 
 
+@pytest.mark.parametrize('words,values,then', [
+    (['sta'], ['start', 'status'], 4),
+    (['ip', 'web1', ''], ['build-1', 'web2.example'], 4),
+    (['rm', 'web1', '--fo'], ['--force'], 4),
+    (['ls', '--filter', 'dri'], ['driver='], 6),
+    (['scp', './x'], [], 0),
+    (['bogus', ''], [], 4),
+])
+def test_for_the_docker_client(store, words, values, then):
+    """Newer clients ask their plugins: candidates and texts, and a number at the end."""
+    result = store.ok('__complete', 'machine', *words, env={'DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND': 'docker'})
+    *lines, last = result.out.splitlines()
+    assert ([line.split('\t')[0] for line in lines], last, result.err) == (values, f':{then}', '')
+    assert all(not line.endswith('\t') for line in lines)
+
+
 def test_without_a_home(store):
     env = {'HOME': '', 'MACHINE_STORAGE_PATH': ''}
     assert ask(store, 'ip', '', env=env) == (':', {})
