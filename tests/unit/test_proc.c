@@ -194,7 +194,8 @@ static void test_stopped(void **state)
 {
 	struct run r = {.first = 't'};
 
-	run(&r, "echo ready; kill -STOP $$");
+	run(&r, "(until grep -q '^State:.T' /proc/$$/status; do :; done; echo ready) & "
+		"kill -STOP $$");
 	assert_string_equal(buf_str(&r.end), "died by signal 9 (Killed)");
 	finish(&r);
 }
