@@ -1,18 +1,14 @@
 #include "http.h"
 
 #include "buf.h"
-#include "config.h"
+#include "http_curl.h"
 #include "sdk.h"
 
 #include <ctype.h>
-#include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#define CONNECT_S 30L
-#define STALL_S 60L
-#define STALL_BYTES 1L /* a second */
 #define REDIRECTS_MAX 10L
 #define BUFFER_BYTES (256L << 10)
 #define LOOK_MS 100 /* between looks at the watcher */
@@ -286,49 +282,6 @@ static int status_error(const struct transfer *t, const char *shown, struct err 
 	return -1;
 }
 
-static const struct {
-	CURLcode curl;
-	enum err_code code;
-	bool retryable;
-	const char *text; /* NULL: curl's */
-} troubles[] = {
-	{CURLE_COULDNT_RESOLVE_HOST, ERR_UNAVAILABLE, true, NULL},
-	{CURLE_COULDNT_RESOLVE_PROXY, ERR_UNAVAILABLE, true, NULL},
-	{CURLE_COULDNT_CONNECT, ERR_UNAVAILABLE, true, NULL},
-	{CURLE_OPERATION_TIMEDOUT, ERR_TIMEOUT, true, NULL},
-	{CURLE_PARTIAL_FILE, ERR_UNAVAILABLE, true, "the connection ended early"},
-	{CURLE_GOT_NOTHING, ERR_UNAVAILABLE, true, "the connection ended without an answer"},
-	{CURLE_RECV_ERROR, ERR_UNAVAILABLE, true, NULL},
-	{CURLE_SEND_ERROR, ERR_UNAVAILABLE, true, NULL},
-	{CURLE_HTTP2, ERR_UNAVAILABLE, true, NULL},
-	{CURLE_HTTP2_STREAM, ERR_UNAVAILABLE, true, NULL},
-	{CURLE_SSL_CONNECT_ERROR, ERR_UNAVAILABLE, false, NULL},
-	{CURLE_UNSUPPORTED_PROTOCOL, ERR_USER, false,
-		"it leads to an address that is not one of https, which is not followed"},
-	{CURLE_TOO_MANY_REDIRECTS, ERR_USER, false, "too many redirects"},
-	{CURLE_URL_MALFORMAT, ERR_USER, false, "it is no URL"},
-};
-
-static int curl_error(const struct transfer *t, CURLcode code, const char *shown, struct err *err)
-{
-	const char *text = *t->said ? t->said : curl_easy_strerror(code);
-
-	if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
-		return err_set(err, ERR_USER,
-			"GET %s: %s\n(The certificates of an authority of your own: name their "
-			"file "
-			"in SSL_CERT_FILE.)",
-			shown, text);
-	for (size_t i = 0; i < ARRAY_SIZE(troubles); i++)
-		if (troubles[i].curl == code) {
-			err_set(err, troubles[i].code, "GET %s: %s", shown,
-				troubles[i].text ? troubles[i].text : text);
-			err->retryable = troubles[i].retryable;
-			return -1;
-		}
-	return err_set(err, ERR_UNAVAILABLE, "GET %s: %s", shown, text);
-}
-
 static int judge(struct transfer *t, CURLcode code, struct err *err)
 {
 	_cleanup_free_ char *shown = http_shown(t->rq->url);
@@ -337,8 +290,11 @@ static int judge(struct transfer *t, CURLcode code, struct err *err)
 		return -1;
 	if (t->cancelled)
 		return err_set(err, ERR_CANCELED, "GET %s: cancelled", shown);
-	if (code != CURLE_OK && t->head.status < STATUS_REFUSED) /* a redirect, too */
-		return curl_error(t, code, shown, err);
+	if (code != CURLE_OK && t->head.status < STATUS_REFUSED) { /* a redirect, too */
+		_cleanup_free_ char *what = xasprintf("GET %s", shown);
+
+		return http_curl_error(code, t->said, what, err);
+	}
 	if (t->head.status == STATUS_RANGE && t->from)
 		t->start_over = true;
 	if (!is_good(t))
@@ -346,38 +302,19 @@ static int judge(struct transfer *t, CURLcode code, struct err *err)
 	return begin_body(t); /* of an empty body */
 }
 
-static const char *environment(const char *const *names)
-{
-	for (; *names; names++) {
-		const char *value = getenv(*names);
-
-		if (value && *value)
-			return value;
-	}
-	return NULL;
-}
-
 static void set_options(struct transfer *t, struct curl_slist *headers)
 {
-	static const char *const files[] = {"CURL_CA_BUNDLE", "SSL_CERT_FILE", NULL};
-	static const char *const dirs[] = {"SSL_CERT_DIR", NULL};
-	const char *file = environment(files), *dir = environment(dirs);
 	CURL *c = t->curl;
 
+	http_curl_usual(c, t->said);
 	curl_easy_setopt(c, CURLOPT_URL, t->rq->url);
 	curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
-	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, "https");
 	curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L);
 	curl_easy_setopt(c, CURLOPT_MAXREDIRS, REDIRECTS_MAX);
-	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, CONNECT_S);
-	curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, STALL_BYTES);
-	curl_easy_setopt(
-		c, CURLOPT_LOW_SPEED_TIME, t->rq->stall_s ? (long)t->rq->stall_s : STALL_S);
-	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+	if (t->rq->stall_s)
+		curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)t->rq->stall_s);
 	curl_easy_setopt(c, CURLOPT_BUFFERSIZE, BUFFER_BYTES);
-	curl_easy_setopt(c, CURLOPT_USERAGENT, "machine/" MACHINE_VERSION);
-	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, t->said);
 	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(c, CURLOPT_HEADERDATA, t);
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
@@ -385,25 +322,11 @@ static void set_options(struct transfer *t, struct curl_slist *headers)
 	curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
 	curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
 	curl_easy_setopt(c, CURLOPT_XFERINFODATA, t);
-	if (file)
-		curl_easy_setopt(c, CURLOPT_CAINFO, file);
-	if (dir)
-		curl_easy_setopt(c, CURLOPT_CAPATH, dir);
-}
-
-static struct curl_slist *add_header(struct curl_slist *list, const char *name, const char *value)
-{
-	_cleanup_free_ char *line = xasprintf("%s: %s", name, value);
-	struct curl_slist *longer = curl_slist_append(list, line);
-
-	if (!longer)
-		abort(); /* no memory */
-	return longer;
 }
 
 static int perform(struct transfer *t, struct err *err)
 {
-	struct curl_slist *headers = add_header(NULL, "Accept", "*/*");
+	struct curl_slist *headers = http_curl_header(NULL, "Accept", "*/*");
 	int r;
 
 	t->curl = curl_easy_init();
@@ -414,8 +337,8 @@ static int perform(struct transfer *t, struct err *err)
 	if (t->from) {
 		_cleanup_free_ char *range = xasprintf("bytes=%lld-", (long long)t->from);
 
-		headers = add_header(headers, "Range", range);
-		headers = add_header(headers, "If-Range", t->rq->validator);
+		headers = http_curl_header(headers, "Range", range);
+		headers = http_curl_header(headers, "If-Range", t->rq->validator);
 	}
 	set_options(t, headers);
 	CURLcode code = curl_easy_perform(t->curl);

@@ -121,6 +121,7 @@ bool md_cancelled(struct md_request *rq);
 /* -1 with ERR_CANCELED as soon as the request is cancelled. */
 int md_sleep(struct md_request *rq, uint32_t ms, struct err *err);
 
+#include "md-api.h"
 #include "md-helpers.h"
 #include "md-image.h"
 #include "md-lock.h"
@@ -128,3 +129,4 @@ int md_sleep(struct md_request *rq, uint32_t ms, struct err *err);
 #include "md-seed.h"
 #include "md-sshkey.h"
 #include "md-watch.h"
+#include "md-xml.h"

@@ -23,7 +23,9 @@ struct md_seed {                 /* borrowed; NULL or "" where there is none */
 	const char *dns;
 	const struct json *mounts; /* list of fstab lines, each a list of strings */
 	const char *user_data;     /* the user's own file, merged as a second MIME part */
-	bool lean; /* for MD_SEED_LEAN, which needs not be told to use its whole disk */
+	bool cloud; /* a provider's image on its own network: disk, packages and logins are as it
+		     * sets them */
+	bool lean;  /* for MD_SEED_LEAN, which needs not be told to use its whole disk */
 };
 
 /* Each malloc'ed. user-data is checked: "#cloud-config", "#!", or MIME; else ERR_USER. */

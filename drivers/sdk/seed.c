@@ -102,12 +102,13 @@ static char *cloud_config(const struct md_seed *s)
 
 	if (given(s->hostname))
 		json_set_str(j, "hostname", s->hostname);
-	set_usual(j, s);
+	if (!s->cloud)
+		set_usual(j, s);
 	if (given(s->user)) {
 		users = json_array();
 		json_add(users, user_of(s));
 		json_set(j, "users", users);
-	} else {
+	} else if (s->authorized_keys.n) {
 		json_set(j, "ssh_authorized_keys", keys_of(s));
 	}
 	set_host_key(j, s);

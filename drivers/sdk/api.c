@@ -1,0 +1,254 @@
+/* Calls to a provider's API: the policy of what is repeated, and the trace. See md-api.h. */
+#include "machine-driver.h"
+#include "sdk.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SECRET_MIN 6u   /* bytes */
+#define TRACE_MAX 2048u /* bytes of a body in a trace */
+#define SAID_MAX 1024u  /* bytes of a provider's words in an error */
+#define STATUS_NO_CONTENT 204
+
+void md_api_init(struct md_api *a, struct md_request *rq, const char *provider)
+{
+	*a = (struct md_api){.rq = rq, .provider = provider, .retries = MD_API_RETRIES};
+}
+
+void md_api_finish(struct md_api *a)
+{
+	strv_finish(&a->secrets);
+}
+
+void md_api_secret(struct md_api *a, const char *secret)
+{
+	if (secret && strlen(secret) >= SECRET_MIN && !strv_contains(&a->secrets, secret))
+		strv_add(&a->secrets, secret);
+}
+
+static void mask(const struct md_api *a, char *text)
+{
+	strv_foreach (secret, &a->secrets) {
+		size_t len = strlen(secret);
+
+		for (char *p = text; (p = strstr(p, secret)); p += len)
+			memset(p, '*', len);
+	}
+}
+
+static void trace_body(const struct md_api *a, const char *mark, const void *data, size_t len)
+{
+	_cleanup_secret_ char *text = xstrndup(data ? data : "", len);
+
+	if (!*text)
+		return;
+	mask(a, text); /* all of it first: a cut would spare a part of a secret */
+	md_log(a->rq, LOG_LEVEL_DEBUG, "%s %.*s%s", mark, (int)MIN(len, (size_t)TRACE_MAX), text,
+		len > TRACE_MAX ? " …" : "");
+}
+
+static void trace(const struct md_api *a, const struct md_api_call *c,
+	const struct md_http_answer *answer, const struct err *err)
+{
+	_cleanup_free_ char *shown = md_http_shown(c->http.url);
+
+	if (!log_debug_enabled())
+		return;
+	if (!answer) {
+		md_log(a->rq, LOG_LEVEL_DEBUG, "%s %s: %s", c->http.method, shown, err_msg(err));
+		return;
+	}
+	md_log(a->rq, LOG_LEVEL_DEBUG, "%s %s: %ld in %lld ms, %zu bytes (%s)", c->http.method,
+		shown, answer->status, (long long)answer->took_ms, answer->body.len, c->what);
+	if (c->secret)
+		return;
+	trace_body(a, ">", c->http.body, c->http.n_body);
+	trace_body(a, "<", buf_str(&answer->body), answer->body.len);
+}
+
+/* One attempt. */
+static enum md_verdict attempt(
+	struct md_api *a, struct md_api_call *c, struct md_http_answer *ret, struct err *err)
+{
+	struct md_watch watch = md_watch_request(a->rq);
+	enum md_verdict v;
+
+	c->http.insecure = a->insecure;
+	c->http.ca_file = a->ca_file;
+	strv_finish(&c->http.headers);
+	if (a->prepare && a->prepare(a, c, err) < 0)
+		return MD_ANSWER_BAD;
+	int r = md_http(&watch, &c->http, ret, err);
+	strv_finish(&c->http.headers);
+	if (r < 0) {
+		trace(a, c, NULL, err);
+		return MD_ANSWER_BAD;
+	}
+	a->connected = true;
+	trace(a, c, ret, NULL);
+	v = a->judge(a, c, ret, err);
+	if (v != MD_ANSWER_GOOD)
+		md_http_answer_finish(ret);
+	return v;
+}
+
+static bool is_repeatable(const struct md_api_call *c)
+{
+	static const char *const methods[] = {"GET", "HEAD", "PUT", "DELETE"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
+		if (streq(c->http.method, methods[i]))
+			return true;
+	return c->repeatable;
+}
+
+static bool may_repeat(const struct md_api *a, const struct md_api_call *c, const struct err *err)
+{
+	if (err->code == ERR_THROTTLED)
+		return true;
+	if (!err->retryable)
+		return false;
+	/* a wrong address is told at once, a network that was there may come back */
+	return err->may_exist || a->connected ? is_repeatable(c) : false;
+}
+
+static uint32_t first_pause(void)
+{
+	const char *set = getenv(MD_API_PAUSE_VARIABLE);
+	unsigned long ms = set && *set ? strtoul(set, NULL, 10) : MD_API_PAUSE_MS;
+
+	return (uint32_t)MIN(MAX(ms, 1ul), (unsigned long)MD_API_PAUSE_MS);
+}
+
+/* Between half of it and all. */
+static uint32_t jitter(uint32_t ms)
+{
+	return ms / 2 + randombytes_uniform(ms / 2 + 1);
+}
+
+/* Before attempt number n + 1. False: it would take too long, or has been tried enough. */
+static bool pause_of(
+	const struct md_api *a, const struct err *err, unsigned n, uint32_t spent, uint32_t *ret_ms)
+{
+	uint32_t first = first_pause(), shift = MIN(n - 1, 10u);
+	uint32_t ms =
+		jitter(MIN(first << shift, MD_API_PAUSE_MAX_MS * first / MD_API_PAUSE_MS + 1));
+
+	ms = MAX(ms, err->retry_after_ms);
+	*ret_ms = ms;
+	return n <= a->retries && spent + ms <= MD_API_PATIENCE_MS;
+}
+
+int md_api_call(
+	struct md_api *a, struct md_api_call *c, struct md_http_answer *ret, struct err *err)
+{
+	uint32_t spent = 0, ms;
+	bool fresh = true;
+
+	for (unsigned n = 1;;) {
+		_cleanup_err_ struct err mine = ERR_INIT;
+		enum md_verdict v = attempt(a, c, ret, &mine);
+
+		if (v == MD_ANSWER_GOOD)
+			return 0;
+		if (v == MD_ANSWER_AGAIN && fresh) {
+			fresh = false;
+			continue;
+		}
+		if (!may_repeat(a, c, &mine) || !pause_of(a, &mine, n, spent, &ms)) {
+			err_move(err, &mine);
+			return err_wrap(err, "%s: %s", c->what, a->provider);
+		}
+		md_log(a->rq, LOG_LEVEL_DEBUG, "again in %u ms: %s", ms, err_msg(&mine));
+		if (md_sleep(a->rq, ms, err) < 0)
+			return -1;
+		spent += ms;
+		n++;
+	}
+}
+
+int md_api_json(struct md_api *a, struct md_api_call *c, struct json **ret, struct err *err)
+{
+	_cleanup_http_answer_ struct md_http_answer answer = {0};
+
+	if (md_api_call(a, c, &answer, err) < 0)
+		return -1;
+	if (!answer.body.len || answer.status == STATUS_NO_CONTENT) {
+		*ret = json_object();
+		return 0;
+	}
+	if (json_parse(answer.body.data, answer.body.len, ret, err) < 0) {
+		err->code = ERR_PROTOCOL;
+		return err_wrap(err, "%s: %s: the answer is not JSON", c->what, a->provider);
+	}
+	return 0;
+}
+
+int md_api_send_json(struct md_api *a, const char *method, const char *url, struct json *take_body,
+	const char *what, struct json **ret, struct err *err)
+{
+	_cleanup_json_ struct json *body = take_body, *answer = NULL;
+	_cleanup_secret_ char *text = body ? json_to_string(body, JSON_COMPACT) : NULL;
+	struct md_api_call c = {
+		.http = {.method = method,
+			.url = url,
+			.body = text,
+			.n_body = text ? strlen(text) : 0,
+			.content_type = "application/json"},
+		.what = what,
+	};
+
+	if (md_api_json(a, &c, &answer, err) < 0)
+		return -1;
+	if (ret)
+		*ret = take(answer);
+	return 0;
+}
+
+enum md_verdict md_api_judge_status(
+	const struct md_http_answer *answer, const char *said, struct err *err)
+{
+	static const struct {
+		long low, high; /* statuses */
+		enum err_code code;
+		bool retryable;
+		const char *text;
+	} known[] = {
+		{300, 399, ERR_PROTOCOL, false, "a redirect, which is not followed"},
+		{401, 401, ERR_AUTH, false, "Unauthorized"},
+		{403, 403, ERR_AUTH, false, "Forbidden"},
+		{404, 404, ERR_NOT_FOUND, false, "Not Found"},
+		{407, 407, ERR_AUTH, false, "Proxy Authentication Required"},
+		{408, 408, ERR_UNAVAILABLE, true, "Request Timeout"},
+		{409, 409, ERR_EXISTS, false, "Conflict"},
+		{410, 410, ERR_NOT_FOUND, false, "Gone"},
+		{429, 429, ERR_THROTTLED, true, "Too Many Requests"},
+		{400, 499, ERR_USER, false, "refused"},
+		{500, 500, ERR_UNAVAILABLE, true, "Internal Server Error"},
+		{502, 502, ERR_UNAVAILABLE, true, "Bad Gateway"},
+		{503, 503, ERR_UNAVAILABLE, true, "Service Unavailable"},
+		{504, 504, ERR_UNAVAILABLE, true, "Gateway Timeout"},
+		{500, 599, ERR_UNAVAILABLE, true, "a server's error"},
+	};
+	int64_t after = md_http_retry_after_ms(answer);
+	size_t i = 0;
+
+	if (answer->status >= 200 && answer->status < 300)
+		return MD_ANSWER_GOOD;
+	while (i < ARRAY_SIZE(known) &&
+		(answer->status < known[i].low || answer->status > known[i].high))
+		i++;
+	if (i == ARRAY_SIZE(known))
+		err_set(err, ERR_PROTOCOL, "an answer of status %ld", answer->status);
+	else
+		err_set(err, known[i].code, "%ld %s%s%.*s", answer->status, known[i].text,
+			said && *said ? ": " : "", (int)SAID_MAX, said ? said : "");
+	err->retryable = i < ARRAY_SIZE(known) && known[i].retryable;
+	if (answer->status == 503 && after >= 0) /* it was not done */
+		err->code = ERR_THROTTLED;
+	if (after > 0 && err->retryable)
+		err->retry_after_ms = (uint32_t)MIN(after, (int64_t)UINT32_MAX);
+	err->may_exist = err->retryable && err->code != ERR_THROTTLED;
+	return MD_ANSWER_BAD;
+}

@@ -1,0 +1,158 @@
+#include "md-cloud.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define HOST_KEY_FILE "ssh_host_ed25519_key"
+#define KEY_MAX (64u << 10)
+#define SSH_PORT 22
+
+const char *md_state_str(const struct md_machine *m, const char *key)
+{
+	return json_str(json_get_fold(m->state, key), "");
+}
+
+int64_t md_state_int(const struct md_machine *m, const char *key)
+{
+	return json_int_or(json_get_fold(m->state, key), 0);
+}
+
+bool md_state_bool(const struct md_machine *m, const char *key)
+{
+	return json_bool_or(json_get_fold(m->state, key), false);
+}
+
+int md_state_note(struct md_request *rq, struct md_machine *m, const char *key, const char *value,
+	struct err *err)
+{
+	json_set_str(m->state, key, value);
+	return md_checkpoint(rq, m->state, err);
+}
+
+int md_cloud_login_key(struct md_machine *m, char **ret_pub, struct err *err)
+{
+	_cleanup_free_ char *path = md_file(m, "id_ed25519");
+
+	if (md_sshkey_login(m->dir, m->name, ret_pub, err) < 0)
+		return -1;
+	json_set_str(m->state, "SSHKeyPath", path);
+	return 0;
+}
+
+static int copy_one(const char *from, const char *to, const char *flag, struct err *err)
+{
+	if (access(to, F_OK) == 0)
+		return 0;
+	return md_copy_file(from, to, 0600, err) < 0 ? err_wrap(err, "%s", flag) : 0;
+}
+
+int md_cloud_copy_key(
+	struct md_machine *m, const char *path, const char *flag, char **ret_pub, struct err *err)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_free_ char *to = md_file(m, slash ? slash + 1 : path);
+	_cleanup_free_ char *pub = xasprintf("%s.pub", path), *to_pub = xasprintf("%s.pub", to);
+	size_t len;
+
+	if (copy_one(path, to, flag, err) < 0)
+		return -1;
+	json_set_str(m->state, "SSHKeyPath", to);
+	if (!ret_pub)
+		return 0;
+	if (copy_one(pub, to_pub, flag, err) < 0 ||
+		md_read_file(to_pub, KEY_MAX, ret_pub, &len, err) < 0)
+		return err_wrap(err, "the public key");
+	(*ret_pub)[strcspn(*ret_pub, "\r\n")] = '\0';
+	return 0;
+}
+
+static int host_key(struct md_machine *m, char **ret_private, struct err *err)
+{
+	_cleanup_free_ char *path = md_file(m, HOST_KEY_FILE), *pub = NULL;
+	size_t len;
+
+	if (md_sshkey(m->dir, HOST_KEY_FILE, m->name, &pub, err) < 0 ||
+		md_read_file(path, KEY_MAX, ret_private, &len, err) < 0)
+		return -1;
+	json_set_str(m->state, "HostKey", pub);
+	return 0;
+}
+
+static int user_file(const char *file, const char *flag, size_t max, char **ret, struct err *err)
+{
+	size_t len;
+
+	if (!file || !*file)
+		return 0;
+	return md_read_file(file, max, ret, &len, err) < 0 ? err_wrap(err, "%s", flag) : 0;
+}
+
+int md_cloud_user_data(struct md_machine *m, const char *file, const char *flag, size_t max,
+	char **ret, struct err *err)
+{
+	_cleanup_secret_ char *key = NULL, *own = NULL, *text = NULL;
+	_cleanup_err_ struct err none = ERR_INIT;
+
+	if (user_file(file, flag, max, &own, err) < 0 || host_key(m, &key, err) < 0)
+		return -1;
+	struct md_seed seed = {
+		.cloud = true,
+		.host_key_private = key,
+		.host_key_public = md_state_str(m, "HostKey"),
+		.user_data = own,
+	};
+	if (md_seed_user_data(&seed, &text, &none) < 0) {
+		log_info("%s: %s: no host key can be added to it; the one that the machine shows "
+			 "first is trusted",
+			flag, err_msg(&none));
+		json_set_str(m->state, "HostKey", "");
+		text = take(own);
+	}
+	if (strlen(text) > max)
+		return err_set(err, ERR_USER,
+			"%s: the user data is too long: %zu of at most %zu bytes", flag,
+			strlen(text), max);
+	*ret = take(text);
+	return 0;
+}
+
+void md_cloud_made(struct md_machine *m)
+{
+	_cleanup_free_ char *path = md_file(m, HOST_KEY_FILE);
+
+	unlink(path);
+}
+
+void md_cloud_report(const struct md_machine *m, enum machine_state state, struct md_report *out)
+{
+	const char *address = md_state_str(m, "IPAddress"), *user = md_state_str(m, "SSHUser");
+	int64_t port = md_state_int(m, "SSHPort");
+
+	out->state = state;
+	if (!*address)
+		return;
+	out->ip = xstrdup(address);
+	out->url = md_url(address, MD_CLOUD_ENGINE_PORT);
+	out->ssh_host = xstrdup(address);
+	out->ssh_port = port > 0 && port <= 65535 ? (int)port : SSH_PORT;
+	out->ssh_user = xstrdup(*user ? user : "root");
+	out->ssh_key_path = xstrdup(md_state_str(m, "SSHKeyPath"));
+	if (*md_state_str(m, "HostKey"))
+		strv_add(&out->ssh_host_keys, md_state_str(m, "HostKey"));
+}
+
+void md_cloud_wait(
+	struct md_outcome *out, enum machine_state state, uint32_t ms, const char *fmt, ...)
+{
+	va_list ap;
+
+	out->status = MD_WAIT;
+	out->wait_for = state;
+	out->retry_after_ms = ms;
+	va_start(ap, fmt);
+	out->message = xvasprintf(fmt, ap);
+	va_end(ap);
+}

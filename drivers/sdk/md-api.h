@@ -1,0 +1,83 @@
+/*
+ * Part of machine-driver.h: a provider's API, call by call.
+ *
+ * A driver tells how its provider signs calls and what its answers mean; what may be repeated is
+ * repeated here, by one policy:
+ *
+ *     refused, not done (ERR_THROTTLED)     any call      Retry-After, else growing pauses
+ *     failed, perhaps done (retryable)      repeatable    growing pauses with jitter
+ *     no connection                         any call      only if an earlier call had one
+ *
+ * at most `retries` times, and for at most MD_API_PATIENCE_MS of pauses in one call: a driver does
+ * not sit and wait. What takes longer goes back to the program, which asks all machines of the
+ * provider less often for a while (ERR_THROTTLED with retry_after_ms), and calls again.
+ */
+#pragma once
+
+#include "json.h"
+#include "md-http.h"
+
+struct md_request;
+
+#define MD_API_RETRIES 5u
+#define MD_API_PATIENCE_MS 15000u
+#define MD_API_PAUSE_MS 500u      /* the first; doubled each time … */
+#define MD_API_PAUSE_MAX_MS 8000u /* … up to this */
+/* For tests: the first pause in milliseconds, which the others grow from. A driver that has it
+ * among its .environment obeys. */
+#define MD_API_PAUSE_VARIABLE "MACHINE_DRIVER_PAUSE_MS"
+
+struct md_api;
+
+struct md_api_call {
+	struct md_http_call http; /* headers are added by `prepare`; url and body are borrowed */
+	const char *what;         /* "import the key pair": for messages */
+	bool repeatable;          /* doing it twice does no harm; GET, HEAD, PUT and DELETE are */
+	bool secret;              /* neither what is sent nor the answer is traced */
+};
+
+enum md_verdict {
+	MD_ANSWER_GOOD,
+	MD_ANSWER_BAD,  /* err is set; its code and marks tell what may be done */
+	MD_ANSWER_AGAIN /* at once, once: `prepare` has something new to try, such as a token */
+};
+
+struct md_api {
+	struct md_request *rq;
+	const char *provider; /* "DigitalOcean": for messages */
+	unsigned retries;     /* MD_API_RETRIES by default (md_api_init) */
+	bool insecure;
+	const char *ca_file;
+	/* Before each attempt: adds headers to c->http.headers, which is empty. May be NULL. */
+	int (*prepare)(struct md_api *a, struct md_api_call *c, struct err *err);
+	/* What an answer means. md_api_judge_status does for most of it. */
+	enum md_verdict (*judge)(struct md_api *a, const struct md_api_call *c,
+		const struct md_http_answer *answer, struct err *err);
+	void *arg;           /* the driver's */
+	struct strv secrets; /* masked in traces; md_api_secret */
+	bool connected;      /* a call was answered */
+};
+
+void md_api_init(struct md_api *a, struct md_request *rq, const char *provider);
+void md_api_finish(struct md_api *a);
+/* Masks a text wherever traces show it. Short ones (< 6 bytes) would mask half of everything: they
+ * are left. */
+void md_api_secret(struct md_api *a, const char *secret);
+
+/* Makes the call until its answer is good. The error begins with c->what, and names the provider.
+ */
+int md_api_call(
+	struct md_api *a, struct md_api_call *c, struct md_http_answer *ret, struct err *err);
+/* The same; the answer's body as JSON. An empty body (204) gives an empty object. */
+int md_api_json(struct md_api *a, struct md_api_call *c, struct json **ret, struct err *err);
+/* The same, with a JSON body; takes it. NULL: none. */
+int md_api_send_json(struct md_api *a, const char *method, const char *url, struct json *take_body,
+	const char *what, struct json **ret, struct err *err);
+
+/*
+ * The usual meaning of a status: 2xx good; 401 ERR_AUTH, 403 ERR_AUTH, 404 and 410 ERR_NOT_FOUND,
+ * 409 ERR_EXISTS, 408 and 5xx retryable, 429 and 503 with Retry-After ERR_THROTTLED, 3xx
+ * ERR_PROTOCOL, other 4xx ERR_USER. said: the provider's own words, or NULL.
+ */
+enum md_verdict md_api_judge_status(
+	const struct md_http_answer *answer, const char *said, struct err *err);

@@ -1,0 +1,43 @@
+/*
+ * Part of machine-driver.h: what drivers of clouds have in common. State members that these
+ * functions keep: SSHKeyPath, IPAddress, SSHUser, SSHPort (base), and HostKey, the public SSH host
+ * key that the machine was given, "" or absent for none.
+ */
+#pragma once
+
+#include "machine-driver.h"
+
+#define MD_CLOUD_ENGINE_PORT 2376
+
+/* The machine's own login key: DIR/id_ed25519, made if it is not there. ret_pub: the public line,
+ * without line break; malloc'ed. */
+int md_cloud_login_key(struct md_machine *m, char **ret_pub, struct err *err);
+/* A key of the user's own: PATH is copied to DIR/BASENAME, 0600, and with ret_pub PATH.pub, too.
+ * flag: named in errors. A key that is there already is kept. */
+int md_cloud_copy_key(
+	struct md_machine *m, const char *path, const char *flag, char **ret_pub, struct err *err);
+/*
+ * What cloud-init is given: the host key, so that the first contact is verified, and the user's own
+ * file (NULL or "": none). The same text each time until md_cloud_made. Of a file that is nothing
+ * to merge with (no #cloud-config, script or MIME), that file alone; the host key then is trusted
+ * at first sight. flag: of the file, named in errors; max: bytes that the provider takes.
+ */
+int md_cloud_user_data(struct md_machine *m, const char *file, const char *flag, size_t max,
+	char **ret, struct err *err);
+/* The machine has been made, and its id stored: its private host key is not needed here any more.
+ */
+void md_cloud_made(struct md_machine *m);
+
+/* The state, IPAddress and how to log in, for a report. */
+void md_cloud_report(const struct md_machine *m, enum machine_state state, struct md_report *out);
+/* For `outcome`: the host waits for a state (STATE_NONE: just calls again). ms 0: its default. */
+void md_cloud_wait(struct md_outcome *out, enum machine_state state, uint32_t ms, const char *fmt,
+	...) __attribute__((format(printf, 4, 5)));
+
+/* State members, "" / 0 / false when absent. Borrowed. */
+const char *md_state_str(const struct md_machine *m, const char *key);
+int64_t md_state_int(const struct md_machine *m, const char *key);
+bool md_state_bool(const struct md_machine *m, const char *key);
+/* Sets a text and stores the state: md_checkpoint. */
+int md_state_note(struct md_request *rq, struct md_machine *m, const char *key, const char *value,
+	struct err *err);
