@@ -10,3 +10,6 @@ int md_sshkey(
 /* The machine's own login key: DIR/id_ed25519, and the links id_rsa and id_rsa.pub to it for
  * programs that know the old name. */
 int md_sshkey_login(const char *dir, const char *comment, char **ret_pub, struct err *err);
+/* Of a public line ("ssh-ed25519 BASE64 …"), in the form that providers name keys by: 16 pairs of
+ * hex digits with colons between them; malloc'ed. NULL: it is no key. */
+char *md_sshkey_md5(const char *pub);

@@ -8,6 +8,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 import time
 
 import pytest
@@ -376,7 +377,7 @@ def test_zombie(new):
     m = new()
     m.create()
     m.finish('kill')
-    child = subprocess.Popen(['python3', '-c', 'import time; time.sleep(600)', '-uuid', m.uuid])
+    child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)', '-uuid', m.uuid])
     try:
         (m.folder / 'qemu.pid').write_text(f'{child.pid}\n')
         wait_for(lambda: child.pid in m.pids())
