@@ -1,0 +1,119 @@
+/* The API's calls: JSON, a bearer token, pages. */
+#include "digitalocean.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define PAGES_MAX 1000u
+#define RESET_MAX_MS (5 * 60 * INT64_C(1000))
+
+static int prepare(struct md_api *api, struct md_api_call *c, struct err *err)
+{
+	const struct do_api *a = api->arg;
+
+	(void)err;
+	strv_add(&c->http.headers, "Authorization");
+	strv_add(&c->http.headers, a->bearer);
+	strv_add(&c->http.headers, "Accept");
+	strv_add(&c->http.headers, "application/json");
+	return 0;
+}
+
+/* A limit tells when it is over: by Retry-After, or by the time at which the count starts anew. */
+static void set_pause(const struct md_http_answer *answer, struct err *err)
+{
+	const char *reset = md_http_header(answer, "ratelimit-reset");
+	int64_t ms;
+
+	if (err->code != ERR_THROTTLED || md_http_retry_after_ms(answer) >= 0 || !reset)
+		return;
+	ms = (strtoll(reset, NULL, 10) - (int64_t)time(NULL)) * 1000;
+	ms = MIN(MAX(ms, INT64_C(1000)), RESET_MAX_MS);
+	err->retry_after_ms = (uint32_t)ms;
+}
+
+static enum md_verdict judge(struct md_api *api, const struct md_api_call *c,
+	const struct md_http_answer *answer, struct err *err)
+{
+	_cleanup_json_ struct json *said = NULL;
+	_cleanup_err_ struct err none = ERR_INIT;
+	struct do_api *a = api->arg;
+	const char *text = NULL;
+
+	(void)c;
+	a->status = answer->status;
+	if (json_parse(buf_str(&answer->body), answer->body.len, &said, &none) == 0)
+		text = json_str(json_get(said, "message"), NULL);
+	if (md_api_judge_status(answer, text, err) == MD_ANSWER_GOOD)
+		return MD_ANSWER_GOOD;
+	set_pause(answer, err);
+	if (answer->status == 401)
+		err_set(err, ERR_AUTH,
+			"the access token is not accepted (--digitalocean-access-token, "
+			"DIGITALOCEAN_ACCESS_TOKEN)");
+	else if (answer->status == 403)
+		err_set(err, ERR_AUTH,
+			"%s (the access token lacks a scope: regions:read, ssh_key and droplet "
+			"in full, image:read, tag:create)",
+			text ? text : "Forbidden");
+	return MD_ANSWER_BAD;
+}
+
+void do_open(struct do_api *a, struct md_request *rq, const struct md_machine *m)
+{
+	const char *token = md_state_str(m, "AccessToken"), *base = md_state_str(m, "APIURL");
+
+	*a = (struct do_api){
+		.base = *base ? base : "https://api.digitalocean.com",
+		.bearer = xasprintf("Bearer %s", token),
+	};
+	md_api_init(&a->api, rq, "DigitalOcean");
+	a->api.prepare = prepare;
+	a->api.judge = judge;
+	a->api.arg = a;
+	md_api_secret(&a->api, token);
+}
+
+void do_close(struct do_api *a)
+{
+	secret_free(a->bearer);
+	md_api_finish(&a->api);
+}
+
+int do_call(struct do_api *a, const char *method, const char *path, struct json *take_body,
+	const char *what, struct json **ret, struct err *err)
+{
+	_cleanup_free_ char *url = xasprintf("%s/v2%s", a->base, path);
+
+	a->api.arg = a;
+	a->status = 0;
+	return md_api_send_json(&a->api, method, url, take_body, what, ret, err);
+}
+
+int do_list(struct do_api *a, const char *path, const char *key, const char *what,
+	bool (*enough)(const struct json *list, const void *arg), const void *arg,
+	struct json **ret, struct err *err)
+{
+	_cleanup_json_ struct json *all = json_array();
+
+	for (unsigned page = 1; page <= PAGES_MAX; page++) {
+		_cleanup_free_ char *paged =
+			xasprintf("%s&per_page=%d&page=%u", path, DO_PAGE, page);
+		_cleanup_json_ struct json *answer = NULL;
+		const struct json *list;
+
+		if (do_call(a, "GET", paged, NULL, what, &answer, err) < 0)
+			return -1;
+		list = json_get(answer, key);
+		for (size_t i = 0; json_at(list, i); i++)
+			json_add(all, json_copy(json_at(list, i)));
+		/* the link's address is not followed: it may be anybody's */
+		if (!*json_str(json_path(answer, "links", "pages", "next", NULL), "") ||
+			(enough && enough(all, arg))) {
+			*ret = take(all);
+			return 0;
+		}
+	}
+	return err_set(err, ERR_PROTOCOL, "%s: DigitalOcean: more than %u pages", what, PAGES_MAX);
+}

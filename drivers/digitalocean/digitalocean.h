@@ -1,0 +1,54 @@
+/*
+ * Droplets at DigitalOcean. A machine is a droplet and, unless the user names a key of the account,
+ * an SSH key. Both can be found again without their ids: the key by its fingerprint, the droplet by
+ * a tag with the machine's id; each is in the state before the thing is made.
+ */
+#pragma once
+
+#include "machine-driver.h"
+#include "md-cloud.h"
+
+#define DO_PAGE 200 /* the most that a page may have */
+#define DO_POLL_MS 5000u
+#define DO_USER_DATA_MAX (64u << 10)
+
+#define DO_STATUS_NOT_FOUND 404
+#define DO_STATUS_UNPROCESSABLE 422
+
+struct do_api {
+	struct md_api api;
+	const char *base; /* borrowed from the state; without a slash at its end */
+	char *bearer;     /* the header's value */
+	long status;      /* of the last answer */
+};
+
+/* api.c. Paths are what follows /v2; *ret may be NULL. A status of 404 is ERR_NOT_FOUND. */
+void do_open(struct do_api *a, struct md_request *rq, const struct md_machine *m);
+void do_close(struct do_api *a);
+int do_call(struct do_api *a, const char *method, const char *path, struct json *take_body,
+	const char *what, struct json **ret, struct err *err);
+/* Adds the members of the list `key` of all pages to *ret, an array, until `enough` says so (NULL:
+ * never). path has a query already: "?…". */
+int do_list(struct do_api *a, const char *path, const char *key, const char *what,
+	bool (*enough)(const struct json *list, const void *arg), const void *arg,
+	struct json **ret, struct err *err);
+#define _cleanup_do_ __attribute__((cleanup(do_close)))
+
+/* check.c */
+int do_configure(
+	struct md_request *rq, struct md_machine *m, const struct json *flags, struct err *err);
+int do_pre_create_check(struct md_request *rq, struct md_machine *m, struct err *err);
+
+/* create.c */
+int do_create(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err);
+int do_remove(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err);
+const char *do_address(const struct json *droplet, const char *type); /* "": it has none yet */
+
+/* power.c */
+int do_start(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err);
+int do_stop(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err);
+int do_restart(
+	struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err);
+int do_kill(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err);
+int do_states(struct md_request *rq, struct md_machine *machines, size_t n,
+	struct md_report *reports, struct err *errs, struct err *err);

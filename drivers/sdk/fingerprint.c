@@ -1,0 +1,27 @@
+#include "machine-driver.h"
+
+#include <mbedtls/md.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#define BLOB_MAX 2048u
+#define MD5_BYTES 16u
+
+char *md_sshkey_md5(const char *pub)
+{
+	const char *text = strchr(pub, ' ');
+	unsigned char blob[BLOB_MAX], digest[MD5_BYTES];
+	char print[3 * MD5_BYTES];
+	size_t len;
+
+	if (!text || sodium_base642bin(blob, sizeof(blob), text + 1, strcspn(text + 1, " \r\n"),
+			     NULL, &len, NULL, sodium_base64_VARIANT_ORIGINAL) != 0)
+		return NULL;
+	if (mbedtls_md(mbedtls_md_info_from_type(MBEDTLS_MD_MD5), blob, len, digest) != 0)
+		return NULL;
+	for (size_t i = 0; i < MD5_BYTES; i++)
+		snprintf(print + 3 * i, 4, "%02x:", digest[i]);
+	print[sizeof(print) - 1] = '\0';
+	return xstrdup(print);
+}
