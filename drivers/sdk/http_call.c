@@ -220,6 +220,13 @@ int64_t md_http_retry_after_ms(const struct md_http_answer *a)
 	return MIN(ms, RETRY_AFTER_MAX_MS);
 }
 
+int64_t md_http_date(const struct md_http_answer *a)
+{
+	const char *date = md_http_header(a, "date");
+
+	return date ? (int64_t)curl_getdate(date, NULL) : -1;
+}
+
 void md_http_escape(struct buf *b, const char *s)
 {
 	for (; *s; s++) {

@@ -30,5 +30,6 @@ int md_copy_file(const char *from, const char *to, unsigned mode, struct err *er
  * read; and of a text, which is changed. Without control characters; malloc'ed. */
 char *md_log_tail(const char *path);
 char *md_tail(char *text, size_t len);
+char *md_base64(const void *data, size_t len); /* with padding, on one line; malloc'ed */
 /* "~/x" and relative paths made absolute; malloc'ed. "" stays "". */
 char *md_expand_path(const char *path);

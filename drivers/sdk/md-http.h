@@ -56,6 +56,8 @@ const char *md_http_header(const struct md_http_answer *a, const char *name);
 /* Milliseconds that Retry-After tells (seconds, or a date); -1: it is not there, or makes no sense.
  */
 int64_t md_http_retry_after_ms(const struct md_http_answer *a);
+/* The server's clock, from Date: seconds since 1970; -1: it does not tell. */
+int64_t md_http_date(const struct md_http_answer *a);
 /* Appends a string in the form of a URL's query: all but A-Z a-z 0-9 - _ . ~ as %XX. */
 void md_http_escape(struct buf *b, const char *s);
 /* A URL as it may be shown: without user, password, query and fragment; malloc'ed. */

@@ -35,14 +35,6 @@ static void add_text(struct buf *b, const char *s)
 	add_field(b, s, strlen(s));
 }
 
-static char *base64(const void *data, size_t len)
-{
-	size_t size = sodium_base64_encoded_len(len, sodium_base64_VARIANT_ORIGINAL);
-	char *text = xmalloc(size);
-
-	return sodium_bin2base64(text, size, data, len, sodium_base64_VARIANT_ORIGINAL);
-}
-
 static void public_blob(const unsigned char *pk, struct buf *out)
 {
 	add_text(out, "ssh-ed25519");
@@ -75,7 +67,7 @@ static char *private_file(const unsigned char *pk, const unsigned char *sk, cons
 	add_u32(&all, 1);
 	add_field(&all, blob.data, blob.len);
 	add_field(&all, secret.data, secret.len);
-	char *body = base64(all.data, all.len);
+	char *body = md_base64(all.data, all.len);
 	buf_adds(&text, "-----BEGIN OPENSSH PRIVATE KEY-----\n");
 	for (const char *p = body; *p;) {
 		size_t n = MIN(strlen(p), (size_t)LINE);
@@ -102,7 +94,7 @@ static int make_pair(const char *path, const char *pub, const char *comment, str
 	_cleanup_secret_ char *text = private_file(pk, sk, comment);
 	sodium_memzero(sk, sizeof(sk));
 	public_blob(pk, &blob);
-	_cleanup_free_ char *encoded = base64(blob.data, blob.len);
+	_cleanup_free_ char *encoded = md_base64(blob.data, blob.len);
 	_cleanup_free_ char *line = xasprintf("ssh-ed25519 %s %s\n", encoded, comment);
 	/* the public half first: a private key without it would be kept, and stay without */
 	if (putfile(pub, line, strlen(line), 0600, err) < 0)

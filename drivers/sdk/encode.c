@@ -1,3 +1,4 @@
+/* Forms that providers want keys and texts in. */
 #include "machine-driver.h"
 
 #include <mbedtls/md.h>
@@ -24,4 +25,12 @@ char *md_sshkey_md5(const char *pub)
 		snprintf(print + 3 * i, 4, "%02x:", digest[i]);
 	print[sizeof(print) - 1] = '\0';
 	return xstrdup(print);
+}
+
+char *md_base64(const void *data, size_t len)
+{
+	size_t size = sodium_base64_encoded_len(len, sodium_base64_VARIANT_ORIGINAL);
+	char *text = xmalloc(size);
+
+	return sodium_bin2base64(text, size, data, len, sodium_base64_VARIANT_ORIGINAL);
 }

@@ -1,0 +1,182 @@
+/* What the user asks for: flags, and whether the account can have it. */
+#include "amazonec2.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#define REGION_OWN "custom-endpoint"
+
+static const struct md_field fields[] = {
+	{"Id", MD_TEXT, NULL},
+	{"AccessKey", MD_TEXT, "amazonec2-access-key"},
+	{"SecretKey", MD_TEXT, "amazonec2-secret-key"},
+	{"SessionToken", MD_TEXT, "amazonec2-session-token"},
+	{"Region", MD_TEXT, "amazonec2-region"},
+	{"AMI", MD_TEXT, "amazonec2-ami"},
+	{"SSHKeyID", MD_NUMBER, NULL},
+	{"ExistingKey", MD_YES_NO, NULL},
+	{"KeyName", MD_TEXT, "amazonec2-keypair-name"},
+	{"InstanceId", MD_TEXT, NULL},
+	{"InstanceType", MD_TEXT, "amazonec2-instance-type"},
+	{"PrivateIPAddress", MD_TEXT, NULL},
+	{"SecurityGroupId", MD_TEXT, NULL},
+	{"SecurityGroupIds", MD_LIST, NULL},
+	{"SecurityGroupName", MD_TEXT, NULL},
+	{"SecurityGroupNames", MD_LIST, "amazonec2-security-group"},
+	{"SecurityGroupReadOnly", MD_YES_NO, "amazonec2-security-group-readonly"},
+	{"OpenPorts", MD_LIST, "amazonec2-open-port"},
+	{"Tags", MD_TEXT, "amazonec2-tags"},
+	{"ReservationId", MD_TEXT, NULL},
+	{"DeviceName", MD_TEXT, "amazonec2-device-name"},
+	{"RootSize", MD_NUMBER, "amazonec2-root-size"},
+	{"VolumeType", MD_TEXT, "amazonec2-volume-type"},
+	{"IamInstanceProfile", MD_TEXT, "amazonec2-iam-instance-profile"},
+	{"VpcId", MD_TEXT, "amazonec2-vpc-id"},
+	{"SubnetId", MD_TEXT, "amazonec2-subnet-id"},
+	{"Zone", MD_TEXT, "amazonec2-zone"},
+	{"RequestSpotInstance", MD_YES_NO, "amazonec2-request-spot-instance"},
+	{"SpotPrice", MD_TEXT, "amazonec2-spot-price"},
+	{"BlockDurationMinutes", MD_NUMBER, "amazonec2-block-duration-minutes"},
+	{"PrivateIPOnly", MD_YES_NO, "amazonec2-private-address-only"},
+	{"UsePrivateIP", MD_YES_NO, "amazonec2-use-private-address"},
+	{"UseEbsOptimizedInstance", MD_YES_NO, "amazonec2-use-ebs-optimized-instance"},
+	{"Monitoring", MD_YES_NO, "amazonec2-monitoring"},
+	{"SSHPrivateKeyPath", MD_PATH, "amazonec2-ssh-keypath"},
+	{"RetryCount", MD_NUMBER, "amazonec2-retries"},
+	{"Endpoint", MD_TEXT, "amazonec2-endpoint"},
+	{"DisableSSL", MD_YES_NO, "amazonec2-insecure-transport"},
+	{"UserDataFile", MD_PATH, "amazonec2-userdata"},
+	/* not of Docker Machine */
+	{"SpotInstanceRequestId", MD_TEXT, NULL},
+	{"AvailabilityZone", MD_TEXT, NULL}, /* the subnet's */
+	{"KeyPairId", MD_TEXT, NULL},        /* of the key that was imported for the machine */
+	{"HostKey", MD_TEXT, NULL},
+};
+
+/* us-east-1, ap-southeast-2, us-gov-west-1: new ones come every year */
+static bool is_region(const char *s)
+{
+	const char *dash = strrchr(s, '-');
+	unsigned parts = 1;
+	size_t first = strcspn(s, "-");
+
+	if (!dash || first < 2 || first > 4 || !dash[1] ||
+		strspn(dash + 1, "0123456789") != strlen(dash + 1))
+		return false;
+	for (const char *p = s; p < dash; p++) {
+		if (*p == '-' && (p[1] == '-' || p + 1 == dash))
+			return false;
+		parts += *p == '-';
+		if (*p != '-' && !islower((unsigned char)*p))
+			return false;
+	}
+	return parts >= 2;
+}
+
+static int check_region(const struct md_machine *m, struct err *err)
+{
+	const char *region = md_state_str(m, "Region");
+
+	if (!endpoint_is_own(m) && !is_region(region) && !streq(region, REGION_OWN))
+		return err_set(err, ERR_USER,
+			"--amazonec2-region %s: that is no region (as us-east-1 is one)", region);
+	if (streq(region, REGION_OWN) && !*md_state_str(m, "AMI"))
+		return err_set(err, ERR_USER,
+			"--amazonec2-region " REGION_OWN " needs --amazonec2-ami: images are not "
+			"looked up there");
+	if (md_state_bool(m, "DisableSSL") && !endpoint_is_own(m))
+		return err_set(err, ERR_USER,
+			"--amazonec2-insecure-transport is for an endpoint of one's own: give "
+			"--amazonec2-endpoint, too");
+	return 0;
+}
+
+static int check_key_flags(const struct md_machine *m, struct err *err)
+{
+	if (*md_state_str(m, "KeyName") && !*md_state_str(m, "SSHPrivateKeyPath"))
+		return err_set(err, ERR_USER,
+			"--amazonec2-keypair-name needs --amazonec2-ssh-keypath, the private key "
+			"of that pair");
+	return 0;
+}
+
+static int check_port(const char *text, struct err *err)
+{
+	size_t digits = strspn(text, "0123456789");
+
+	if (digits > 0 && digits <= 5 && (!text[digits] || text[digits] == '/'))
+		return 0;
+	return err_set(err, ERR_USER,
+		"--amazonec2-open-port %s: a port is PORT or PORT/PROTOCOL, as in 80 or 53/udp",
+		text);
+}
+
+static int check_numbers(const struct md_machine *m, struct err *err)
+{
+	const char *port;
+
+	for (size_t i = 0; (port = list_text(m, "OpenPorts", i)); i++)
+		if (check_port(port, err) < 0)
+			return -1;
+	if (md_state_int(m, "RootSize") < 1)
+		return err_set(err, ERR_USER, "--amazonec2-root-size %lld: at least 1 (GiB)",
+			(long long)md_state_int(m, "RootSize"));
+	return 0;
+}
+
+static void warn_of_flags(const struct md_machine *m)
+{
+	_cleanup_strv_ struct strv tags = STRV_INIT;
+
+	strv_split(&tags, md_state_str(m, "Tags"), ',');
+	if (tags.n % 2)
+		log_warn("--amazonec2-tags: \"%s\" has no value and is left out",
+			tags.items[tags.n - 1]);
+	if (md_state_int(m, "BlockDurationMinutes"))
+		log_warn("--amazonec2-block-duration-minutes does nothing any more: Amazon ended "
+			 "spot blocks in 2022");
+}
+
+int ec2_configure(
+	struct md_request *rq, struct md_machine *m, const struct json *flags, struct err *err)
+{
+	(void)rq;
+	md_fields_set(m, fields, ARRAY_SIZE(fields), flags);
+	json_set_str(m->state, "SSHUser", md_flag_str(flags, "amazonec2-ssh-user"));
+	json_set(m->state, "ExistingKey", json_bool(*md_state_str(m, "KeyName") != '\0'));
+	if (md_flag_port(m, "SSHPort", flags, "amazonec2-ssh-port", err) < 0 ||
+		check_region(m, err) < 0 || check_key_flags(m, err) < 0 ||
+		check_numbers(m, err) < 0)
+		return -1;
+	warn_of_flags(m);
+	return 0;
+}
+
+static int check_files(const struct md_machine *m, struct err *err)
+{
+	const char *key = md_state_str(m, "SSHPrivateKeyPath");
+	const char *data = md_state_str(m, "UserDataFile");
+	_cleanup_free_ char *pub = xasprintf("%s.pub", key), *text = NULL;
+	size_t len;
+
+	if (*key && access(key, R_OK) < 0)
+		return err_errno(err, errno, "--amazonec2-ssh-keypath %s", key);
+	if (*key && !md_state_bool(m, "ExistingKey") && access(pub, R_OK) < 0)
+		return err_errno(err, errno, "--amazonec2-ssh-keypath: the public key %s", pub);
+	if (*data && md_read_file(data, EC2_USER_DATA_MAX, &text, &len, err) < 0)
+		return err_wrap(err, "--amazonec2-userdata");
+	return 0;
+}
+
+/* What is found out here is found out again by `create`: nothing of it is kept. */
+int ec2_pre_create_check(struct md_request *rq, struct md_machine *m, struct err *err)
+{
+	_cleanup_ec2_ struct ec2 e = {0};
+
+	if (ec2_open(&e, rq, m, err) < 0 || check_files(m, err) < 0 ||
+		check_key_name(&e, m, err) < 0 || look_up_network(&e, m, err) < 0)
+		return -1;
+	return look_up_image(&e, m, err);
+}

@@ -1,0 +1,274 @@
+#include "credentials.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define FILE_MAX (1u << 20)
+#define EARLY_S (5 * 60)
+#define CONNECT_MS 1000u
+#define TOTAL_MS 5000u
+#define ANSWER_OK 200
+#define TOKEN_TTL "21600"
+#define CONTAINER "http://169.254.170.2"
+#define INSTANCE "http://169.254.169.254"
+#define ROLES "/latest/meta-data/iam/security-credentials/"
+
+void credentials_finish(struct credentials *c)
+{
+	secret_free(c->key);
+	secret_free(c->secret);
+	secret_free(c->token);
+	*c = (struct credentials){0};
+}
+
+static struct credentials copy_of(const struct credentials *c)
+{
+	return (struct credentials){
+		xstrdup(c->key), xstrdup(c->secret), xstrdup(c->token), c->expires};
+}
+
+/* Takes the three; 1 when they are complete. */
+static int take_all(char *key, char *secret, char *token, struct credentials *ret)
+{
+	struct credentials c = {key, secret, token ? token : xstrdup(""), 0};
+
+	if (!key || !*key || !secret || !*secret) {
+		credentials_finish(&c);
+		return 0;
+	}
+	*ret = c;
+	return 1;
+}
+
+static const char *variable(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? value : NULL;
+}
+
+static const char *first_of(const char *one, const char *other)
+{
+	const char *value = variable(one);
+
+	return value ? value : variable(other);
+}
+
+/* Each source: 1 it has them, 0 it has not, -1 it has, but they cannot be read. */
+typedef int (*source_fn)(struct md_request *rq, const struct md_machine *m, struct credentials *ret,
+	struct err *err);
+
+static int from_state(
+	struct md_request *rq, const struct md_machine *m, struct credentials *ret, struct err *err)
+{
+	(void)rq;
+	(void)err;
+	return take_all(xstrdup(json_str(json_get_fold(m->state, "AccessKey"), "")),
+		xstrdup(json_str(json_get_fold(m->state, "SecretKey"), "")),
+		xstrdup(json_str(json_get_fold(m->state, "SessionToken"), "")), ret);
+}
+
+static int from_environment(
+	struct md_request *rq, const struct md_machine *m, struct credentials *ret, struct err *err)
+{
+	(void)rq;
+	(void)m;
+	(void)err;
+	return take_all(xstrdup(first_of("AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY")),
+		xstrdup(first_of("AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY")),
+		xstrdup(variable("AWS_SESSION_TOKEN")), ret);
+}
+
+/* What the vendor's own tools would follow, and this does not. */
+static void warn_of_others(const char *text, const char *section, const char *path)
+{
+	static const char *const others[] = {
+		"role_arn", "credential_process", "sso_session", "sso_start_url"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		_cleanup_free_ char *value = ini_get(text, section, others[i]);
+
+		if (value)
+			log_warn(
+				"%s: the profile [%s] uses %s, which the amazonec2 driver does not "
+				"follow",
+				path, section, others[i]);
+	}
+}
+
+static int from_file(const char *path, const char *section, struct credentials *ret)
+{
+	_cleanup_secret_ char *text = NULL;
+	_cleanup_err_ struct err none = ERR_INIT;
+	size_t len;
+	int r;
+
+	if (md_read_file(path, FILE_MAX, &text, &len, &none) < 0) {
+		if (none.code != ERR_NOT_FOUND)
+			log_warn("%s", err_msg(&none));
+		return 0;
+	}
+	r = take_all(ini_get(text, section, "aws_access_key_id"),
+		ini_get(text, section, "aws_secret_access_key"),
+		ini_get(text, section, "aws_session_token"), ret);
+	if (r == 0)
+		warn_of_others(text, section, path);
+	return r;
+}
+
+static char *aws_file(const char *set, const char *name)
+{
+	const char *path = variable(set), *home = variable("HOME");
+
+	return path ? xstrdup(path) : xasprintf("%s/.aws/%s", home ? home : "", name);
+}
+
+static int from_files(
+	struct md_request *rq, const struct md_machine *m, struct credentials *ret, struct err *err)
+{
+	const char *profile = variable("AWS_PROFILE") ? variable("AWS_PROFILE") : "default";
+	_cleanup_free_ char *keys = aws_file("AWS_SHARED_CREDENTIALS_FILE", "credentials");
+	_cleanup_free_ char *config = aws_file("AWS_CONFIG_FILE", "config");
+	_cleanup_free_ char *section =
+		streq(profile, "default") ? xstrdup(profile) : xasprintf("profile %s", profile);
+
+	(void)rq;
+	(void)m;
+	(void)err;
+	return from_file(keys, profile, ret) || from_file(config, section, ret);
+}
+
+/* One exchange with a service of this container or instance; malloc'ed text, NULL: none. */
+static char *ask(struct md_request *rq, const char *method, const char *url, const char *header,
+	const char *value)
+{
+	struct md_watch w = md_watch_request(rq);
+	struct md_http_call c = {.method = method,
+		.url = url,
+		.connect_ms = CONNECT_MS,
+		.total_ms = TOTAL_MS,
+		.no_proxy = true};
+	_cleanup_http_answer_ struct md_http_answer answer = {0};
+	_cleanup_err_ struct err err = ERR_INIT;
+	int r;
+
+	if (header) {
+		strv_add(&c.headers, header);
+		strv_add(&c.headers, value);
+	}
+	r = md_http(&w, &c, &answer, &err);
+	strv_finish(&c.headers);
+	if (r < 0)
+		log_debug("%s", err_msg(&err));
+	if (r < 0 || answer.status != ANSWER_OK)
+		return NULL;
+	return buf_steal(&answer.body);
+}
+
+static int64_t parse_time(const char *text)
+{
+	struct tm tm = {0};
+	const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+
+	return end ? (int64_t)timegm(&tm) : 0;
+}
+
+static int from_document(
+	const char *text, const char *where, struct credentials *ret, struct err *err)
+{
+	_cleanup_json_ struct json *j = NULL;
+	const char *code;
+
+	if (json_parse(text, strlen(text), &j, err) < 0)
+		return err_set(err, ERR_AUTH, "the credentials at %s are not JSON", where);
+	code = json_str(json_get(j, "Code"), "Success");
+	if (!streq(code, "Success"))
+		return err_set(err, ERR_AUTH, "the credentials at %s: %s", where, code);
+	if (take_all(xstrdup(json_str(json_get(j, "AccessKeyId"), NULL)),
+		    xstrdup(json_str(json_get(j, "SecretAccessKey"), NULL)),
+		    xstrdup(json_str(json_get(j, "Token"), "")), ret) == 0)
+		return err_set(err, ERR_AUTH, "the credentials at %s lack a key", where);
+	ret->expires = parse_time(json_str(json_get(j, "Expiration"), ""));
+	return 1;
+}
+
+static int from_container(
+	struct md_request *rq, const struct md_machine *m, struct credentials *ret, struct err *err)
+{
+	const char *relative = variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
+	const char *full = variable("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+	const char *token = variable("AWS_CONTAINER_AUTHORIZATION_TOKEN");
+	_cleanup_free_ char *url = relative ? xasprintf(CONTAINER "%s", relative) : xstrdup(full);
+	_cleanup_secret_ char *text = NULL;
+
+	(void)m;
+	if (!url)
+		return 0;
+	text = ask(rq, "GET", url, token ? "Authorization" : NULL, token);
+	if (!text)
+		return err_set(
+			err, ERR_AUTH, "the container's credentials service does not answer");
+	return from_document(text, "the container's service", ret, err);
+}
+
+static int from_instance(
+	struct md_request *rq, const struct md_machine *m, struct credentials *ret, struct err *err)
+{
+	static const char header[] = "X-aws-ec2-metadata-token";
+	const char *disabled = variable("AWS_EC2_METADATA_DISABLED");
+	const char *base = variable("AWS_EC2_METADATA_SERVICE_ENDPOINT");
+	_cleanup_secret_ char *token = NULL, *text = NULL;
+	_cleanup_free_ char *token_url = NULL, *roles_url = NULL, *role = NULL, *url = NULL;
+
+	(void)m;
+	if (disabled && strcasecmp(disabled, "true") == 0)
+		return 0;
+	base = base ? base : INSTANCE;
+	token_url = xasprintf("%s/latest/api/token", base);
+	token = ask(rq, "PUT", token_url, "X-aws-ec2-metadata-token-ttl-seconds", TOKEN_TTL);
+	if (!token)
+		return 0;
+	roles_url = xasprintf("%s" ROLES, base);
+	role = ask(rq, "GET", roles_url, header, token);
+	if (!role)
+		return 0;
+	role[strcspn(role, "\r\n")] = '\0';
+	url = xasprintf("%s" ROLES "%s", base, role);
+	text = ask(rq, "GET", url, header, token);
+	if (!text)
+		return 0;
+	return from_document(text, "the instance's metadata service", ret, err);
+}
+
+static const source_fn sources[] = {
+	from_state, from_environment, from_files, from_container, from_instance};
+
+int credentials_find(struct md_request *rq, const struct md_machine *m, bool fresh,
+	struct credentials *ret, struct err *err)
+{
+	static struct credentials kept; /* of a role */
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(sources) && r == 0; i++) {
+		bool role = sources[i] == from_container || sources[i] == from_instance;
+		bool good = !fresh && kept.key &&
+			    (!kept.expires || kept.expires - EARLY_S > (int64_t)time(NULL));
+
+		if (role && good) {
+			*ret = copy_of(&kept);
+			return 0;
+		}
+		r = sources[i](rq, m, ret, err);
+		if (r > 0 && role) {
+			credentials_finish(&kept);
+			kept = copy_of(ret);
+		}
+	}
+	if (r == 0)
+		return err_set(err, ERR_AUTH,
+			"no AWS credentials: give --amazonec2-access-key and "
+			"--amazonec2-secret-key (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), a "
+			"profile in ~/.aws/credentials (AWS_PROFILE), or a role of the instance");
+	return r < 0 ? -1 : 0;
+}

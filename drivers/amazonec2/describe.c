@@ -1,0 +1,187 @@
+/* What EC2 says of instances. */
+#include "amazonec2.h"
+
+#include <string.h>
+
+#define INSTANCE_MISSING "InvalidInstanceID.NotFound"
+
+static const struct {
+	const char *name;
+	enum machine_state state;
+} states[] = {
+	{"pending", STATE_STARTING},
+	{"running", STATE_RUNNING},
+	{"stopping", STATE_STOPPING},
+	{"shutting-down", STATE_STOPPING},
+	{"stopped", STATE_STOPPED},
+	{"terminated", STATE_ERROR},
+};
+
+enum machine_state instance_state(const struct json *instance)
+{
+	const char *name = md_xml_text(instance, "instanceState/name");
+
+	for (size_t i = 0; i < ARRAY_SIZE(states); i++)
+		if (streq(states[i].name, name))
+			return states[i].state;
+	return STATE_ERROR;
+}
+
+const char *instance_address(const struct md_machine *m, const struct json *instance)
+{
+	bool private = md_state_bool(m, "PrivateIPOnly") || md_state_bool(m, "UsePrivateIP");
+
+	return md_xml_text(instance, private ? "privateIpAddress" : "ipAddress");
+}
+
+/* Instances lie in reservations; they are moved out. */
+static struct json *flatten(const struct json *reservations)
+{
+	struct json *all = json_array();
+
+	for (size_t i = 0; json_at(reservations, i); i++) {
+		const struct json *set = json_get(json_at(reservations, i), "instancesSet");
+
+		for (size_t k = 0; json_at(set, k); k++)
+			json_add(all, json_copy(json_at(set, k)));
+	}
+	return all;
+}
+
+static int describe(struct ec2 *e, struct query *q, struct json **ret, struct err *err)
+{
+	_cleanup_json_ struct json *reservations = NULL;
+
+	if (ec2_list(e, q, "reservationSet", "look at the instance", &reservations, err) < 0)
+		return -1;
+	*ret = flatten(reservations);
+	return 0;
+}
+
+int find_by_token(struct ec2 *e, const struct md_machine *m, struct json **ret, struct err *err)
+{
+	_cleanup_query_ struct query q = {0};
+
+	query_begin(&q, "DescribeInstances");
+	query_filter(&q, 1, "client-token", md_state_str(m, "Id"));
+	return describe(e, &q, ret, err);
+}
+
+int describe_instance(struct ec2 *e, const struct md_machine *m, struct json **ret, struct err *err)
+{
+	const char *id = md_state_str(m, "InstanceId");
+	_cleanup_query_ struct query q = {0};
+	_cleanup_json_ struct json *list = NULL;
+
+	if (!*id)
+		return err_set(err, ERR_NOT_FOUND, "the instance has not been launched");
+	query_begin(&q, "DescribeInstances");
+	query_add(&q, "InstanceId.1", id);
+	if (describe(e, &q, &list, err) < 0 && !ec2_failed_with(e, INSTANCE_MISSING))
+		return -1;
+	if (!json_at(list, 0)) {
+		err_finish(err);
+		return err_set(err, ERR_NOT_FOUND,
+			"the instance %s does not exist in %s (any more)", id,
+			md_state_str(m, "Region"));
+	}
+	*ret = json_copy(json_at(list, 0));
+	return 0;
+}
+
+static void report(const struct md_machine *m, const struct json *instance, struct md_report *out)
+{
+	const char *address = instance_address(m, instance);
+	enum machine_state state = instance_state(instance);
+	const char *reason = md_xml_text(instance, "stateReason/message");
+
+	if (*address)
+		json_set_str(m->state, "IPAddress", address);
+	if (state == STATE_RUNNING && !*address)
+		state = STATE_STARTING; /* `create` waits for both */
+	md_cloud_report(m, state, out);
+	if (state == STATE_ERROR)
+		out->message = xasprintf("the instance %s is %s%s%s", md_state_str(m, "InstanceId"),
+			md_xml_text(instance, "instanceState/name"), *reason ? ": " : "", reason);
+}
+
+static void report_gone(const struct md_machine *m, struct md_report *out)
+{
+	const char *id = md_state_str(m, "InstanceId");
+
+	out->state = STATE_ERROR;
+	out->message = *id ? xasprintf("the instance %s does not exist in %s (any more)", id,
+				     md_state_str(m, "Region"))
+			   : xstrdup("the instance has not been launched");
+}
+
+static const struct json *find_instance(const struct json *list, const char *id)
+{
+	for (size_t i = 0; json_at(list, i); i++)
+		if (streq(md_xml_text(json_at(list, i), "instanceId"), id))
+			return json_at(list, i);
+	return NULL;
+}
+
+/* A filter leaves out what is not there; a list of ids would fail as a whole. */
+static int ask(struct ec2 *e, const struct md_machine *machines, size_t n, struct json **ret,
+	struct err *err)
+{
+	_cleanup_query_ struct query q = {0};
+	unsigned value = 0;
+
+	query_begin(&q, "DescribeInstances");
+	query_add(&q, "Filter.1.Name", "instance-id");
+	for (size_t i = 0; i < n; i++) {
+		const char *id = md_state_str(&machines[i], "InstanceId");
+		_cleanup_free_ char *key = xasprintf("Filter.1.Value.%u", value + 1);
+
+		query_add(&q, key, id);
+		value += *id != '\0';
+	}
+	if (!value) {
+		*ret = json_array();
+		return 0;
+	}
+	return describe(e, &q, ret, err);
+}
+
+static void ask_one(
+	struct ec2 *e, const struct md_machine *m, struct md_report *out, struct err *err)
+{
+	_cleanup_json_ struct json *instance = NULL;
+
+	if (describe_instance(e, m, &instance, err) == 0) {
+		report(m, instance, out);
+	} else if (err->code == ERR_NOT_FOUND) {
+		err_finish(err);
+		report_gone(m, out);
+	}
+}
+
+/* The machines are of one account and region: groupBy. */
+int ec2_states(struct md_request *rq, struct md_machine *machines, size_t n,
+	struct md_report *reports, struct err *errs, struct err *err)
+{
+	_cleanup_ec2_ struct ec2 e = {0};
+	_cleanup_json_ struct json *list = NULL;
+
+	if (ec2_open(&e, rq, &machines[0], err) < 0)
+		return -1;
+	if (n == 1) {
+		ask_one(&e, &machines[0], &reports[0], &errs[0]);
+		return 0;
+	}
+	if (ask(&e, machines, n, &list, err) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		const char *id = md_state_str(&machines[i], "InstanceId");
+		const struct json *instance = *id ? find_instance(list, id) : NULL;
+
+		if (instance)
+			report(&machines[i], instance, &reports[i]);
+		else
+			report_gone(&machines[i], &reports[i]);
+	}
+	return 0;
+}

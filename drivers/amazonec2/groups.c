@@ -1,0 +1,206 @@
+/* Security groups: found by name in the VPC, made where they are missing, and opened for what the
+ * machine needs. They are shared by machines, and stay. */
+#include "amazonec2.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DESCRIPTION "Docker Machine"
+#define LOOKS 10u
+#define LOOK_MS 500u
+
+struct rule {
+	int port;
+	char protocol[8];
+};
+
+/* The old single form, then the list. */
+static void group_names(const struct md_machine *m, struct strv *ret)
+{
+	const char *name = md_state_str(m, "SecurityGroupName");
+
+	if (*name)
+		strv_add(ret, name);
+	for (size_t i = 0; (name = list_text(m, "SecurityGroupNames", i)); i++)
+		if (*name && !strv_contains(ret, name))
+			strv_add(ret, name);
+}
+
+static int describe(struct ec2 *e, const struct md_machine *m, const struct strv *names,
+	struct json **ret, struct err *err)
+{
+	_cleanup_query_ struct query q = {0};
+
+	query_begin(&q, "DescribeSecurityGroups");
+	query_add(&q, "Filter.1.Name", "group-name");
+	for (size_t i = 0; i < names->n; i++) {
+		_cleanup_free_ char *key = xasprintf("Filter.1.Value.%zu", i + 1);
+
+		query_add(&q, key, names->items[i]);
+	}
+	query_filter(&q, 2, "vpc-id", md_state_str(m, "VpcId"));
+	return ec2_list(e, &q, "securityGroupInfo", "look up the security groups", ret, err);
+}
+
+static const struct json *find_group(const struct json *list, const char *name)
+{
+	for (size_t i = 0; json_at(list, i); i++)
+		if (streq(md_xml_text(json_at(list, i), "groupName"), name))
+			return json_at(list, i);
+	return NULL;
+}
+
+/* A new group is not known everywhere at once. */
+static int await_group(struct ec2 *e, const char *id, struct err *err)
+{
+	for (unsigned look = 0;; look++) {
+		_cleanup_query_ struct query q = {0};
+		_cleanup_json_ struct json *list = NULL;
+		_cleanup_err_ struct err mine = ERR_INIT;
+
+		query_begin(&q, "DescribeSecurityGroups");
+		query_add(&q, "GroupId.1", id);
+		int r = ec2_list(
+			e, &q, "securityGroupInfo", "look up the new security group", &list, &mine);
+		if (r == 0 && json_at(list, 0))
+			return 0;
+		if (r < 0 && mine.code != ERR_NOT_FOUND)
+			return err_move(err, &mine);
+		if (look == LOOKS)
+			return err_set(err, ERR_UNAVAILABLE,
+				"the new security group %s does not appear", id);
+		if (md_sleep(e->api.rq, LOOK_MS, err) < 0)
+			return -1;
+	}
+}
+
+/* *ret: the group as it is described; somebody else may have been faster. */
+static int make_group(struct ec2 *e, const struct md_machine *m, const char *name,
+	struct json **ret, struct err *err)
+{
+	const struct strv one = {.items = (char *[]){(char *)name, NULL}, .n = 1};
+	_cleanup_query_ struct query q = {0};
+	_cleanup_json_ struct json *answer = NULL, *list = NULL;
+	_cleanup_err_ struct err mine = ERR_INIT;
+
+	query_begin(&q, "CreateSecurityGroup");
+	query_add(&q, "GroupDescription", DESCRIPTION);
+	query_add(&q, "GroupName", name);
+	query_add(&q, "VpcId", md_state_str(m, "VpcId"));
+	if (ec2_call(e, &q, "create the security group", &answer, &mine) < 0) {
+		if (mine.code != ERR_EXISTS)
+			return err_move(err, &mine);
+	} else if (await_group(e, md_xml_text(answer, "groupId"), err) < 0) {
+		return -1;
+	}
+	if (describe(e, m, &one, &list, err) < 0)
+		return -1;
+	if (!json_at(list, 0))
+		return err_set(err, ERR_UNAVAILABLE, "the security group %s does not appear", name);
+	*ret = json_copy(json_at(list, 0));
+	return 0;
+}
+
+static struct rule rule_of(const char *text)
+{
+	struct rule r = {.port = (int)strtol(text, NULL, 10), .protocol = "tcp"};
+	const char *slash = strchr(text, '/');
+
+	if (slash && slash[1])
+		snprintf(r.protocol, sizeof(r.protocol), "%s", slash + 1);
+	return r;
+}
+
+static bool has_rule(const struct json *group, const struct rule *r)
+{
+	const struct json *list = json_get(group, "ipPermissions");
+
+	for (size_t i = 0; json_at(list, i); i++) {
+		const char *from = md_xml_text(json_at(list, i), "fromPort");
+
+		if (*from && strtol(from, NULL, 10) == r->port &&
+			streq(md_xml_text(json_at(list, i), "ipProtocol"), r->protocol))
+			return true;
+	}
+	return false;
+}
+
+static void add_rule(struct query *q, unsigned n, const struct rule *r)
+{
+	static const char *const names[] = {"FromPort", "ToPort"};
+	_cleanup_free_ char *protocol = xasprintf("IpPermissions.%u.IpProtocol", n);
+	_cleanup_free_ char *range = xasprintf("IpPermissions.%u.IpRanges.1.CidrIp", n);
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		_cleanup_free_ char *key = xasprintf("IpPermissions.%u.%s", n, names[i]);
+
+		query_addf(q, key, "%d", r->port);
+	}
+	query_add(q, protocol, r->protocol);
+	query_add(q, range, "0.0.0.0/0");
+}
+
+static int open_ports(
+	struct ec2 *e, const struct md_machine *m, const struct json *group, struct err *err)
+{
+	struct rule fixed[] = {{.port = (int)md_state_int(m, "SSHPort"), .protocol = "tcp"},
+		{.port = MD_CLOUD_ENGINE_PORT, .protocol = "tcp"}};
+	_cleanup_query_ struct query q = {0};
+	_cleanup_err_ struct err mine = ERR_INIT;
+	const char *text;
+	unsigned n = 0;
+
+	query_begin(&q, "AuthorizeSecurityGroupIngress");
+	query_add(&q, "GroupId", md_xml_text(group, "groupId"));
+	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
+		if (!has_rule(group, &fixed[i]))
+			add_rule(&q, ++n, &fixed[i]);
+	for (size_t i = 0; (text = list_text(m, "OpenPorts", i)); i++) {
+		struct rule r = rule_of(text);
+		bool twice = r.port == fixed[0].port || r.port == fixed[1].port;
+
+		if (!has_rule(group, &r) && !(twice && streq(r.protocol, "tcp")))
+			add_rule(&q, ++n, &r);
+	}
+	if (n && ec2_call(e, &q, "open the security group's ports", NULL, &mine) < 0 &&
+		mine.code != ERR_EXISTS)
+		return err_move(err, &mine);
+	return 0;
+}
+
+static void keep_id(struct md_machine *m, const char *id)
+{
+	const char *have;
+
+	for (size_t i = 0; (have = list_text(m, "SecurityGroupIds", i)); i++)
+		if (streq(have, id))
+			return;
+	if (!json_is(json_get_fold(m->state, "SecurityGroupIds"), JSON_ARRAY))
+		json_set(m->state, "SecurityGroupIds", json_array());
+	json_add(json_get_fold(m->state, "SecurityGroupIds"), json_string(id));
+}
+
+int make_groups(struct ec2 *e, struct md_request *rq, struct md_machine *m, struct err *err)
+{
+	_cleanup_strv_ struct strv names = STRV_INIT;
+	_cleanup_json_ struct json *list = NULL;
+
+	group_names(m, &names);
+	if (!names.n)
+		return 0;
+	if (describe(e, m, &names, &list, err) < 0)
+		return -1;
+	strv_foreach (name, &names) {
+		const struct json *group = find_group(list, name);
+		_cleanup_json_ struct json *made = NULL;
+
+		if (!group && make_group(e, m, name, &made, err) < 0)
+			return -1;
+		group = group ? group : made;
+		keep_id(m, md_xml_text(group, "groupId"));
+		if (!md_state_bool(m, "SecurityGroupReadOnly") && open_ports(e, m, group, err) < 0)
+			return -1;
+	}
+	return md_checkpoint(rq, m->state, err);
+}

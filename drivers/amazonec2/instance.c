@@ -1,0 +1,219 @@
+/* The life of an instance. */
+#include "amazonec2.h"
+
+#include <string.h>
+
+#define LOOKS 3u /* for an instance whose launch was not answered */
+#define LOOK_MS 3000u
+
+/* The key is of no use without an instance; groups are shared. */
+static int launch_failed(
+	struct ec2 *e, struct md_request *rq, struct md_machine *m, struct err *err)
+{
+	_cleanup_err_ struct err ignored = ERR_INIT;
+
+	if (!err->may_exist && !err->retryable && err->code != ERR_CANCELED &&
+		remove_key(e, rq, m, &ignored) == 0)
+		(void)!md_checkpoint(rq, m->state, &ignored);
+	return -1;
+}
+
+static int await_address(
+	struct ec2 *e, struct md_machine *m, struct md_outcome *out, struct err *err)
+{
+	_cleanup_json_ struct json *instance = NULL;
+	enum machine_state state = STATE_STARTING;
+	_cleanup_err_ struct err mine = ERR_INIT;
+
+	if (describe_instance(e, m, &instance, &mine) == 0)
+		state = instance_state(instance);
+	else if (mine.code != ERR_NOT_FOUND) /* a new one is not known everywhere at once */
+		return err_move(err, &mine);
+	if (state == STATE_RUNNING && *instance_address(m, instance)) {
+		json_set_str(m->state, "IPAddress", instance_address(m, instance));
+		json_set_str(
+			m->state, "PrivateIPAddress", md_xml_text(instance, "privateIpAddress"));
+		return 0;
+	}
+	if (state == STATE_ERROR || state == STATE_STOPPED || state == STATE_STOPPING)
+		return err_set(err, ERR_UNAVAILABLE, "the instance %s does not start: it is %s%s%s",
+			md_state_str(m, "InstanceId"), md_xml_text(instance, "instanceState/name"),
+			*md_xml_text(instance, "stateReason/message") ? ": " : "",
+			md_xml_text(instance, "stateReason/message"));
+	md_cloud_wait(out, STATE_RUNNING, EC2_POLL_MS, "the instance to run");
+	return 0;
+}
+
+int ec2_create(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
+{
+	_cleanup_ec2_ struct ec2 e = {0};
+
+	if (*md_state_str(m, "InstanceId") && *md_state_str(m, "IPAddress"))
+		return 0;
+	if (ec2_open(&e, rq, m, err) < 0)
+		return -1;
+	if (!*md_state_str(m, "InstanceId") &&
+		(look_up_network(&e, m, err) < 0 || look_up_image(&e, m, err) < 0 ||
+			make_key(&e, rq, m, err) < 0 || make_groups(&e, rq, m, err) < 0))
+		return -1;
+	if (launch(&e, rq, m, err) < 0)
+		return launch_failed(&e, rq, m, err);
+	return await_address(&e, m, out, err);
+}
+
+/* Of one instance; force: of Stop. */
+static int act(struct ec2 *e, const struct md_machine *m, const char *action, const char *force,
+	const char *what, struct err *err)
+{
+	_cleanup_query_ struct query q = {0};
+
+	query_begin(&q, action);
+	q.repeatable = true;
+	query_add(&q, "Force", force);
+	query_add(&q, "InstanceId.1", md_state_str(m, "InstanceId"));
+	return ec2_call(e, &q, what, NULL, err);
+}
+
+/* Until the instance is in the wanted state: act when it is in `from`, else wait for it to get
+ * there. */
+static int power(struct md_request *rq, struct md_machine *m, const char *action, const char *force,
+	enum machine_state wanted, struct md_outcome *out, struct err *err)
+{
+	_cleanup_ec2_ struct ec2 e = {0};
+	_cleanup_json_ struct json *instance = NULL;
+	_cleanup_err_ struct err mine = ERR_INIT;
+	enum machine_state state, other = wanted == STATE_RUNNING ? STATE_STOPPED : STATE_RUNNING;
+
+	if (ec2_open(&e, rq, m, err) < 0 || describe_instance(&e, m, &instance, err) < 0)
+		return -1;
+	state = instance_state(instance);
+	if (state == wanted && (wanted != STATE_RUNNING || *instance_address(m, instance))) {
+		if (*instance_address(m, instance))
+			json_set_str(m->state, "IPAddress", instance_address(m, instance));
+		return 0;
+	}
+	if (state == STATE_ERROR)
+		return err_set(err, ERR_NOT_RUNNING, "the instance %s is %s",
+			md_state_str(m, "InstanceId"), md_xml_text(instance, "instanceState/name"));
+	bool now = state == other || (streq(action, "StopInstances") && state != wanted &&
+					     (state == STATE_STARTING || streq(force, "true")));
+	if (now && act(&e, m, action, force, action, &mine) < 0 &&
+		!ec2_failed_with(&e, "IncorrectInstanceState") &&
+		!ec2_failed_with(&e, "IncorrectState"))
+		return err_move(err, &mine);
+	/* one that is on its way to the other state has to arrive there first */
+	bool early = mine.code != ERR_NONE || !now;
+	bool coming = (wanted == STATE_RUNNING && state == STATE_STARTING) ||
+		      (wanted == STATE_STOPPED && state == STATE_STOPPING) ||
+		      (wanted == STATE_RUNNING && state == STATE_RUNNING);
+	md_cloud_wait(out, early && !coming ? STATE_NONE : wanted, EC2_POLL_MS,
+		"the instance to be %s", machine_state_name(wanted));
+	return 0;
+}
+
+int ec2_start(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
+{
+	return power(rq, m, "StartInstances", "", STATE_RUNNING, out, err);
+}
+
+int ec2_stop(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
+{
+	return power(rq, m, "StopInstances", "false", STATE_STOPPED, out, err);
+}
+
+int ec2_kill(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
+{
+	return power(rq, m, "StopInstances", "true", STATE_STOPPED, out, err);
+}
+
+int ec2_restart(
+	struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
+{
+	_cleanup_ec2_ struct ec2 e = {0};
+
+	(void)out;
+	if (ec2_open(&e, rq, m, err) < 0)
+		return -1;
+	return act(&e, m, "RebootInstances", "", "reboot the instance", err);
+}
+
+/* A launch whose answer was lost: its instance shows within seconds, or there is none. */
+static int find_lost(struct ec2 *e, struct md_request *rq, struct md_machine *m, struct err *err)
+{
+	for (unsigned look = 0; look < LOOKS; look++) {
+		_cleanup_json_ struct json *list = NULL;
+
+		if ((look && md_sleep(rq, LOOK_MS, err) < 0) || find_by_token(e, m, &list, err) < 0)
+			return -1;
+		if (json_at(list, 0)) {
+			json_set_str(m->state, "InstanceId",
+				md_xml_text(json_at(list, 0), "instanceId"));
+			json_set_str(m->state, "SpotInstanceRequestId",
+				md_xml_text(json_at(list, 0), "spotInstanceRequestId"));
+			return 0;
+		}
+	}
+	return 0;
+}
+
+static int terminate(struct ec2 *e, struct md_request *rq, struct md_machine *m, struct err *err)
+{
+	_cleanup_err_ struct err mine = ERR_INIT;
+
+	if (!*md_state_str(m, "InstanceId") && *md_state_str(m, "Id") &&
+		find_lost(e, rq, m, err) < 0)
+		return -1;
+	if (!*md_state_str(m, "InstanceId"))
+		return 0;
+	if (act(e, m, "TerminateInstances", "", "terminate the instance", &mine) < 0 &&
+		mine.code != ERR_NOT_FOUND)
+		return err_move(err, &mine);
+	return 0;
+}
+
+static int cancel_spot(struct ec2 *e, struct md_request *rq, struct md_machine *m, struct err *err)
+{
+	_cleanup_query_ struct query q = {0};
+	_cleanup_err_ struct err mine = ERR_INIT;
+
+	(void)rq;
+	if (!*md_state_str(m, "SpotInstanceRequestId"))
+		return 0;
+	query_begin(&q, "CancelSpotInstanceRequests");
+	q.repeatable = true;
+	query_add(&q, "SpotInstanceRequestId.1", md_state_str(m, "SpotInstanceRequestId"));
+	if (ec2_call(e, &q, "cancel the spot request", NULL, &mine) < 0 &&
+		mine.code != ERR_NOT_FOUND)
+		return err_move(err, &mine);
+	return 0;
+}
+
+/* Each is tried, whatever becomes of the others: the instance costs money. */
+int ec2_remove(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
+{
+	static int (*const steps[])(struct ec2 * e, struct md_request * rq, struct md_machine * m,
+		struct err * err) = {terminate, cancel_spot, remove_key};
+	_cleanup_ec2_ struct ec2 e = {0};
+	_cleanup_buf_ struct buf texts = BUF_INIT;
+	struct err first = ERR_INIT;
+
+	(void)out;
+	if (ec2_open(&e, rq, m, err) < 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		_cleanup_err_ struct err mine = ERR_INIT;
+
+		if (steps[i](&e, rq, m, &mine) == 0)
+			continue;
+		if (texts.len)
+			buf_addf(&texts, "; %s", err_msg(&mine));
+		if (!texts.len)
+			buf_adds(&texts, err_msg(&mine));
+		if (first.code == ERR_NONE)
+			(void)!err_move(&first, &mine);
+	}
+	if (first.code == ERR_NONE)
+		return 0;
+	err_move(err, &first);
+	return err_set(err, err->code, "%s", buf_str(&texts));
+}

@@ -1,0 +1,138 @@
+/* Launching: one request, which may be made again with the same token. */
+#include "amazonec2.h"
+
+#include <string.h>
+
+static int add_user_data(struct query *q, struct md_machine *m, struct err *err)
+{
+	_cleanup_secret_ char *text = NULL, *encoded = NULL;
+
+	if (md_cloud_user_data(m, md_state_str(m, "UserDataFile"), "--amazonec2-userdata",
+		    EC2_USER_DATA_MAX, &text, err) < 0)
+		return -1;
+	encoded = md_base64(text, strlen(text));
+	query_add(q, "UserData", encoded);
+	return 0;
+}
+
+static void add_network(struct query *q, const struct md_machine *m)
+{
+	const char *id = md_state_str(m, "SecurityGroupId");
+	unsigned n = 0;
+
+	query_add(q, "NetworkInterface.1.DeviceIndex", "0");
+	query_add(q, "NetworkInterface.1.SubnetId", md_state_str(m, "SubnetId"));
+	query_bool(q, "NetworkInterface.1.AssociatePublicIpAddress",
+		!md_state_bool(m, "PrivateIPOnly"));
+	if (*id)
+		query_addf(q, "NetworkInterface.1.SecurityGroupId.1", "%s", id), n++;
+	for (size_t i = 0; (id = list_text(m, "SecurityGroupIds", i)); i++) {
+		_cleanup_free_ char *key = xasprintf("NetworkInterface.1.SecurityGroupId.%u", ++n);
+
+		query_add(q, key, id);
+	}
+}
+
+static void add_disk(struct query *q, const struct md_machine *m)
+{
+	query_add(q, "BlockDeviceMapping.1.DeviceName", md_state_str(m, "DeviceName"));
+	query_addf(q, "BlockDeviceMapping.1.Ebs.VolumeSize", "%lld",
+		(long long)md_state_int(m, "RootSize"));
+	query_add(q, "BlockDeviceMapping.1.Ebs.VolumeType", md_state_str(m, "VolumeType"));
+	query_bool(q, "BlockDeviceMapping.1.Ebs.DeleteOnTermination", true);
+}
+
+static void add_tag(struct query *q, unsigned set, unsigned n, const char *key, const char *value)
+{
+	_cleanup_free_ char *keys = xasprintf("TagSpecification.%u.Tag.%u.Key", set, n);
+	_cleanup_free_ char *values = xasprintf("TagSpecification.%u.Tag.%u.Value", set, n);
+
+	query_add(q, keys, key);
+	query_add(q, values, value);
+}
+
+/* Of all that comes into being with the instance. */
+static void add_tags(struct query *q, const struct md_machine *m)
+{
+	static const char *const kinds[] = {
+		"instance", "volume", "network-interface", "spot-instances-request"};
+	size_t n_kinds = ARRAY_SIZE(kinds) - !md_state_bool(m, "RequestSpotInstance");
+	_cleanup_strv_ struct strv tags = STRV_INIT;
+
+	strv_split(&tags, md_state_str(m, "Tags"), ',');
+	for (unsigned k = 0; k < n_kinds; k++) {
+		_cleanup_free_ char *kind = xasprintf("TagSpecification.%u.ResourceType", k + 1);
+
+		query_add(q, kind, kinds[k]);
+		add_tag(q, k + 1, 1, "Name", m->name);
+		for (unsigned i = 0; i + 1 < tags.n; i += 2)
+			add_tag(q, k + 1, i / 2 + 2, tags.items[i], tags.items[i + 1]);
+	}
+}
+
+static void add_spot(struct query *q, const struct md_machine *m)
+{
+	if (!md_state_bool(m, "RequestSpotInstance"))
+		return;
+	query_add(q, "InstanceMarketOptions.MarketType", "spot");
+	query_add(q, "InstanceMarketOptions.SpotOptions.MaxPrice", md_state_str(m, "SpotPrice"));
+	query_add(q, "InstanceMarketOptions.SpotOptions.SpotInstanceType", "one-time");
+}
+
+static int fill(struct query *q, struct md_machine *m, struct err *err)
+{
+	query_begin(q, "RunInstances");
+	q->repeatable = true; /* the token */
+	query_add(q, "ImageId", md_state_str(m, "AMI"));
+	query_add(q, "MinCount", "1");
+	query_add(q, "MaxCount", "1");
+	query_add(q, "ClientToken", md_state_str(m, "Id"));
+	query_add(q, "InstanceType", md_state_str(m, "InstanceType"));
+	query_add(q, "KeyName", md_state_str(m, "KeyName"));
+	query_add(q, "Placement.AvailabilityZone", md_state_str(m, "AvailabilityZone"));
+	query_bool(q, "Monitoring.Enabled", md_state_bool(m, "Monitoring"));
+	if (md_state_bool(m, "UseEbsOptimizedInstance"))
+		query_bool(q, "EbsOptimized", true);
+	query_add(q, "IamInstanceProfile.Name", md_state_str(m, "IamInstanceProfile"));
+	/* the second hop is for containers */
+	query_add(q, "MetadataOptions.HttpTokens", "required");
+	query_add(q, "MetadataOptions.HttpPutResponseHopLimit", "2");
+	add_network(q, m);
+	add_disk(q, m);
+	add_tags(q, m);
+	add_spot(q, m);
+	return add_user_data(q, m, err);
+}
+
+static void keep_instance(struct md_machine *m, const struct json *instance)
+{
+	json_set_str(m->state, "InstanceId", md_xml_text(instance, "instanceId"));
+	json_set_str(m->state, "PrivateIPAddress", md_xml_text(instance, "privateIpAddress"));
+	json_set_str(
+		m->state, "SpotInstanceRequestId", md_xml_text(instance, "spotInstanceRequestId"));
+}
+
+int launch(struct ec2 *e, struct md_request *rq, struct md_machine *m, struct err *err)
+{
+	_cleanup_query_ struct query q = {0};
+	_cleanup_json_ struct json *answer = NULL;
+	const struct json *instance;
+
+	if (!*md_state_str(m, "InstanceId")) {
+		/* whatever is asked with this token is one instance, today and after a crash */
+		if (md_state_note(rq, m, "Id", m->id, err) < 0 || fill(&q, m, err) < 0)
+			return -1;
+		md_progress(rq, "Launching the instance...");
+		if (ec2_call(e, &q, "launch the instance", &answer, err) < 0)
+			return -1;
+		instance = json_at(json_get(answer, "instancesSet"), 0);
+		if (!*md_xml_text(instance, "instanceId"))
+			return err_set(err, ERR_PROTOCOL,
+				"launch the instance: EC2: the answer names none");
+		keep_instance(m, instance);
+		if (md_checkpoint(rq, m->state, err) < 0)
+			return -1;
+	}
+	md_cloud_made(m);
+	return 0;
+}
