@@ -1,0 +1,98 @@
+/* Parts of the driver amazonec2 that need no server: signatures, the files of ~/.aws. */
+#include "credentials.h"
+#include "sigv4.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char body[] = "Action=DescribeInstances&InstanceId.1=i-1&Version=2016-11-15";
+
+/* Vectors that another implementation computed. */
+static void test_signature(void **state)
+{
+	static const struct {
+		const char *host, *token, *headers, *signature;
+	} cases[] = {
+		{"ec2.us-east-1.amazonaws.com", "", "content-type;host;x-amz-date",
+			"f6ea278050160d2837488d705ffd62a7dfe42afa135e97bff0b0c1403aef4bc1"},
+		{"127.0.0.1:8773", "TOKENEXAMPLE",
+			"content-type;host;x-amz-date;x-amz-security-token",
+			"b55285c60947104ec302ee72cc0903ceb3e7cdeeee39d2c1c34d52fd7db5fe9d"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char date[SIGV4_DATE_BYTES];
+		struct sigv4 s = {.key = "AKIDEXAMPLE",
+			.secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+			.token = cases[i].token,
+			.region = "us-east-1",
+			.service = "ec2",
+			.host = cases[i].host,
+			.path = "/",
+			.content_type = "application/x-www-form-urlencoded; charset=utf-8",
+			.body = body,
+			.n_body = strlen(body),
+			.now = 1767323045};
+		_cleanup_free_ char *have = sigv4_sign(&s, date);
+		_cleanup_free_ char *want =
+			xasprintf("AWS4-HMAC-SHA256 "
+				  "Credential=AKIDEXAMPLE/20260102/us-east-1/ec2/aws4_request, "
+				  "SignedHeaders=%s, Signature=%s",
+				cases[i].headers, cases[i].signature);
+
+		assert_string_equal(date, "20260102T030405Z");
+		assert_string_equal(have, want);
+	}
+}
+
+static void test_ini(void **state)
+{
+	static const char text[] = "# a comment\n"
+				   "aws_access_key_id = before any section\n"
+				   "[default]\n"
+				   "aws_access_key_id = AKID=1\r\n"
+				   "; another\n"
+				   "aws_secret_access_key=  se cret \n"
+				   "  aws_session_token = a nested line\n"
+				   "[ profile web ]\n"
+				   "aws_access_key_id=first\n"
+				   "aws_access_key_id=last\n"
+				   "[broken\n"
+				   "role_arn = r";
+	static const struct {
+		const char *section, *key, *value;
+	} cases[] = {
+		{"default", "aws_access_key_id", "AKID=1"},
+		{"default", "aws_secret_access_key", "se cret"},
+		{"default", "aws_session_token", NULL},
+		{"default", "role_arn", NULL},
+		{"profile web", "aws_access_key_id", "last"},
+		{"profile web", "role_arn", "r"},
+		{"web", "aws_access_key_id", NULL},
+		{"", "aws_access_key_id", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_free_ char *have = ini_get(text, cases[i].section, cases[i].key);
+
+		if (cases[i].value)
+			assert_string_equal(have ? have : "(none)", cases[i].value);
+		else
+			assert_null(have);
+	}
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_signature),
+		cmocka_unit_test(test_ini),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
