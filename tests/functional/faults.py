@@ -33,7 +33,7 @@ HARMLESS = ['twice', 'stderr', 'notes', 'child', 'slow:0.3', 'ok']
 SLOW = 4 if 'asan' in os.environ.get('MACHINE_BUILD_DIR', '') else 1
 QUICK = {'MACHINE_TEST_DEADLINE_MS': str(5000 * SLOW), 'MACHINE_TEST_GRACE_MS': '700',
          'MACHINE_POLL_MS': '50'}
-PATIENT = {**QUICK, 'MACHINE_TEST_DEADLINE_MS': '30000'}
+PATIENT = {**QUICK, 'MACHINE_TEST_DEADLINE_MS': str(30000 * SLOW)}
 
 
 def machine_name(behaviour):

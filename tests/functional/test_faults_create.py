@@ -34,7 +34,7 @@ def made(new_cli):
                     env['FLAKY_INITIALIZE'] = behaviour
                 runs[behaviour] = cli.start(*flaky_create(machine_name(behaviour), script), env=env)
             # each reaps what is left of all: a leftover of one shows in the last one's list
-            results = {b: r.process.wait(120) for b, r in runs.items()}
+            results = {b: r.process.wait(300) for b, r in runs.items()}
             results = {b: r.finish() for b, r in runs.items()}
             done[method] = cli, results
         return done[method]

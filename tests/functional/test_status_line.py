@@ -135,7 +135,7 @@ LOADING = """    def do_notes(self, _):
         return
 
 """
-MARK = '    def do_notes(self, _):\n'
+MARK = '    def do_notes(self, count):\n'
 
 
 def create_loading(folder):
