@@ -201,7 +201,7 @@ static int check_head(struct transfer *t)
 /* Once the headers of the last answer are there. */
 static int begin_body(struct transfer *t)
 {
-	curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &t->head.status);
+	http_curl.easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &t->head.status);
 	if (t->told_head || !is_good(t))
 		return 0;
 	t->told_head = true;
@@ -307,31 +307,34 @@ static void set_options(struct transfer *t, struct curl_slist *headers)
 	CURL *c = t->curl;
 
 	http_curl_usual(c, t->said);
-	curl_easy_setopt(c, CURLOPT_URL, t->rq->url);
-	curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
-	curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, "https");
-	curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L);
-	curl_easy_setopt(c, CURLOPT_MAXREDIRS, REDIRECTS_MAX);
+	http_curl.easy_setopt(c, CURLOPT_URL, t->rq->url);
+	http_curl.easy_setopt(c, CURLOPT_HTTPHEADER, headers);
+	http_curl.easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, "https");
+	http_curl.easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L);
+	http_curl.easy_setopt(c, CURLOPT_MAXREDIRS, REDIRECTS_MAX);
 	if (t->rq->stall_s)
-		curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)t->rq->stall_s);
-	curl_easy_setopt(c, CURLOPT_BUFFERSIZE, BUFFER_BYTES);
-	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
-	curl_easy_setopt(c, CURLOPT_HEADERDATA, t);
-	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
-	curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
-	curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
-	curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
-	curl_easy_setopt(c, CURLOPT_XFERINFODATA, t);
+		http_curl.easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)t->rq->stall_s);
+	http_curl.easy_setopt(c, CURLOPT_BUFFERSIZE, BUFFER_BYTES);
+	http_curl.easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
+	http_curl.easy_setopt(c, CURLOPT_HEADERDATA, t);
+	http_curl.easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
+	http_curl.easy_setopt(c, CURLOPT_WRITEDATA, t);
+	http_curl.easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
+	http_curl.easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
+	http_curl.easy_setopt(c, CURLOPT_XFERINFODATA, t);
 }
 
 static int perform(struct transfer *t, struct err *err)
 {
-	struct curl_slist *headers = http_curl_header(NULL, "Accept", "*/*");
+	struct curl_slist *headers;
 	int r;
 
-	t->curl = curl_easy_init();
+	if (http_curl_load(err) < 0)
+		return -1;
+	headers = http_curl_header(NULL, "Accept", "*/*");
+	t->curl = http_curl.easy_init();
 	if (!t->curl) {
-		curl_slist_free_all(headers);
+		http_curl.slist_free_all(headers);
 		return err_set(err, ERR_INTERNAL, "libcurl does not start");
 	}
 	if (t->from) {
@@ -341,11 +344,11 @@ static int perform(struct transfer *t, struct err *err)
 		headers = http_curl_header(headers, "If-Range", t->rq->validator);
 	}
 	set_options(t, headers);
-	CURLcode code = curl_easy_perform(t->curl);
-	curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &t->head.status);
+	CURLcode code = http_curl.easy_perform(t->curl);
+	http_curl.easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &t->head.status);
 	r = judge(t, code, err);
-	curl_easy_cleanup(t->curl);
-	curl_slist_free_all(headers);
+	http_curl.easy_cleanup(t->curl);
+	http_curl.slist_free_all(headers);
 	return r;
 }
 

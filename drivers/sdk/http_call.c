@@ -93,44 +93,44 @@ static struct curl_slist *headers_of(const struct md_http_call *c)
 static void set_body(CURL *curl, const struct md_http_call *c)
 {
 	if (streq(c->method, "HEAD"))
-		curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
+		http_curl.easy_setopt(curl, CURLOPT_NOBODY, 1L);
 	if (c->body || streq(c->method, "POST") || streq(c->method, "PUT")) {
-		curl_easy_setopt(curl, CURLOPT_POST, 1L);
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, c->body ? c->body : "");
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)c->n_body);
+		http_curl.easy_setopt(curl, CURLOPT_POST, 1L);
+		http_curl.easy_setopt(curl, CURLOPT_POSTFIELDS, c->body ? c->body : "");
+		http_curl.easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)c->n_body);
 	}
-	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, c->method);
+	http_curl.easy_setopt(curl, CURLOPT_CUSTOMREQUEST, c->method);
 }
 
 static void set_options(
 	CURL *curl, const struct md_http_call *c, struct exchange *x, struct curl_slist *headers)
 {
-	curl_easy_reset(curl);
+	http_curl.easy_reset(curl);
 	http_curl_usual(curl, x->said);
 	set_body(curl, c);
-	curl_easy_setopt(curl, CURLOPT_URL, c->url);
-	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-	curl_easy_setopt(
+	http_curl.easy_setopt(curl, CURLOPT_URL, c->url);
+	http_curl.easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+	http_curl.easy_setopt(
 		curl, CURLOPT_TIMEOUT_MS, (long)(c->total_ms ? c->total_ms : MD_HTTP_TOTAL_MS));
 	if (c->connect_ms)
-		curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)c->connect_ms);
+		http_curl.easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)c->connect_ms);
 	if (c->insecure) {
-		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
-		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
+		http_curl.easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
+		http_curl.easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
 	}
 	if (c->ca_file && *c->ca_file)
-		curl_easy_setopt(curl, CURLOPT_CAINFO, c->ca_file);
+		http_curl.easy_setopt(curl, CURLOPT_CAINFO, c->ca_file);
 	if (c->no_proxy)
-		curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
-	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
-	curl_easy_setopt(curl, CURLOPT_HEADERDATA, x);
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
-	curl_easy_setopt(curl, CURLOPT_WRITEDATA, x);
-	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
-	curl_easy_setopt(curl, CURLOPT_XFERINFODATA, x);
-	curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
-	curl_easy_setopt(curl, CURLOPT_PIPEWAIT, 0L);
+		http_curl.easy_setopt(curl, CURLOPT_NOPROXY, "*");
+	http_curl.easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+	http_curl.easy_setopt(curl, CURLOPT_HEADERDATA, x);
+	http_curl.easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+	http_curl.easy_setopt(curl, CURLOPT_WRITEDATA, x);
+	http_curl.easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+	http_curl.easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+	http_curl.easy_setopt(curl, CURLOPT_XFERINFODATA, x);
+	http_curl.easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
+	http_curl.easy_setopt(curl, CURLOPT_PIPEWAIT, 0L);
 }
 
 /* Has a byte of the request been sent? */
@@ -138,7 +138,7 @@ static bool was_sent(CURL *curl)
 {
 	long bytes = 0;
 
-	curl_easy_getinfo(curl, CURLINFO_REQUEST_SIZE, &bytes);
+	http_curl.easy_getinfo(curl, CURLINFO_REQUEST_SIZE, &bytes);
 	return bytes > 0;
 }
 
@@ -169,17 +169,19 @@ int md_http(const struct md_watch *w, const struct md_http_call *c, struct md_ht
 	struct exchange x = {.w = w, .answer = &answer};
 	int64_t began = sdk_now_ms();
 
+	if (http_curl_load(err) < 0)
+		return -1;
 	if (!curl)
-		curl = curl_easy_init();
+		curl = http_curl.easy_init();
 	if (!curl)
 		return err_set(err, ERR_INTERNAL, "libcurl does not start");
 	struct curl_slist *headers = headers_of(c);
 	set_options(curl, c, &x, headers);
-	CURLcode code = curl_easy_perform(curl);
-	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer.status);
+	CURLcode code = http_curl.easy_perform(curl);
+	http_curl.easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer.status);
 	answer.took_ms = sdk_now_ms() - began;
 	int r = judge(curl, c, &x, code, err);
-	curl_slist_free_all(headers);
+	http_curl.slist_free_all(headers);
 	if (r < 0) {
 		md_http_answer_finish(&answer);
 		return -1;
@@ -212,7 +214,7 @@ int64_t md_http_retry_after_ms(const struct md_http_answer *a)
 	if (strspn(value, "0123456789") == strlen(value)) {
 		ms = strlen(value) > 9 ? RETRY_AFTER_MAX_MS : strtoll(value, NULL, 10) * 1000;
 	} else {
-		time_t then = curl_getdate(value, NULL);
+		time_t then = http_curl.getdate(value, NULL);
 		if (then < 0)
 			return -1;
 		ms = MAX((int64_t)(then - time(NULL)), (int64_t)0) * 1000;
@@ -224,7 +226,7 @@ int64_t md_http_date(const struct md_http_answer *a)
 {
 	const char *date = md_http_header(a, "date");
 
-	return date ? (int64_t)curl_getdate(date, NULL) : -1;
+	return date ? (int64_t)http_curl.getdate(date, NULL) : -1;
 }
 
 void md_http_escape(struct buf *b, const char *s)

@@ -3,9 +3,58 @@
 #include "config.h"
 #include "mem.h"
 
+#include <dlfcn.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
 
 #define STALL_BYTES 1L /* a second */
+
+#define LIBRARY "libcurl.so.4"
+
+struct http_curl http_curl;
+
+#define FUNCTION(name)                                          \
+	{                                                       \
+		"curl_" #name, offsetof(struct http_curl, name) \
+	}
+static const struct {
+	const char *name;
+	size_t offset;
+} functions[] = {
+	FUNCTION(easy_init),
+	FUNCTION(easy_reset),
+	FUNCTION(easy_cleanup),
+	FUNCTION(easy_setopt),
+	FUNCTION(easy_getinfo),
+	FUNCTION(easy_perform),
+	FUNCTION(easy_strerror),
+	FUNCTION(slist_append),
+	FUNCTION(slist_free_all),
+	FUNCTION(getdate),
+};
+
+int http_curl_load(struct err *err)
+{
+	static bool loaded;
+	void *library;
+
+	if (loaded)
+		return 0;
+	library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+	if (!library)
+		return err_set(err, ERR_NOT_SUPPORTED, "load libcurl: %s", dlerror());
+	for (size_t i = 0; i < ARRAY_SIZE(functions); i++) {
+		void *address = dlsym(library, functions[i].name);
+
+		if (!address)
+			return err_set(err, ERR_NOT_SUPPORTED, "load libcurl: %s lacks %s", LIBRARY,
+				functions[i].name);
+		memcpy((char *)&http_curl + functions[i].offset, &address, sizeof(address));
+	}
+	loaded = true;
+	return 0;
+}
 
 static const struct {
 	CURLcode curl;
@@ -47,22 +96,22 @@ void http_curl_usual(CURL *c, char said[CURL_ERROR_SIZE])
 	static const char *const dirs[] = {"SSL_CERT_DIR", NULL};
 	const char *file = environment(files), *dir = environment(dirs);
 
-	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, HTTP_CONNECT_MS);
-	curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, STALL_BYTES);
-	curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, HTTP_STALL_S);
-	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(c, CURLOPT_USERAGENT, "machine/" MACHINE_VERSION);
-	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, said);
+	http_curl.easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+	http_curl.easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, HTTP_CONNECT_MS);
+	http_curl.easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, STALL_BYTES);
+	http_curl.easy_setopt(c, CURLOPT_LOW_SPEED_TIME, HTTP_STALL_S);
+	http_curl.easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+	http_curl.easy_setopt(c, CURLOPT_USERAGENT, "machine/" MACHINE_VERSION);
+	http_curl.easy_setopt(c, CURLOPT_ERRORBUFFER, said);
 	if (file)
-		curl_easy_setopt(c, CURLOPT_CAINFO, file);
+		http_curl.easy_setopt(c, CURLOPT_CAINFO, file);
 	if (dir)
-		curl_easy_setopt(c, CURLOPT_CAPATH, dir);
+		http_curl.easy_setopt(c, CURLOPT_CAPATH, dir);
 }
 
 int http_curl_error(CURLcode code, const char *said, const char *what, struct err *err)
 {
-	const char *text = *said ? said : curl_easy_strerror(code);
+	const char *text = *said ? said : http_curl.easy_strerror(code);
 
 	if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
 		return err_set(err, ERR_USER,
@@ -83,7 +132,7 @@ struct curl_slist *http_curl_header(struct curl_slist *list, const char *name, c
 {
 	_cleanup_free_ char *line =
 		*value ? xasprintf("%s: %s", name, value) : xasprintf("%s;", name);
-	struct curl_slist *longer = curl_slist_append(list, line);
+	struct curl_slist *longer = http_curl.slist_append(list, line);
 
 	if (!longer)
 		abort(); /* no memory */
