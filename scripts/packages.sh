@@ -26,7 +26,8 @@ packages_local() {
 # tests, lint, fuzzing, benchmarks; $1: the version of clang
 packages_tests() {
 	local clang=$1
-	PACKAGES_TESTS=(python3 python3-pytest python3-pytest-xdist openssh-server openssl curl sudo util-linux procps
+	PACKAGES_TESTS=(python3 python3-pytest python3-pytest-xdist python3-jsonschema python3-digitalocean
+		openssh-server openssl curl sudo util-linux procps
 		mmdebstrap systemd-container dbus iproute2 iptables debian-archive-keyring
 		docker.io busybox-static fakeroot rsync sshfs qemu-system-x86 qemu-utils ovmf dnsmasq-base genisoimage
 		"clang-$clang" "libclang-rt-$clang-dev" "clang-format-$clang" "clang-tidy-$clang"
