@@ -26,14 +26,16 @@ packages_local() {
 # tests, lint, fuzzing, benchmarks; $1: the version of clang
 packages_tests() {
 	local clang=$1
-	PACKAGES_TESTS=(python3 python3-pytest python3-pytest-xdist python3-jsonschema python3-digitalocean
+	PACKAGES_TESTS=(python3 python3-pytest python3-pytest-xdist python3-jsonschema python3-libcloud
 		openssh-server openssl curl sudo util-linux procps
 		mmdebstrap systemd-container dbus iproute2 iptables debian-archive-keyring
 		docker.io busybox-static fakeroot rsync sshfs qemu-system-x86 qemu-utils ovmf dnsmasq-base genisoimage
 		"clang-$clang" "libclang-rt-$clang-dev" "clang-format-$clang" "clang-tidy-$clang"
 		shellcheck valgrind strace zsh fish man-db dpkg-dev debhelper lintian)
-	# the client is a package of its own since Debian 13
-	[ "$clang" = 14 ] || PACKAGES_TESTS+=(docker-cli)
+	case $clang in
+	14) PACKAGES_TESTS+=(python3-digitalocean) ;; # gone in Debian 13
+	*) PACKAGES_TESTS+=(docker-cli) ;;            # the client is a package of its own since Debian 13
+	esac
 }
 
 # the version of clang that a Debian release ($1: its VERSION_ID) brings

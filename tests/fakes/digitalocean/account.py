@@ -300,6 +300,11 @@ class Account:
             self._end(action, 'errored')
         self.on_event('deleted', droplet)
 
+    def lose(self, droplet):
+        """It is gone, and the client did not do it."""
+        droplet.ours = False
+        self.delete_droplet(str(droplet.id))
+
     # actions
 
     def _add_action(self, droplet, kind, makes):
@@ -368,7 +373,9 @@ class Account:
     def show_image(image):
         number, slug, name, distribution = IMAGES[image]
         return {'id': number, 'slug': slug, 'name': name, 'distribution': distribution,
-                'public': bool(slug), 'type': 'base' if slug else 'snapshot'}
+                'public': bool(slug), 'type': 'base' if slug else 'snapshot', 'regions': list(REGIONS),
+                'created_at': '2026-01-12T08:00:00Z', 'min_disk_size': 10, 'size_gigabytes': 2.5,
+                'status': 'available'}
 
     def tagged(self, tag):
         return [droplet for droplet in self.droplets.values() if tag in droplet.tags]

@@ -49,7 +49,7 @@ RULES = {
     'answer': 'of the fake itself is as in openapi.json',
 }
 FINGERPRINT = spec.validator({'$ref': '#/components/schemas/fingerprint'})
-HOUR, MINUTE = 3600.0, 60.0
+HOUR, MINUTE, SECOND = 3600.0, 60.0, 1.0
 KEYS_LISTED_PER_MINUTE = 10
 RESET_WAIT_MAX = 300
 # a client may have an answer a little before the server knows that it is sent
@@ -121,6 +121,7 @@ class Api:
         self.links = None # the base of links to further pages, when it is another than the request's
         self.pages = {'regions': 3} # the most that a page has
         self.want = {} # a field of POST droplets: its value, or Absent
+        self.refused_some = False # with 429
         self.times, self.key_lists = collections.deque(), collections.deque()
         self.polls = collections.defaultdict(list)
 
@@ -140,7 +141,7 @@ class Api:
         for name, what in problems:
             self.wrong(request, 422, f'query:{name}', what)
         self.read_body(request, operation)
-        if not reading.refused:
+        if self.refused_some and not reading.refused:
             self.check_patience(request)
         return operation.name
 
@@ -167,6 +168,7 @@ class Api:
                 'request_id': '4851a473-1621-42ea-b2f9-5071c0ea8414'}
 
     def error(self, status, code, message='by order of the test', headers=()):
+        self.refused_some = self.refused_some or status == 429
         return answer(status, self.error_body(status, code, message), headers)
 
     def throttled(self):
@@ -237,21 +239,19 @@ class Api:
         request.params.body = body
 
     def check_patience(self, request):
-        """The same request, and an answer to it that told when to come again."""
-        def same(other):
-            return (other is not request and other.status == 429 and
-                    (other.method, other.target, other.body) ==
-                    (request.method, request.target, request.body))
+        """The same request as before, whose answer told when to come again."""
+        def words(one):
+            return one.method, one.target, one.body
 
-        earlier = [other for other in list(request.fake.log.requests) if same(other)]
-        if not earlier:
+        before = next((other for other in reversed(list(request.fake.log.requests))
+                       if other is not request and words(other) == words(request)), None)
+        if not before or before.status != 429:
             return
-        told = {name.lower(): value for name, value in earlier[-1].answer.headers}
+        told = {name.lower(): value for name, value in before.answer.headers}
         if 'retry-after' in told:
-            answered = earlier[-1].moments.get(ANSWERED, request.time)
-            early = answered + int(told['retry-after']) - request.time
+            early = before.moments.get(ANSWERED, request.time) + int(told['retry-after']) - request.time
         elif 'ratelimit-reset' in told:
-            early = min(int(told['ratelimit-reset']), earlier[-1].wall + RESET_WAIT_MAX) - request.wall
+            early = min(int(told['ratelimit-reset']), before.wall + RESET_WAIT_MAX) - request.wall
         else:
             return
         if early > SLACK:
@@ -288,10 +288,10 @@ class Api:
     def note_poll(self, request, droplet):
         times = self.polls[droplet.id]
         times.append(request.time)
-        recent = sum(at > request.time - 1.0 for at in times)
+        recent = sum(at > request.time - SECOND for at in times)
         if self.polls_per_second and recent > self.polls_per_second:
             self.note(request, 'polling', f'{recent} polls of a droplet within a second')
 
     def busiest_second(self, droplet_id):
         times = self.polls[droplet_id]
-        return max((sum(at <= other < at + 1.0 for other in times) for at in times), default=0)
+        return max((sum(at <= other < at + SECOND for other in times) for at in times), default=0)

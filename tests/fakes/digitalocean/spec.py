@@ -22,9 +22,7 @@ def resolved(thing):
 
 def validator(schema):
     """The components come along, for the references."""
-    whole = {**schema, 'components': DOCUMENT['components']}
-    jsonschema.Draft202012Validator.check_schema(whole)
-    return jsonschema.Draft202012Validator(whole)
+    return jsonschema.Draft202012Validator({**schema, 'components': DOCUMENT['components']})
 
 
 ERROR = validator({'$ref': '#/components/schemas/error'})
@@ -81,6 +79,7 @@ class Operation:
         self.parts = template.strip('/').split('/')
         self.query = {one['name']: resolved(one['schema']) for one in
                       map(resolved, described.get('parameters', []))}
+        self.query_checks = {name: validator(schema) for name, schema in self.query.items()}
         body = described.get('requestBody')
         self.schema = resolved(body['content'][JSON]['schema']) if body else None
         self.check = validator(self.schema) if body else None
@@ -113,7 +112,7 @@ class Operation:
             seen.add(name)
             if schema.get('type') == 'integer':
                 value = int(value) if value.isdecimal() and value.isascii() else value
-            if problems(validator(schema), value):
+            if problems(self.query_checks[name], value):
                 found.append((name, f'not as it has to be: {schema}'))
             else:
                 values[name] = value
