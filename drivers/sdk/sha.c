@@ -58,3 +58,18 @@ bool sha_hex_valid(const char *s, size_t len)
 {
 	return sha_kind_of(len) != SHA_NONE && strspn(s, "0123456789abcdefABCDEF") >= len;
 }
+
+void sha_hmac_256(const void *key, size_t n_key, const char *text, unsigned char ret[SHA_256_BYTES])
+{
+	crypto_auth_hmacsha256_state state;
+
+	crypto_auth_hmacsha256_init(&state, key, n_key);
+	crypto_auth_hmacsha256_update(&state, (const unsigned char *)text, strlen(text));
+	crypto_auth_hmacsha256_final(&state, ret);
+	sodium_memzero(&state, sizeof(state));
+}
+
+void sha_hex(const unsigned char *data, size_t len, char *ret)
+{
+	sodium_bin2hex(ret, 2 * len + 1, data, len);
+}

@@ -26,6 +26,12 @@ void sha_update(struct sha *s, const void *data, size_t len);
 void sha_final(struct sha *s, char ret_hex[SHA_HEX_MAX + 1]);
 void sha_text(enum sha_kind kind, const char *text, char ret_hex[SHA_HEX_MAX + 1]);
 
+#define SHA_256_BYTES 32u
+/* HMAC-SHA-256 of a text. */
+void sha_hmac_256(
+	const void *key, size_t n_key, const char *text, unsigned char ret[SHA_256_BYTES]);
+void sha_hex(const unsigned char *data, size_t len, char *ret); /* 2 * len + 1 bytes */
+
 const char *sha_name(enum sha_kind kind);      /* "sha256", "sha512" */
 enum sha_kind sha_kind_of(size_t hex_digits);  /* SHA_NONE: of no kind */
 bool sha_hex_valid(const char *s, size_t len); /* hex digits, as many as a kind has */
