@@ -74,40 +74,50 @@ static int act(struct ec2 *e, const struct md_machine *m, const char *action, co
 	return ec2_call(e, &q, what, NULL, err);
 }
 
-/* Until the instance is in the wanted state: act when it is in `from`, else wait for it to get
- * there. */
+static bool is_there(
+	const struct md_machine *m, const struct json *instance, enum machine_state wanted)
+{
+	return instance_state(instance) == wanted &&
+	       (wanted != STATE_RUNNING || *instance_address(m, instance));
+}
+
+/* It needs no more than time. */
+static bool is_coming(const struct json *instance, enum machine_state wanted)
+{
+	enum machine_state state = instance_state(instance);
+
+	return state == wanted || /* without its address yet */
+	       state == (wanted == STATE_RUNNING ? STATE_STARTING : STATE_STOPPING);
+}
+
+/* Until the instance is in the wanted state. One that is on its way to the other has to get there
+ * first. */
 static int power(struct md_request *rq, struct md_machine *m, const char *action, const char *force,
 	enum machine_state wanted, struct md_outcome *out, struct err *err)
 {
 	_cleanup_ec2_ struct ec2 e = {0};
 	_cleanup_json_ struct json *instance = NULL;
 	_cleanup_err_ struct err mine = ERR_INIT;
-	enum machine_state state, other = wanted == STATE_RUNNING ? STATE_STOPPED : STATE_RUNNING;
+	enum machine_state await = wanted;
 
 	if (ec2_open(&e, rq, m, err) < 0 || describe_instance(&e, m, &instance, err) < 0)
 		return -1;
-	state = instance_state(instance);
-	if (state == wanted && (wanted != STATE_RUNNING || *instance_address(m, instance))) {
+	if (instance_state(instance) == STATE_ERROR)
+		return err_set(err, ERR_NOT_RUNNING, "the instance %s is %s",
+			md_state_str(m, "InstanceId"), md_xml_text(instance, "instanceState/name"));
+	if (is_there(m, instance, wanted)) {
 		if (*instance_address(m, instance))
 			json_set_str(m->state, "IPAddress", instance_address(m, instance));
 		return 0;
 	}
-	if (state == STATE_ERROR)
-		return err_set(err, ERR_NOT_RUNNING, "the instance %s is %s",
-			md_state_str(m, "InstanceId"), md_xml_text(instance, "instanceState/name"));
-	bool now = state == other || (streq(action, "StopInstances") && state != wanted &&
-					     (state == STATE_STARTING || streq(force, "true")));
-	if (now && act(&e, m, action, force, action, &mine) < 0 &&
-		!ec2_failed_with(&e, "IncorrectInstanceState") &&
-		!ec2_failed_with(&e, "IncorrectState"))
-		return err_move(err, &mine);
-	/* one that is on its way to the other state has to arrive there first */
-	bool early = mine.code != ERR_NONE || !now;
-	bool coming = (wanted == STATE_RUNNING && state == STATE_STARTING) ||
-		      (wanted == STATE_STOPPED && state == STATE_STOPPING) ||
-		      (wanted == STATE_RUNNING && state == STATE_RUNNING);
-	md_cloud_wait(out, early && !coming ? STATE_NONE : wanted, EC2_POLL_MS,
-		"the instance to be %s", machine_state_name(wanted));
+	if ((streq(force, "true") || !is_coming(instance, wanted)) &&
+		act(&e, m, action, force, action, &mine) < 0) {
+		if (!ec2_failed_with(&e, "IncorrectInstanceState") &&
+			!ec2_failed_with(&e, "IncorrectState"))
+			return err_move(err, &mine);
+		await = STATE_NONE;
+	}
+	md_cloud_wait(out, await, EC2_POLL_MS, "the instance to be %s", machine_state_name(wanted));
 	return 0;
 }
 
