@@ -135,6 +135,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_args):
         pass
 
+    def date_time_string(self, timestamp=None):
+        return super().date_time_string(self.fake.clock() if timestamp is None else timestamp)
+
     def body(self):
         """The body; None after a refusal."""
         if self.headers.get('Transfer-Encoding'):
@@ -201,6 +204,7 @@ class HttpFake:
     def __init__(self, service, authority=None, host='127.0.0.1', port=0):
         """authority: a folder with server.pem and server-key.pem; then it is https."""
         self.service = service
+        self.clock = time.time # what the header Date has
         self.log, self.faults = Log(), Faults()
         self.violations = []
         self.closing = threading.Event()

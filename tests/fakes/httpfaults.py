@@ -174,18 +174,24 @@ class Endless(_Wire):
 
 
 class Slow(_Wire):
-    """A byte at a time, so many seconds apart: slow-loris."""
+    """A few bytes at a time, so many seconds apart: slow-loris. whole: the headers, too."""
 
-    def __init__(self, seconds=0.1, size=1):
-        self.seconds, self.size = seconds, size
+    def __init__(self, seconds=0.1, size=1, whole=False):
+        self.seconds, self.size, self.whole = seconds, size, whole
 
     def send(self, wire, answer):
-        answer.head(wire, len(answer.body))
-        wire.end_headers()
-        for first in range(0, len(answer.body), self.size):
+        data = answer.body
+        if self.whole:
+            lines = [f'HTTP/1.1 {answer.status} slowly', f'Content-Length: {len(data)}']
+            lines += [f'{name}: {value}' for name, value in answer.headers]
+            data = '\r\n'.join([*lines, '', '']).encode() + data
+        else:
+            answer.head(wire, len(data))
+            wire.end_headers()
+        for first in range(0, len(data), self.size):
             if wire.fake.closing.wait(self.seconds):
                 return
-            wire.wfile.write(answer.body[first:first + self.size])
+            wire.wfile.write(data[first:first + self.size])
             wire.wfile.flush()
 
 
