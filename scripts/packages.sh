@@ -30,6 +30,7 @@ packages_tests() {
 		openssh-server openssl curl sudo util-linux procps
 		mmdebstrap systemd-container dbus iproute2 iptables debian-archive-keyring
 		docker.io busybox-static fakeroot rsync sshfs qemu-system-x86 qemu-utils ovmf dnsmasq-base genisoimage
+		awscli
 		"clang-$clang" "libclang-rt-$clang-dev" "clang-format-$clang" "clang-tidy-$clang"
 		shellcheck valgrind strace zsh fish man-db dpkg-dev debhelper lintian)
 	case $clang in
