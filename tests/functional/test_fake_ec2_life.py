@@ -11,7 +11,7 @@ import urllib.request
 import pytest
 
 import web
-from fakes.ec2 import (ANSWERED, APPLIED, RECEIVED, Close, Delay, Ec2, Garbage, Redirect, Refuse, Slow,
+from fakes.ec2 import (ANSWERED, APPLIED, RECEIVED, SECRET_KEY, Close, Delay, Ec2, Garbage, Redirect, Refuse, Slow,
                        Throttle, faults)
 from fakes.ec2.client import Client
 
@@ -79,9 +79,9 @@ LAUNCHES = [
     ({'BlockDeviceMapping.1.Ebs.DeleteOnTermination': None}, 'InvalidParameterValue', 'outlives'),
     ({'ClientToken': 'x' * 65}, 'InvalidParameterValue', None),
     ({'ClientToken': None}, 'InvalidParameterValue', 'without ClientToken'),
-    ({'UserData': '!'}, 'InvalidParameterValue', 'no base64'),
+    ({'UserData': '!'}, 'InvalidParameterValue', None),
     ({'UserData': base64.b64encode(bytes(16385)).decode()}, 'InvalidParameterValue', None),
-    ({'UserData': base64.b64encode(b'-----BEGIN PRIVATE KEY').decode()}, 'InvalidParameterValue', 'private key'),
+    ({'UserData': base64.b64encode(b'#!/bin/sh\n' + SECRET_KEY.encode()).decode()}, 'InvalidParameterValue', 'secret key'),
     ({'IamInstanceProfile.Name': 'nobody'}, 'InvalidParameterValue', None),
     ({'IamInstanceProfile.Name': ''}, 'MissingParameter', 'empty'),
     ({'TagSpecification.1.Tag.1.Key': 'aws:x'}, 'InvalidParameterValue', 'without the tag Name'),

@@ -1,5 +1,7 @@
 """The EC2 endpoint: checks a request to the last octet, then lets the account do it."""
 
+import base64
+import contextlib
 import uuid
 
 from ..httpfake import Answer
@@ -16,6 +18,14 @@ class Credential:
 
     def __init__(self, access, secret, token=None, expires=None):
         self.access, self.secret, self.token, self.expires = access, secret, token, expires
+
+
+def plain_texts(form):
+    """The values of a form, and what is within base64."""
+    yield from form.values()
+    for value in form.values():
+        with contextlib.suppress(ValueError):
+            yield base64.b64decode(value, validate=True).decode('latin-1')
 
 
 class Service:
@@ -91,6 +101,8 @@ class Service:
         if not action:
             raise model.Wrong('MissingAction', 'The request must contain the parameter Action')
         request.params = self.model.parse(action, form)
+        if any(one.secret in text for one in self.credentials.values() for text in plain_texts(form)):
+            raise model.Wrong('InvalidParameterValue', 'a secret key is among the parameters')
         if action not in OPERATIONS:
             raise model.Wrong('UnsupportedOperation', f'{action} is not played here')
         if self.strict and (wrong := contract.wrong(self.account, action, request.params)):
