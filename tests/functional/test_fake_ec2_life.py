@@ -189,6 +189,7 @@ def test_done_and_not_answered(machines):
     assert machines.launch().code == 'InternalError'
     assert len(ec2.account.things['instance']) == 1
     assert machines.launched() in ec2.account.things['instance']
+    assert machines.launch(InstanceType='t3.small').code == 'IdempotentParameterMismatch'
     assert machines.launch('t2').status == 200 and len(ec2.account.things['instance']) == 2
 
 
