@@ -9,6 +9,7 @@ import json
 import pytest
 
 from fakes.digitalocean import DigitalOcean
+from fakes.ec2 import Ec2
 from real import check_engine
 
 
@@ -29,41 +30,79 @@ def take_user_data(host, text):
     host.wait_ssh()
 
 
-def follow(host, account):
-    """The host does what happens to the droplet."""
-    def boot(droplet):
-        for number in droplet.asked['ssh_keys']:
-            host.authorize(account().keys[number].public_key + '\n', home='root')
-        take_user_data(host, droplet.asked['user_data'])
-        host.off = False
+def power(host, on):
+    if on and host.off:
+        host.power_on()
+    elif not on and not host.off:
+        host.power_off()
+    host.off = not on
 
-    def on_event(what, droplet):
+
+class Droplet:
+    """DigitalOcean, and the host that its droplet is."""
+    driver = 'digitalocean'
+    flags = []
+
+    def __init__(self, host):
+        self.host = host
+        self.fake = DigitalOcean([host.ip], on_event=self.follow)
+        self.secret = self.fake.token
+
+    def environment(self):
+        return {'DIGITALOCEAN_ACCESS_TOKEN': self.fake.token, 'DIGITALOCEAN_API_URL': self.fake.url}
+
+    def follow(self, what, droplet):
         if what == 'created':
-            boot(droplet)
-        elif what == 'off' and not host.off:
-            host.power_off()
-            host.off = True
-        elif what == 'active' and host.off:
-            host.power_on()
-            host.off = False
-    return on_event
+            for number in droplet.asked['ssh_keys']:
+                self.host.authorize(self.fake.account.keys[number].public_key + '\n', home='root')
+            take_user_data(self.host, droplet.asked['user_data'])
+        elif what in ('off', 'active'):
+            power(self.host, what == 'active')
+
+    def left(self):
+        return self.fake.account.left()
 
 
-@pytest.fixture
-def cloud(lab):
-    host = lab.boot(docker=True, user='root')
-    host.off = True
-    with DigitalOcean([host.ip], on_event=follow(host, lambda: cloud.account)) as cloud:
-        yield cloud, host
+class Instance:
+    """EC2 in the same way. Its user is not root."""
+    driver = 'amazonec2'
+    flags = ['--amazonec2-ssh-user', 'debian']
+
+    def __init__(self, host):
+        self.host = host
+        self.fake = Ec2(addresses=[('10.0.0.5', host.ip)])
+        self.fake.account.watchers.append(self.follow)
+        self.secret = self.fake.credential.secret
+
+    def environment(self):
+        return {**self.fake.environment(), 'AWS_ENDPOINT': self.fake.url, 'AWS_ZONE': 'us-east-1a'}
+
+    def follow(self, instance, old, new):
+        if old is None:
+            (key,) = (k for k in self.fake.account.all('key-pair') if k['KeyName'] == instance['KeyName'])
+            self.host.authorize(key['_public'] + '\n')
+            take_user_data(self.host, instance['_data'].decode())
+        elif new in ('running', 'stopped'):
+            power(self.host, new == 'running')
+
+    def left(self):
+        return [leak for leak in self.fake.leaks() if 'security-group' not in str(leak)]
+
+
+@pytest.fixture(params=[Droplet, Instance], ids=lambda c: c.driver)
+def cloud(request, lab):
+    host = lab.boot(docker=True, user='root' if request.param is Droplet else 'debian')
+    host.off = False
+    cloud = request.param(host)
+    with cloud.fake:
+        yield cloud
     lab.remove(host)
 
 
 def test_whole_life(new_cli, cloud):
-    cloud, host = cloud
-    cli = new_cli()
-    env = {'DIGITALOCEAN_ACCESS_TOKEN': cloud.token, 'DIGITALOCEAN_API_URL': cloud.url}
-    result = cli.ok('create', '-d', 'digitalocean', 'web1', env=env, timeout=120)
-    assert 'Docker is up and running!' in result.out and cloud.token not in result.out + result.err
+    cli, host, env = new_cli(), cloud.host, cloud.environment()
+    result = cli.ok('create', '-d', cloud.driver, *cloud.flags, 'web1', env=env, timeout=120)
+    assert 'Docker is up and running!' in result.out and cloud.secret not in result.out + result.err
     # the first contact was no trust at first sight: the key is the one that the machine was given
     assert host.host_key().split()[1] in (cli.store / 'machines/web1/known_hosts').read_text()
     assert not (cli.store / 'machines/web1/ssh_host_ed25519_key').exists()
@@ -74,4 +113,4 @@ def test_whole_life(new_cli, cloud):
         assert cli.ok('status', 'web1').out == f'{state}\n'
     check_engine(cli, 'web1')
     cli.ok('rm', '-y', 'web1')
-    assert cli.names() == [] and not cloud.account.left()
+    assert cli.names() == [] and not cloud.left()
