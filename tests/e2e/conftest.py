@@ -2,6 +2,7 @@ import pytest
 
 import base_image
 import cli as cli_module
+import openstack_cloud
 from real import generic
 
 
@@ -29,6 +30,13 @@ def machine(new_cli, lab):
     yield make
     for host in made:
         lab.remove(host)
+
+
+@pytest.fixture(scope='session')
+def openstack(tmp_path_factory):
+    """A real OpenStack; its users give back all that they make (`leaks`)."""
+    with openstack_cloud.Cloud(tmp_path_factory.mktemp('openstack')) as cloud:
+        yield cloud
 
 
 @pytest.fixture(scope='session')

@@ -56,10 +56,14 @@ def cache_dir():
     return pathlib.Path(path)
 
 
+def hash_of(*parts):
+    """Names what is made from these texts and this machine's mirrors."""
+    every = [SUITE, *parts, debian.sources(SUITE), debian.proxy_settings()]
+    return hashlib.sha256('\0'.join(every).encode()).hexdigest()[:12]
+
+
 def recipe_hash():
-    parts = [SUITE, *PACKAGES, CGROUP_UNIT, SSHD_CONFIG, SETUP, INSTALL_DOCKER,
-             debian.sources(SUITE), debian.proxy_settings()]
-    return hashlib.sha256('\0'.join(parts).encode()).hexdigest()[:12]
+    return hash_of(*PACKAGES, CGROUP_UNIT, SSHD_CONFIG, SETUP, INSTALL_DOCKER)
 
 
 def run(*argv, **kwargs):
@@ -81,7 +85,8 @@ def mounted(where, *options):
         run('umount', '-R', '-l', str(where))
 
 
-def _build_plain(root):
+def bootstrap(root, packages, variant='apt'):
+    """Unpacks a Debian with these packages."""
     root.mkdir()
     with tempfile.TemporaryDirectory(dir=root.parent) as tmp, \
             mounted(pathlib.Path(tmp) / 't', '-t', 'tmpfs', '-o', 'size=4g', 'tmpfs') as fast:
@@ -89,12 +94,16 @@ def _build_plain(root):
         conf.write_text(debian.proxy_settings())
         sources = fast / 'debian.list'
         sources.write_text(debian.sources(SUITE))
-        run('mmdebstrap', '--quiet', '--variant=apt', '--include=' + ','.join(PACKAGES),
+        run('mmdebstrap', '--quiet', f'--variant={variant}', '--include=' + ','.join(packages),
             '--aptopt=Acquire::Languages "none"', '--aptopt=Apt::Install-Recommends "false"',
             f'--aptopt={conf}', '--dpkgopt=force-unsafe-io',
             '--dpkgopt=path-exclude=/usr/share/doc/*', '--dpkgopt=path-exclude=/usr/share/man/*',
             SUITE, str(fast / 'base.tar'), str(sources), env={**os.environ, 'TMPDIR': str(fast)})
         run('tar', '-C', str(root), '-xf', str(fast / 'base.tar'))
+
+
+def _build_plain(root):
+    bootstrap(root, PACKAGES)
     shutil.copy('/etc/resolv.conf', root / 'etc/resolv.conf')
     (root / 'etc/systemd/system/test-cgroup-rw.service').write_text(CGROUP_UNIT)
     (root / 'etc/ssh/sshd_config.d/10-test.conf').write_text(SSHD_CONFIG)
@@ -118,16 +127,10 @@ def _build_docker(plain, layer):
     shutil.rmtree(work)
 
 
-def _build(base):
-    tmp = base.with_name(base.name + '.tmp')
-    if tmp.exists(): # an interrupted build, perhaps with its mounts
-        unmount_below(tmp)
-        shutil.rmtree(tmp)
-    tmp.mkdir()
-    _build_plain(tmp / 'plain')
-    (tmp / 'docker').mkdir()
-    _build_docker(tmp / 'plain', tmp / 'docker' / 'layer')
-    tmp.rename(base)
+def _build(folder):
+    _build_plain(folder / 'plain')
+    (folder / 'docker').mkdir()
+    _build_docker(folder / 'plain', folder / 'docker' / 'layer')
 
 
 def unmount_below(path):
@@ -140,38 +143,55 @@ def unmount_below(path):
             subprocess.run(['umount', '-l', point], stderr=subprocess.DEVNULL)
 
 
-def _drop_others(cache, keep):
-    for path in cache.glob('base-*'):
-        if path.suffix or path.name == keep:
+def _drop_others(path):
+    for other in path.parent.glob(f'{path.name.split("-")[0]}-*'):
+        if other.suffix or other.name == path.name:
             continue
-        with open(path.with_suffix('.lock'), 'w') as lock:
+        with open(other.with_suffix('.lock'), 'w') as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue # another checkout's tests are using it
-            shutil.rmtree(path)
+            shutil.rmtree(other)
 
 
-class Bases:
-    """Builds what is missing and holds it in use until closed."""
+class Cached:
+    """CACHE/KIND-HASH, whole or not at all: made by `build` in an empty folder if it is not there, and held
+    in use until closed."""
 
-    def __init__(self):
+    def __init__(self, kind, recipe, build):
         cache = cache_dir()
         cache.mkdir(parents=True, exist_ok=True)
-        self.path = cache / f'base-{recipe_hash()}'
+        self.path = cache / f'{kind}-{recipe}'
         self._lock = open(self.path.with_suffix('.lock'), 'w')
         if self.path.is_dir():
             fcntl.flock(self._lock, fcntl.LOCK_SH)
         if not self.path.is_dir():
             fcntl.flock(self._lock, fcntl.LOCK_EX)
             if not self.path.is_dir():
-                _build(self.path)
+                self._make(build)
             fcntl.flock(self._lock, fcntl.LOCK_SH)
-        _drop_others(cache, self.path.name)
+        _drop_others(self.path)
+
+    def _make(self, build):
+        tmp = self.path.with_name(self.path.name + '.tmp')
+        if tmp.exists(): # an interrupted build, perhaps with its mounts
+            unmount_below(tmp)
+            shutil.rmtree(tmp)
+        tmp.mkdir()
+        build(tmp)
+        tmp.rename(self.path)
+
+    def close(self):
+        self._lock.close()
+
+
+class Bases(Cached):
+    """The roots of test hosts."""
+
+    def __init__(self):
+        super().__init__('base', recipe_hash(), _build)
 
     def lowerdir(self, docker):
         plain = str(self.path / 'plain')
         return f'{self.path}/docker/layer:{plain}' if docker else plain
-
-    def close(self):
-        self._lock.close()

@@ -1,4 +1,5 @@
-"""An sshd of the test's own, on a loopback port, for the user who runs the test."""
+"""An sshd of the test's own, on a loopback port, for the user who runs the test; with `prefix`, words that run a
+command in another network, there on a port of one's choice."""
 
 import getpass
 import json
@@ -33,13 +34,13 @@ def free_port():
 
 
 class Sshd:
-    def __init__(self, folder, host_keys=('ed25519',), extra=''):
+    def __init__(self, folder, host_keys=('ed25519',), extra='', address='127.0.0.1', port=None, prefix=()):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log_path = self.folder / 'log'
         self.authorized = self.folder / 'authorized_keys'
         self.authorized.touch()
-        self.port = free_port()
+        self.address, self.port, self.prefix = address, port or free_port(), prefix
         self.host_keys = [keygen(self.folder / f'host_{kind}', kind) for kind in host_keys]
         self.extra = extra
         self.process = None
@@ -54,14 +55,14 @@ class Sshd:
             os.makedirs('/run/sshd', mode=0o755, exist_ok=True)
         config = self.folder / 'config'
         config.write_text('\n'.join([
-            f'Port {self.port}', 'ListenAddress 127.0.0.1', 'PidFile none', 'UsePAM no',
+            f'Port {self.port}', f'ListenAddress {self.address}', 'PidFile none', 'UsePAM no',
             'StrictModes no', 'PermitRootLogin yes', 'PasswordAuthentication no',
             'LogLevel VERBOSE', 'SetEnv SHLVL=2', # bash then skips ~/.bashrc, which may be slow
             f'AuthorizedKeysFile {self.authorized}',
             *(f'HostKey {k}' for k in self.host_keys), self.extra, '']))
         self.log_path.write_text('')
         with self.log_path.open('a') as log:
-            self.process = subprocess.Popen([shutil.which('sshd') or '/usr/sbin/sshd', '-D', '-e',
+            self.process = subprocess.Popen([*self.prefix, shutil.which('sshd') or '/usr/sbin/sshd', '-D', '-e',
                                              '-f', config], stderr=log, stdin=subprocess.DEVNULL)
         wait_for(lambda: 'Server listening' in self.log(), 'sshd to listen')
 
