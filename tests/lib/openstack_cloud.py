@@ -34,7 +34,7 @@ import urllib.parse
 
 from cloud_base import ENVIRONMENT, CloudBase
 
-START_SECONDS = 300
+START_SECONDS = 600
 CALL_SECONDS = 120
 CLIENT_SECONDS = 300
 MOST_PAGES = 100

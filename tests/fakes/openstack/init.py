@@ -20,10 +20,11 @@ import seed
 CODE = pathlib.Path(__file__).resolve().parent
 LOGS = pathlib.Path('/srv/cloud/log')
 FACTS = config.STATE / 'facts.json'
-START_SECONDS = 300
+START_SECONDS = 600
 COMMAND_SECONDS = 900
 TAIL = 2500 # characters of a log in an error
-FIRST = ['identity', 'placement'] # what the others ask when they start
+FIRST = ['identity', 'placement'] # what the others ask
+IMPATIENT = 'compute' # it asks when it starts, and once
 FAR_FUTURE = '2099-01-01 00:00:00'
 
 
@@ -157,8 +158,11 @@ def prepare():
 
 def run():
     services, begin = Services(), time.monotonic()
-    services.start(config.PORTS)
-    services.wait(config.PORTS, begin + START_SECONDS)
+    end = begin + START_SECONDS
+    services.start(name for name in config.PORTS if name != IMPATIENT)
+    services.wait(FIRST, end)
+    services.start([IMPATIENT])
+    services.wait(config.PORTS, end)
     say(ready=True, seconds=round(time.monotonic() - begin, 1))
     while True:
         services.check()

@@ -58,6 +58,9 @@ def image():
 
 def network():
     from neutron.cmd.eventlet import server
+    from neutron.db.migration.models import head  # noqa: F401, all models
+    from sqlalchemy import orm
+    orm.configure_mappers() # a list of ports as the first request would fail without
     sys.argv = ['neutron-server', '--config-file', config.file_of('neutron')]
     server.main()
 
