@@ -1,6 +1,7 @@
 """The real OpenStack that tests of the driver use does what they rely on, as Debian's own client and plain calls see it.
 
-TIMES
+Once: the root, 1.3 GB on disk, and its databases, 6 MB, some 20 commands and 60 calls. Each run: the six services take 35 s of
+processor time until they answer, and 800 MB of memory; hence `long`.
 """
 
 import os

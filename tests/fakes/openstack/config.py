@@ -44,7 +44,7 @@ KEYSTONE = {
     'fernet_receipts': {'key_repository': f'{STATE}/fernet'},
     'credential': {'key_repository': f'{STATE}/credential'},
     'identity': {'password_hash_rounds': 4},
-    'cache': {'enabled': 'false'},
+    'cache': {'enabled': 'true', 'backend': 'oslo_cache.dict'}, # there is one process
 }
 
 PLACEMENT = {
