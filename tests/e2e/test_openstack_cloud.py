@@ -76,6 +76,7 @@ def test_refused(openstack, user):
     for service, path in ('compute', '/v2.1/servers'), ('network', '/v2.0/networks'), ('image', '/v2/images'), \
             ('volume', f'/v3/{openstack.user["project_id"]}/volumes'):
         assert user.call(service, path).status == 401, service
+    assert user.ask('compute', '/v2.1/servers', body_of(openstack, 'red', colour='red')).status == 400 # schemas are strict
 
 
 def test_revoked_tokens(openstack):
@@ -104,8 +105,7 @@ def test_a_life_by_the_client(openstack, tmp_path):
     client, run = openstack.client, openstack.run_client
     public = keygen(tmp_path / 'key').with_suffix('.pub').read_text().strip()
     run('keypair', 'create', '--public-key', '/dev/stdin', 'k1', stdin=public)
-    client('server', 'create', '--flavor', 'small', '--image', 'ubuntu', '--network', 'private', '--key-name', 'k1', '--wait',
-           'web1')
+    run('server', 'create', '--flavor', 'small', '--image', 'ubuntu', '--network', 'private', '--key-name', 'k1', '--wait', 'web1')
     shown = client('server', 'show', 'web1')
     assert shown['status'] == 'ACTIVE' and shown['key_name'] == 'k1'
     assert openstack.addresses(shown['id'])['fixed'][0].startswith('127.66.0.')
@@ -129,7 +129,6 @@ def test_power(user, server):
     user.ok('compute', path, {'os-stop': None})
     until(user, server['id'], 'SHUTOFF')
     assert user.ask('compute', path, {'os-stop': None}).status == 409
-    assert user.ask('compute', path, {'os-stop': 'now'}).status == 400 # schemas are strict
 
 
 def test_floating_addresses(openstack, user, server):

@@ -29,8 +29,8 @@ mount -t proc proc "$point/proc"
 mount --rbind /dev "$point/dev"
 for folder in tmp run var/log srv/cloud; do mount -t tmpfs -o mode=755 tmpfs "$point/$folder"; done
 chmod 1777 "$point/tmp"
-mkdir "$point/srv/cloud/code" "$point/srv/cloud/log"
-mount --bind "$code" "$point/srv/cloud/code"
+cp -r "$code" "$point/srv/cloud/code" # a checkout may change it meanwhile
+mkdir "$point/srv/cloud/log"
 mount --bind "$log" "$point/srv/cloud/log"
 if [ "$how" = copy ]; then
 	cp -a "$state" "$point/srv/cloud/state"

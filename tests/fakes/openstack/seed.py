@@ -13,7 +13,7 @@ USER = {'username': 'tester', 'password': 'tester-password-c41f', 'project': 'de
 GUEST = {'username': 'guest', 'password': 'guest-password-20ad', 'project': 'shop', 'user_domain': 'people',
          'project_domain': 'things'}
 APPLICATION_SECRET = 'application-secret-7f3d'
-FLAVORS = {'small': 512, 'medium': 1024, 'large': 2048, 'impossible': 90_000_000} # MiB of memory
+FLAVORS = {'small': (512, 1), 'medium': (1024, 1), 'large': (2048, 1), 'impossible': (512, 10_000_000)} # memory, disk; MiB, GiB
 IMAGES = ['ubuntu', 'debian', 'twice', 'twice', 'fedora']
 POOL = ('public', '127.77.0.0/24')
 PRIVATE = {
@@ -141,8 +141,8 @@ def everything(facts):
     api.login(ADMIN)
     hypervisor(api)
     api.make('volume', f'/v3/{api.project}/types', 'volume_type', name='plain', **{'os-volume-type-access:is_public': True})
-    flavors = {name: api.make('compute', '/v2.1/flavors', 'flavor', name=name, ram=memory, vcpus=1, disk=1)['id']
-               for name, memory in FLAVORS.items()}
+    flavors = {name: api.make('compute', '/v2.1/flavors', 'flavor', name=name, ram=memory, vcpus=1, disk=disk)['id']
+               for name, (memory, disk) in FLAVORS.items()}
     images = {name: image(api, name) for name in IMAGES}
     del images['twice']
     pool, private = networks(api)
