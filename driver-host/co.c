@@ -22,6 +22,7 @@ struct co *co_spawn(struct loop *loop, const char *name, co_fn fn, void *arg)
 
 	co->loop = loop;
 	co->name = xstrdup(name);
+	co_tag(co, loop_tag(loop));
 	co->fn = fn;
 	co->arg = arg;
 	co->stack = stack_get(loop);
@@ -32,6 +33,19 @@ struct co *co_spawn(struct loop *loop, const char *name, co_fn fn, void *arg)
 	loop->all = co;
 	loop_ready(co);
 	return co;
+}
+
+void co_tag(struct co *co, const char *tag)
+{
+	char *copy = tag ? xstrdup(tag) : NULL;
+
+	free(co->tag);
+	co->tag = copy;
+}
+
+const char *loop_tag(const struct loop *loop)
+{
+	return loop->current ? loop->current->tag : NULL;
 }
 
 struct loop *co_loop(struct co *co)

@@ -35,6 +35,11 @@ void loop_cancel_all(struct loop *loop);
  * end unless somebody joins it. */
 struct co *co_spawn(struct loop *loop, const char *name, co_fn fn, void *arg);
 struct loop *co_loop(struct co *co);
+/* Whom its work is about, for log lines: copied; NULL: nobody. Coroutines that it spawns from then
+ * on have the same. */
+void co_tag(struct co *co, const char *tag);
+/* That of the coroutine that runs now; NULL in callbacks. */
+const char *loop_tag(const struct loop *loop);
 
 /* Suspends until co_wake. A wake that came before the call counts: so test your condition in a
  * loop. */

@@ -5,6 +5,7 @@
 #include "log.h"
 #include "mem.h"
 #include "report.h"
+#include "throttle.h"
 #include "trace.h"
 
 #include <stdlib.h>
@@ -168,24 +169,49 @@ static int call_once(struct co *co, struct driver *d, const char *method, const 
 
 	if (pool_acquire(co, d->pool, fresh, &w, err) < 0)
 		return -1;
+	uint64_t began = loop_now(d->loop);
 	r = channel_call(co, worker_channel(w), method, params, obs, ret, err);
 	pool_release(w);
+	if (r == 0)
+		pool_ease(d->pool, began);
+	else if (err->code == ERR_THROTTLED)
+		pool_slow(d->pool, began, err->retry_after_ms);
 	return r;
 }
 
+/* The pool sees to it that the time has come. */
+static int call_patiently(struct co *co, struct driver *d, const char *method,
+	const struct buf *params, const struct driver_observer *obs, bool fresh, struct json **ret,
+	struct err *err)
+{
+	struct throttle_patience patience = {0};
+
+	for (;;) {
+		_cleanup_err_ struct err e = ERR_INIT;
+
+		if (call_once(co, d, method, params, obs, fresh, ret, &e) == 0)
+			return 0;
+		if (e.code != ERR_THROTTLED || !throttle_again(&patience, loop_now(d->loop),
+						       e.retry_after_ms, co_deadline_left(co)))
+			return err_move(err, &e);
+	}
+}
+
 int driver_call(struct co *co, struct driver *d, const char *method, const struct buf *params,
-	const struct driver_observer *obs, bool retry, struct json **ret, struct err *err)
+	const struct driver_observer *obs, enum repeat repeat, struct json **ret, struct err *err)
 {
 	_cleanup_err_ struct err first = ERR_INIT;
 
-	if (!retry)
+	if (repeat == REPEAT_NEVER)
 		return call_once(co, d, method, params, obs, false, ret, err);
-	if (call_once(co, d, method, params, obs, false, ret, &first) == 0)
+	if (repeat == REPEAT_THROTTLED)
+		return call_patiently(co, d, method, params, obs, false, ret, err);
+	if (call_patiently(co, d, method, params, obs, false, ret, &first) == 0)
 		return 0;
 	if (first.code != ERR_CRASHED && first.code != ERR_PROTOCOL)
 		return err_move(err, &first);
 	log_debug("%s; trying once more", err_msg(&first));
-	return call_once(co, d, method, params, obs, true, ret, err);
+	return call_patiently(co, d, method, params, obs, true, ret, err);
 }
 
 static void write_params(struct buf *out, const struct machine_ref *m, const struct json *flags)
@@ -208,7 +234,7 @@ int driver_configure(struct co *co, struct driver *d, const struct machine_ref *
 	const struct json *state;
 
 	write_params(&params, m, flags ? flags : none);
-	if (driver_call(co, d, "configure", &params, &about, true, &result, err) < 0)
+	if (driver_call(co, d, "configure", &params, &about, REPEAT_FAILED, &result, err) < 0)
 		return -1;
 	state = json_get(result, "state");
 	if (!state)
@@ -229,7 +255,8 @@ int driver_pre_create_check(struct co *co, struct driver *d, const struct machin
 	no_checkpoints.machine = m->name;
 	no_checkpoints.checkpoint = NULL;
 	write_params(&params, m, NULL);
-	return driver_call(co, d, "preCreateCheck", &params, &no_checkpoints, true, &result, err);
+	return driver_call(
+		co, d, "preCreateCheck", &params, &no_checkpoints, REPEAT_FAILED, &result, err);
 }
 
 const char *driver_op_name(enum driver_op op)
@@ -257,7 +284,7 @@ int driver_run(struct co *co, struct driver *d, enum driver_op op, const struct 
 
 	about.machine = m->name;
 	write_params(&params, m, NULL);
-	if (driver_call(co, d, method, &params, &about, false, &result, err) < 0)
+	if (driver_call(co, d, method, &params, &about, REPEAT_NEVER, &result, err) < 0)
 		return -1;
 	if (outcome_read(result, ret, err) < 0)
 		return driver_bad_answer(d, method, err);
@@ -274,7 +301,8 @@ int driver_upgrade_info(struct co *co, struct driver *d, const struct machine_re
 	const char *kind;
 
 	write_params(&params, m, NULL);
-	if (driver_call(co, d, "upgradeInfo", &params, &about, true, &result, &failure) < 0) {
+	if (driver_call(co, d, "upgradeInfo", &params, &about, REPEAT_FAILED, &result, &failure) <
+		0) {
 		if (failure.code != ERR_NOT_SUPPORTED)
 			return err_move(err, &failure);
 		*ret = UPGRADE_ENGINE; /* D6 */

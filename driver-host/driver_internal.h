@@ -19,9 +19,15 @@ struct driver {
 
 /* {"name": …, "state": …} */
 void driver_write_ref(struct buf *out, const struct machine_ref *m);
-/* One request on some worker. retry: once more on a fresh one if the driver fails as a process. */
+/* A request that changes nothing is sent again: */
+enum repeat {
+	REPEAT_NEVER,
+	REPEAT_THROTTLED, /* when the provider asked to slow down, as often as throttle.h allows */
+	REPEAT_FAILED, /* then, and once more on a fresh worker if the driver fails as a process */
+};
+/* One request on some worker. */
 int driver_call(struct co *co, struct driver *d, const char *method, const struct buf *params,
-	const struct driver_observer *obs, bool retry, struct json **ret, struct err *err);
+	const struct driver_observer *obs, enum repeat repeat, struct json **ret, struct err *err);
 /* "driver "X" broke the protocol in its answer to M: …" */
 int driver_bad_answer(const struct driver *d, const char *method, struct err *err);
 /* driver_states; no_probes: reports whose state hangs on a probe come unprobed. */

@@ -97,6 +97,7 @@ static void run_gathering(struct co *co, void *arg)
 	struct machine_ref *refs;
 	struct co_deadline limit;
 
+	co_tag(co, NULL); /* of all who ask */
 	if (g->open_ms)
 		co_sleep(co, g->open_ms);
 	close_gathering(g);

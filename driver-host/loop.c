@@ -113,6 +113,7 @@ static void bury(struct co *co)
 	if (co->next)
 		co->next->prev = co->prev;
 	free(take(co->name));
+	free(take(co->tag));
 	if (co->timer_open)
 		uv_close((uv_handle_t *)&co->timer, free_co);
 	else

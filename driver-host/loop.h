@@ -22,6 +22,7 @@ struct co_stack {
 struct co {
 	struct loop *loop;
 	char *name;
+	char *tag; /* see co_tag */
 	co_fn fn;
 	void *arg;
 	struct co_ctx ctx;

@@ -1,7 +1,11 @@
 #include "pool.h"
 
+#include "log.h"
 #include "loop.h"
 #include "mem.h"
+#include "throttle.h"
+
+#include <errno.h>
 
 #include <stdlib.h>
 
@@ -28,6 +32,7 @@ struct pool {
 	int (*greet)(struct co *co, void *ud, struct channel *ch, struct err *err);
 	void *ud;
 	unsigned max_workers;
+	struct throttle throttle;
 	struct worker *workers; /* the one used last comes first */
 	size_t n;
 	struct waiter *waiters; /* who asked first comes first */
@@ -180,6 +185,55 @@ static void leave_queue(struct pool *pool, struct waiter *self)
 	*p = self->next;
 }
 
+void pool_slow(struct pool *pool, uint64_t began, uint32_t told_ms)
+{
+	uint64_t now = loop_now(pool->loop);
+
+	throttle_slow(&pool->throttle, pool->max_workers, began, now, told_ms);
+	log_debug("driver \"%s\" asks to slow down: %u at once, the next in %llu ms", pool->name,
+		pool_limit(pool), (unsigned long long)throttle_pause(&pool->throttle, now));
+}
+
+void pool_ease(struct pool *pool, uint64_t began)
+{
+	throttle_ease(&pool->throttle, pool->max_workers, began);
+	wake_first(pool);
+}
+
+unsigned pool_limit(const struct pool *pool)
+{
+	return throttle_limit(&pool->throttle, pool->max_workers);
+}
+
+static unsigned n_busy(const struct pool *pool)
+{
+	unsigned n = 0;
+
+	for (const struct worker *w = pool->workers; w; w = w->next)
+		n += w->state == BUSY;
+	return n;
+}
+
+static bool has_room(const struct pool *pool)
+{
+	return n_busy(pool) < pool_limit(pool) &&
+	       (idle_worker(pool) || pool->n < pool->max_workers);
+}
+
+/* Whoever is first watches the clock for all. */
+static int wait_first(struct co *co, struct pool *pool)
+{
+	uint64_t pause = throttle_pause(&pool->throttle, loop_now(pool->loop));
+	int r = pause ? co_wait_ms(co, pause) : co_wait(co);
+
+	return pause && r == -ETIMEDOUT ? co_interrupted(co) : r;
+}
+
+static bool may_go(const struct pool *pool)
+{
+	return has_room(pool) && !throttle_pause(&pool->throttle, loop_now(pool->loop));
+}
+
 /* Until it is our turn and there is a worker or room for one. */
 static int wait_turn(struct co *co, struct pool *pool)
 {
@@ -189,9 +243,8 @@ static int wait_turn(struct co *co, struct pool *pool)
 	while (*end)
 		end = &(*end)->next;
 	*end = &self;
-	while (r == 0 &&
-		(pool->waiters != &self || (!idle_worker(pool) && pool->n >= pool->max_workers)))
-		r = co_wait(co);
+	while (r == 0 && (pool->waiters != &self || !may_go(pool)))
+		r = pool->waiters == &self ? wait_first(co, pool) : co_wait(co);
 	leave_queue(pool, &self);
 	return r;
 }

@@ -27,6 +27,12 @@ void pool_set_max(struct pool *pool, unsigned max_workers);
 int pool_acquire(
 	struct co *co, struct pool *pool, bool fresh, struct worker **ret, struct err *err);
 void pool_release(struct worker *w);
+/* What a call that began then says of the driver's provider: it asked to slow down (told_ms: until
+ * when, 0: not said), or did not. From then on fewer workers, or one more, are given out at once.
+ */
+void pool_slow(struct pool *pool, uint64_t began, uint32_t told_ms);
+void pool_ease(struct pool *pool, uint64_t began);
+unsigned pool_limit(const struct pool *pool); /* how many at once, now */
 /* Instead of pool_release: ends it, without waiting. */
 void pool_discard(struct worker *w);
 struct channel *worker_channel(struct worker *w);

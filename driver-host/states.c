@@ -185,13 +185,20 @@ static void add_probe(struct question *q, const struct item *item)
 
 /* --- batches --- */
 
-static void take_answer(struct question *q, struct batch b, const struct json *list)
+/* began: when it was asked */
+static void take_answer(struct question *q, struct batch b, const struct json *list, uint64_t began)
 {
+	bool throttled = false;
+	uint32_t told_ms = 0;
+
 	q->answered = true;
 	for (size_t i = 0; i < b.n; i++) {
 		struct item *item = &q->items[b.first + i];
 
 		report_read(json_at(list, i), &q->reports[item->index], &item->probe);
+		const struct err *e = &q->reports[item->index].error;
+		throttled = throttled || e->code == ERR_THROTTLED;
+		told_ms = e->code == ERR_THROTTLED ? MAX(told_ms, e->retry_after_ms) : told_ms;
 		if (item->probe.host && !q->no_probes) {
 			add_probe(q, item);
 			continue;
@@ -199,14 +206,18 @@ static void take_answer(struct question *q, struct batch b, const struct json *l
 		q->reports[item->index].unprobed = item->probe.host != NULL;
 		settle(q, item);
 	}
+	if (throttled)
+		pool_slow(q->driver->pool, began, told_ms);
 }
 
-static int ask_once(struct co *co, struct question *q, struct batch b, bool retry, struct err *err)
+static int ask_once(
+	struct co *co, struct question *q, struct batch b, enum repeat repeat, struct err *err)
 {
 	_cleanup_buf_ struct buf params = BUF_INIT;
 	_cleanup_json_ struct json *result = NULL;
 	struct driver_observer about = {
 		.machine = b.n == 1 ? q->refs[q->items[b.first].index].name : NULL};
+	uint64_t began = loop_now(q->driver->loop);
 	const struct json *list;
 
 	for (size_t i = 0; i < b.n; i++) {
@@ -214,7 +225,7 @@ static int ask_once(struct co *co, struct question *q, struct batch b, bool retr
 		driver_write_ref(&params, &q->refs[q->items[b.first + i].index]);
 	}
 	buf_adds(&params, "]}");
-	if (driver_call(co, q->driver, "states", &params, &about, retry, &result, err) < 0)
+	if (driver_call(co, q->driver, "states", &params, &about, repeat, &result, err) < 0)
 		return -1;
 	list = json_get(result, "machines");
 	if (!json_is(list, JSON_ARRAY) || list->n != b.n) {
@@ -222,7 +233,7 @@ static int ask_once(struct co *co, struct question *q, struct batch b, bool retr
 			json_is(list, JSON_ARRAY) ? list->n : 0, b.n);
 		return driver_bad_answer(q->driver, "states", err);
 	}
-	take_answer(q, b, list);
+	take_answer(q, b, list, began);
 	return 0;
 }
 
@@ -232,19 +243,19 @@ static bool worth_halving(const struct question *q, struct batch b, const struct
 	       q->splits < (q->answered ? SPLITS_MAX : SPLITS_IN_VAIN);
 }
 
-/* retry: a crash may be an accident. Of a half it is none. */
-static void ask(struct co *co, struct question *q, struct batch b, bool retry)
+/* A crash may be an accident. Of a half it is none. */
+static void ask(struct co *co, struct question *q, struct batch b, enum repeat repeat)
 {
 	_cleanup_err_ struct err err = ERR_INIT;
 
-	if (ask_once(co, q, b, retry, &err) == 0)
+	if (ask_once(co, q, b, repeat, &err) == 0)
 		return;
 	if (worth_halving(q, b, &err)) {
 		size_t half = b.n / 2;
 
 		q->splits++;
-		ask(co, q, (struct batch){b.first, half}, false);
-		ask(co, q, (struct batch){b.first + half, b.n - half}, false);
+		ask(co, q, (struct batch){b.first, half}, REPEAT_THROTTLED);
+		ask(co, q, (struct batch){b.first + half, b.n - half}, REPEAT_THROTTLED);
 		return;
 	}
 	for (size_t i = 0; i < b.n; i++)
@@ -255,7 +266,7 @@ static void run_batch(struct co *co, size_t i, void *arg)
 {
 	struct question *q = arg;
 
-	ask(co, q, q->batches[i], true);
+	ask(co, q, q->batches[i], REPEAT_FAILED);
 }
 
 /* Whoever has no report by now gets the reason of the whole. */

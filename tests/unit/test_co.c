@@ -443,12 +443,53 @@ static void test_err(void **state)
 	assert_int_equal(err.errnum, EBADF);
 }
 
+struct tags {
+	const char *seen[4];
+	char *own;
+};
+
+static void tagged_child(struct co *co, size_t i, void *arg)
+{
+	struct tags *t = arg;
+
+	t->own = xstrdup(loop_tag(loop) ? loop_tag(loop) : "none");
+	co_tag(co, "child");
+}
+
+static void tag_flow(struct co *co, void *arg)
+{
+	struct tags *t = arg;
+
+	t->seen[0] = loop_tag(loop);
+	co_tag(co, "web1");
+	co_each(co, 1, 0, tagged_child, t);
+	t->seen[1] = streq(loop_tag(loop), "web1") ? "web1" : NULL;
+	co_tag(co, NULL);
+	t->seen[2] = loop_tag(loop);
+}
+
+/* Those that a coroutine spawns work for whom it works for. */
+static void test_tags(void **state)
+{
+	struct tags t = {.seen = {"", "", "", NULL}};
+
+	co_spawn(loop, "flow", tag_flow, &t);
+	loop_run(loop);
+	assert_null(t.seen[0]);
+	assert_string_equal(t.own, "web1");
+	assert_string_equal(t.seen[1], "web1");
+	assert_null(t.seen[2]);
+	assert_null(loop_tag(loop));
+	free(t.own);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 	static const struct CMUnitTest tests[] = {T(sleep), T(wake), T(wake_before_wait),
 		T(deadlines), T(cancel), T(cancel_while_masked), T(fd), T(work), T(work_cancelled),
-		T(each), T(each_cancelled), T(each_past_deadline), T(cancel_all), T(many), T(err)};
+		T(each), T(each_cancelled), T(each_past_deadline), T(cancel_all), T(many), T(err),
+		T(tags)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

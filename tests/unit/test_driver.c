@@ -1,6 +1,8 @@
 #include "driver.h"
 
+#include "driver_internal.h"
 #include "host_fixture.h"
+#include "throttle.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -321,6 +323,48 @@ static void test_create_is_not_repeated(void **state)
 	assert_int_equal(r.err.code, ERR_CRASHED);
 	assert_true(r.err.may_exist);
 	assert_string_equal(err_msg(&r.err), "driver \"fake\" exited with status 1 during create");
+	finish(&r);
+}
+
+#define THROTTLED                                                                             \
+	"[\"line\", \"%s\", \"x\"], [\"error\", {\"code\": -32000, \"message\": \"slower\", " \
+	"\"data\": {\"kind\": \"throttled\", \"retryAfterMs\": 1}}]"
+
+/* What is under way is the caller's to repeat: only it has the latest checkpoint. */
+static void create_throttled(struct co *co, struct run *r)
+{
+	create(co, r);
+	r->calls = pool_limit(r->d->pool);
+}
+
+static void test_throttled_create(void **state)
+{
+	_cleanup_free_ char *log = in_dir("log"), *text = NULL;
+	_cleanup_free_ char *machine = xasprintf("{\"do\": {\"create\": [" THROTTLED "]}}", log);
+	struct run r = {.body = create_throttled, .state = machine};
+
+	make_machines(&r, 1);
+	run(&r);
+	text = read_text(log);
+	assert_string_equal(text, "x\n");
+	assert_int_equal(r.err.code, ERR_THROTTLED);
+	assert_int_equal(r.err.retry_after_ms, 1);
+	assert_int_equal(r.calls, DRIVER_WORKERS_DEFAULT / 2);
+	finish(&r);
+}
+
+static void test_throttled_questions(void **state)
+{
+	_cleanup_free_ char *log = in_dir("log"), *text = NULL;
+	_cleanup_free_ char *machine = xasprintf("{\"do\": {\"states\": [" THROTTLED "]}}", log);
+	struct run r = {.body = ask_states, .state = machine};
+
+	make_machines(&r, 1);
+	run(&r);
+	text = read_text(log);
+	assert_int_equal(strlen(text) / 2, 1 + THROTTLE_REPEATS_MAX);
+	assert_int_equal(r.result, 0);
+	assert_int_equal(r.reports[0].error.code, ERR_THROTTLED);
 	finish(&r);
 }
 
@@ -714,11 +758,12 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, fixture_setup, fixture_teardown)
 	static const struct CMUnitTest tests[] = {T(open), T(open_unknown), T(bad_starts),
 		T(silent_start), T(text_instead_of_a_driver), T(environment), T(descriptors),
-		T(create), T(create_is_not_repeated), T(configure_is_repeated_once),
-		T(nonsense_answers), T(upgrade_info), T(many_flows), T(every_second_crashes),
-		T(many_flows_cancelled), T(states_one_batch), T(states_batches), T(states_groups),
-		T(states_crash), T(states_all_crash), T(states_one_failed), T(states_wrong_number),
-		T(states_deadline), T(states_probes), T(probe_past_deadline), T(trace)};
+		T(create), T(create_is_not_repeated), T(throttled_create), T(throttled_questions),
+		T(configure_is_repeated_once), T(nonsense_answers), T(upgrade_info), T(many_flows),
+		T(every_second_crashes), T(many_flows_cancelled), T(states_one_batch),
+		T(states_batches), T(states_groups), T(states_crash), T(states_all_crash),
+		T(states_one_failed), T(states_wrong_number), T(states_deadline), T(states_probes),
+		T(probe_past_deadline), T(trace)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

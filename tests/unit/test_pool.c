@@ -18,6 +18,8 @@ struct run {
 	int result;
 	struct err err;
 	uint64_t took;
+	unsigned busy, most_busy, expected; /* at once */
+	unsigned limits[3];
 };
 
 static int greet(struct co *co, void *ud, struct channel *ch, struct err *err)
@@ -226,12 +228,100 @@ static void test_close_ends_the_stubborn(void **state)
 	assert_in_range(r.took, 600, 3000); /* end of input, SIGTERM, SIGKILL */
 }
 
+static void count_busy(struct co *co, size_t i, void *arg)
+{
+	struct run *r = arg;
+	struct worker *w;
+
+	if (pool_acquire(co, r->pool, false, &w, &r->err) < 0) {
+		r->failures++;
+		return;
+	}
+	r->most_busy = MAX(r->most_busy, ++r->busy);
+	do /* a worker more than that would be given out meanwhile */
+		co_sleep(co, 5);
+	while (r->most_busy < r->expected && co_deadline_left(co));
+	r->busy--;
+	pool_release(w);
+}
+
+static bool at_once(struct co *co, struct run *r, unsigned expected)
+{
+	struct co_deadline d;
+
+	r->expected = expected;
+	r->most_busy = 0;
+	co_deadline_begin(co, &d, 20000);
+	int rc = co_each(co, MANY, 0, count_busy, r);
+	co_deadline_end(co, &d);
+	return rc == 0 && r->most_busy == expected;
+}
+
+/* Four workers are there, and idle; two of them are given out, then four again. */
+static void slow_down(struct co *co, void *arg)
+{
+	struct run *r = arg;
+	uint64_t begin;
+
+	start(co, r);
+	r->failures += !at_once(co, r, 4);
+	begin = loop_now(loop);
+	pool_slow(r->pool, begin, 150);
+	r->limits[0] = pool_limit(r->pool);
+	r->failures += !at_once(co, r, 2);
+	r->took = loop_now(loop) - begin;
+	pool_ease(r->pool, begin + 1);
+	r->limits[1] = pool_limit(r->pool);
+	pool_ease(r->pool, begin + 1);
+	r->limits[2] = pool_limit(r->pool);
+	r->failures += !at_once(co, r, 4);
+	pool_close(co, r->pool);
+}
+
+static void test_slowed_down(void **state)
+{
+	struct run r = {.max = 4};
+
+	run(&r, slow_down);
+	assert_int_equal(r.failures, 0);
+	assert_int_equal(r.limits[0], 2);
+	assert_int_equal(r.limits[1], 3);
+	assert_int_equal(r.limits[2], 4);
+	assert_true(r.took >= 150);
+}
+
+/* Whoever waits for the pause to end can still be cancelled, or run out of time. */
+static void slow_to_a_deadline(struct co *co, void *arg)
+{
+	struct run *r = arg;
+	struct co_deadline d;
+	struct worker *w;
+
+	start(co, r);
+	pool_slow(r->pool, loop_now(loop), 600000);
+	co_deadline_begin(co, &d, 30);
+	r->result = pool_acquire(co, r->pool, false, &w, &r->err);
+	co_deadline_end(co, &d);
+	pool_close(co, r->pool);
+}
+
+static void test_pause_beyond_a_deadline(void **state)
+{
+	struct run r = {.max = 4};
+
+	run(&r, slow_to_a_deadline);
+	assert_int_equal(r.result, -1);
+	assert_int_equal(r.err.code, ERR_TIMEOUT);
+	err_finish(&r.err);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, fixture_setup, fixture_teardown)
 	static const struct CMUnitTest tests[] = {T(single_worker_is_fair), T(bounded),
 		T(reuse_and_replacement), T(death_while_idle), T(greeting_fails), T(cannot_start),
-		T(cancelled_in_the_queue), T(close_ends_the_stubborn)};
+		T(cancelled_in_the_queue), T(close_ends_the_stubborn), T(slowed_down),
+		T(pause_beyond_a_deadline)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
