@@ -48,20 +48,15 @@ const struct command *cli_find_command(const char *name)
 }
 
 /* Talk goes to stdout for the commands whose progress programs read there, to stderr for those
- * whose stdout is a result. */
+ * whose stdout is a result, and outside of commands. */
 static void command_sink(void *userdata, enum log_level level, const char *line)
 {
 	const struct cli *cli = userdata;
-	FILE *out = level == LOG_LEVEL_DEBUG || level == LOG_LEVEL_ERROR || !cli->cmd ||
-				    cli->cmd->talk == TALK_STDERR
-			    ? stderr
-			    : stdout;
 
-	status_hide(cli->display);
-	fprintf(out, "%s\n", line);
-	if (out == stdout)
-		output_flush();
-	status_show(cli->display);
+	if (cli->progress)
+		progress_line(cli->progress, level, loop_tag(cli->app.loop), line);
+	else
+		fprintf(stderr, "%s\n", line);
 }
 
 /* As the original has it, also after the command. But the words of ssh belong to somebody else. */
@@ -162,27 +157,13 @@ static void run_command(struct co *co, void *arg)
 	} else if (j->rc == 0) {
 		if (needs_store(cli))
 			j->rc = open_store(cli, &j->err);
+		if (j->rc == 0 && parsed_has(&cli->args, "progress"))
+			j->rc = progress_set_mode(
+				cli->progress, parsed_str(&cli->args, "progress"), &j->err);
 		if (j->rc == 0)
 			j->rc = cli->cmd->run(co, cli, &j->err);
 	}
 	driver_set_close(co, cli->app.drivers);
-}
-
-static void show_status(void *userdata, const char *machine, const char *text, int percent)
-{
-	const struct cli *cli = userdata;
-
-	status_set(cli->display, machine, text, percent);
-}
-
-/* For the commands that take their time; results are never mixed with it. */
-static void open_display(struct cli *cli)
-{
-	if (cli->cmd->talk != TALK_STDOUT)
-		return;
-	cli->display = status_new(cli->app.loop, stdout);
-	cli->app.status = cli->display ? show_status : NULL;
-	cli->app.status_userdata = cli;
 }
 
 static int run_on_loop(struct cli *cli, struct job *j, struct err *err)
@@ -191,10 +172,10 @@ static int run_on_loop(struct cli *cli, struct job *j, struct err *err)
 		return -1;
 	struct interrupts *in =
 		interrupts_watch(cli->app.loop, cli->plugin ? plugin_connect() : -1);
-	open_display(cli);
+	cli->progress = progress_new(&cli->app, cli->cmd->talk == TALK_STDOUT);
 	co_spawn(cli->app.loop, cli->cmd->name, run_command, j);
 	loop_run(cli->app.loop);
-	status_free(take(cli->display));
+	progress_free(take(cli->progress));
 	cli->interrupted = interrupts_end(in);
 	loop_free(cli->app.loop);
 	if (j->rc < 0)

@@ -8,7 +8,7 @@
 #include "app.h"
 #include "create.h"
 #include "flags.h"
-#include "status.h"
+#include "progress.h"
 
 #include <stdio.h>
 
@@ -28,9 +28,9 @@ struct cli {
 		char *why;    /* that one */
 		bool chosen;  /* somebody says */
 	} create;
-	int status;             /* exit status if run succeeds */
-	int interrupted;        /* the signal that cancelled it, or 0 */
-	struct status *display; /* NULL: no terminal to show what machines are at */
+	int status;                /* exit status if run succeeds */
+	int interrupted;           /* the signal that cancelled it, or 0 */
+	struct progress *progress; /* of the command; NULL: it does not run */
 };
 
 /* How a command treats the streams: see cli.c, command_sink. */
@@ -75,14 +75,23 @@ int cli_one_name(struct cli *cli, const char **ret, struct err *err);
 /* Loads a record and opens its host, for commands about one machine. */
 int cli_open_host(
 	struct co *co, struct cli *cli, const char *name, struct host **ret, struct err *err);
+/* The same, for commands with FLAG_FILTER: the arguments, or all that match the filters. usual:
+ * what is meant without either is "default", as above; else it is no name at all. */
+int cli_choose(struct co *co, struct cli *cli, bool usual, struct strv *ret, struct err *err);
 #define CLI_AT_ONCE 64u
+/* How many machines at once: FLAG_PARALLEL, or `usual` without it. */
+int cli_parallel(const struct cli *cli, unsigned usual, unsigned *ret, struct err *err);
 /* Runs an action on many machines at once, each under its lock, on a record read under it, which is
  * saved afterwards. If one cannot be loaded, nothing is done. -1 with every failure's message. */
 int cli_each(
 	struct co *co, struct cli *cli, const struct strv *names, action_fn fn, struct err *err);
+/* The same with one machine, which is not told as the command's. */
+int cli_act(struct co *co, struct cli *cli, const char *name, action_fn fn, struct err *err);
 /* Its parts, for commands that change nothing. errs: one for each name. */
 int cli_check_all(struct cli *cli, const struct strv *names, struct err *err);
 int cli_join_errors(const struct err *errs, const struct strv *names, struct err *err);
+/* A stream of JSON objects has no place for a question: the error says which flag answers it. */
+int cli_may_ask(const struct cli *cli, const char *flag, struct err *err);
 /* Prints a question, reads one line. ERR_USER "EOF" at the end of input. */
 int cli_ask(struct co *co, const char *question, char **ret_answer, struct err *err);
 /* The usage error of a command: prints help on stdout first. */
@@ -100,6 +109,13 @@ extern const struct command cmd_active, cmd_complete, cmd_completion, cmd_config
 struct cli_flag *create_flags(
 	struct co *co, struct cli *cli, const struct strv *words, size_t *ret_n);
 
+/* Flags of commands that work on several machines. */
+#define FLAG_FILTER \
+	FLAG_L("filter", NULL, NULL, "Take the machines that match, instead of names: as for ls")
+#define FLAG_PARALLEL \
+	FLAG_I("parallel", NULL, 0, NULL, "How many machines at once; 0 leaves it to the command")
+#define FLAG_PROGRESS \
+	FLAG_S("progress", NULL, "auto", NULL, "How to show progress: auto, plain, json or none")
 /* Shorthands for flag tables. */
 #define FLAG_S(n, a, d, e, u)                                                                 \
 	{                                                                                     \

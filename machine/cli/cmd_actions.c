@@ -11,7 +11,7 @@ static int over_names(struct co *co, struct cli *cli, action_fn fn, struct err *
 {
 	_cleanup_strv_ struct strv names = STRV_INIT;
 
-	if (cli_names(cli, &names, err) < 0)
+	if (cli_choose(co, cli, true, &names, err) < 0)
 		return -1;
 	return cli_each(co, cli, &names, fn, err);
 }
@@ -61,6 +61,9 @@ static const struct cli_flag regenerate_flags[] = {
 	FLAG_B("force", "f", NULL, "Force rebuild and do not prompt"),
 	FLAG_B("client-certs", NULL, NULL,
 		"Also regenerate client certificates and CA (the CA only if it has expired)."),
+	FLAG_FILTER,
+	FLAG_PARALLEL,
+	FLAG_PROGRESS,
 };
 
 /* The folders of machines that are not named have copies of the pair that was replaced. */
@@ -110,9 +113,15 @@ static int run_regenerate(struct co *co, struct cli *cli, struct err *err)
 	_cleanup_strv_ struct strv names = STRV_INIT;
 	_cleanup_free_ char *answer = NULL;
 
-	if (cli_names(cli, &names, err) < 0)
+	if (cli_choose(co, cli, true, &names, err) < 0)
 		return -1;
 	if (!parsed_bool(&cli->args, "force")) {
+		if (cli_may_ask(cli, "-f", err) < 0)
+			return -1;
+		if (parsed_given(&cli->args, "filter")) {
+			_cleanup_free_ char *all = strv_join(&names, ", ");
+			log_info("About to regenerate the certificates of %s", all);
+		}
 		if (cli_ask(co,
 			    "Regenerate TLS machine certs?  Warning: this is irreversible. (y/n): ",
 			    &answer, err) < 0)
@@ -128,12 +137,16 @@ static int run_regenerate(struct co *co, struct cli *cli, struct err *err)
 	return cli_each(co, cli, &names, action_regenerate_certs, err);
 }
 
+static const struct cli_flag action_flags[] = {FLAG_FILTER, FLAG_PARALLEL, FLAG_PROGRESS};
+
 #define ACTION(id, n, s, fn)                                                 \
 	const struct command cmd_##id = {                                    \
 		.name = n,                                                   \
 		.args = "[arg...]",                                          \
 		.summary = s,                                                \
 		.description = "Argument(s) are one or more machine names.", \
+		.flags = action_flags,                                       \
+		.n_flags = ARRAY_SIZE(action_flags),                         \
 		.talk = TALK_STDOUT,                                         \
 		.run = fn,                                                   \
 	}

@@ -2,16 +2,20 @@
 #include "cli.h"
 
 #include "buf.h"
+#include "create_many.h"
+#include "create_names.h"
 #include "default_driver.h"
 #include "host_context.h"
 #include "log.h"
 #include "mem.h"
+#include "names.h"
 
 #include <string.h>
 #include <unistd.h>
 
 #define INSTALL_URL "https://get.docker.com"
 #define CONTEXT_FLAG "docker-context"
+#define FLOWS_PER_WORKER 8u /* most of the time a machine being made waits */
 
 static const struct cli_flag shared_flags[] = {
 	FLAG_S("driver", "d", "", "MACHINE_DRIVER", "Driver to create machine with."),
@@ -48,6 +52,13 @@ static const struct cli_flag shared_flags[] = {
 		"Also make it a context of the docker client, by the machine's name"),
 	FLAG_S("resume", NULL, "", NULL,
 		"Continue the creation of the named machine where it ended"),
+	FLAG_S(NAME_FLAG, NULL, "", NULL,
+		"Name of the machine, instead of an argument; with --count, {n} is the number"),
+	FLAG_I("count", NULL, 0, NULL, "Create so many machines, named by --name"),
+	FLAG_S("on-failure", NULL, "keep", NULL,
+		"What to do with a machine that could not be completed: keep or remove"),
+	FLAG_PARALLEL,
+	FLAG_PROGRESS,
 };
 
 /* As the original looks for it: anywhere in argv; the last counts, as with any flag. NULL: nobody
@@ -251,7 +262,7 @@ static struct json *driver_flags(const struct cli *cli)
 	for (size_t i = 0; i < cli->args.n; i++) {
 		const char *name = cli->args.flags[i].spec.name;
 
-		if (!streq(name, CONTEXT_FLAG))
+		if (!streq(name, CONTEXT_FLAG) && !create_flag_is_ours(name))
 			json_set(values, name, json_copy(cli->args.values[i]));
 	}
 	return values;
@@ -291,36 +302,6 @@ static int check_required(const struct cli *cli, struct err *err)
 	return 0;
 }
 
-#define NAME_MAX_BYTES 63u /* the name becomes the host's own: longer is none for DNS */
-
-static int check_name(const struct cli *cli, struct err *err)
-{
-	const struct strv *args = &cli->args.args;
-
-	if (args->n > 1) {
-		_cleanup_strv_ struct strv extra = STRV_INIT;
-		for (size_t i = 1; i < args->n; i++)
-			strv_add(&extra, args->items[i]);
-		_cleanup_free_ char *all = strv_join(&extra, " ");
-		return err_set(
-			err, ERR_USER, "Invalid command line. Found extra arguments [%s]", all);
-	}
-	if (!args->n) {
-		help_command(cli->cmd, cli->args.flags, cli->args.n, stdout);
-		return err_set(err, ERR_USER, "Error: No machine name specified");
-	}
-	if (!machine_name_valid(args->items[0]))
-		return err_set(err, ERR_USER,
-			"Error creating machine: Invalid hostname specified. Allowed hostname "
-			"chars are: 0-9a-zA-Z . -");
-	if (strlen(args->items[0]) > NAME_MAX_BYTES)
-		return err_set(err, ERR_USER,
-			"Error creating machine: Invalid hostname specified. \"%.70s\" is longer "
-			"than %u characters",
-			args->items[0], NAME_MAX_BYTES);
-	return 0;
-}
-
 /* Before anything is made: the name that the context shall have is free. */
 static int check_context(struct cli *cli, const char *name, struct err *err)
 {
@@ -333,15 +314,19 @@ static int check_context(struct cli *cli, const char *name, struct err *err)
 	return owner == CONTEXT_FOREIGN ? docker_context_taken(name, err) : 0;
 }
 
+static int check_contexts(struct cli *cli, const struct strv *names, struct err *err)
+{
+	strv_foreach (name, names)
+		if (check_context(cli, name, err) < 0)
+			return -1;
+	return 0;
+}
+
 /* The machine is complete: it stays whatever becomes of its context. */
 static int make_context(struct co *co, struct cli *cli, const char *name, struct err *err)
 {
-	_cleanup_strv_ struct strv names = STRV_INIT;
-
-	if (!parsed_bool(&cli->args, CONTEXT_FLAG))
-		return 0;
-	strv_add(&names, name);
-	if (cli_each(co, cli, &names, host_context_make, err) == 0)
+	if (!parsed_bool(&cli->args, CONTEXT_FLAG) ||
+		cli_act(co, cli, name, host_context_make, err) == 0)
 		return 0;
 	return err_wrap(err,
 		"Docker machine \"%s\" is ready, but has no docker context (\"docker-machine "
@@ -349,44 +334,143 @@ static int make_context(struct co *co, struct cli *cli, const char *name, struct
 		name, name);
 }
 
-static int create_new(struct co *co, struct cli *cli, struct err *err)
+static int make_new(struct co *co, struct cli *cli, const char *name, struct err *err)
 {
-	const char *name = cli->args.args.n ? cli->args.args.items[0] : NULL;
+	_cleanup_json_ struct json *values = driver_flags(cli);
 	const char *driver = parsed_str(&cli->args, "driver");
 
-	if (check_name(cli, err) < 0 || check_swarm(cli, err) < 0)
+	if (create_machine(co, &cli->app, name, driver, values, host_options(cli, name), err) < 0)
 		return -1;
-	if (store_exists(cli->app.store, name))
-		return err_set(err, ERR_EXISTS, "Docker machine \"%s\" already exists", name);
-	if (check_required(cli, err) < 0 || check_context(cli, name, err) < 0)
+	return make_context(co, cli, name, err);
+}
+
+static int go_on(struct co *co, struct cli *cli, const char *name, struct err *err)
+{
+	if (create_resume(co, &cli->app, name, err) < 0)
+		return -1;
+	return make_context(co, cli, name, err);
+}
+
+/* As many at once as keep the driver's workers busy, and the machines apart. */
+static int usual_parallel(struct co *co, struct cli *cli, unsigned *ret, struct err *err)
+{
+	const char *name = parsed_str(&cli->args, "driver");
+	struct driver *d;
+
+	*ret = CLI_AT_ONCE;
+	if (parsed_given(&cli->args, "resume"))
+		return 0;
+	if (driver_set_get(co, cli->app.drivers, name, &d, err) < 0)
+		return -1;
+	*ret = MIN(CLI_AT_ONCE, driver_info(d)->max_workers * FLOWS_PER_WORKER);
+	return 0;
+}
+
+/* One machine is made as ever: its lines, its error. */
+static int make(struct co *co, struct cli *cli, const struct strv *names,
+	int (*fn)(struct co *, struct cli *, const char *, struct err *), struct err *err)
+{
+	bool remove_failed = streq(parsed_str(&cli->args, "on-failure"), "remove");
+	struct create_many many = {cli, names, 0, remove_failed, fn};
+
+	if (names->n > 1) {
+		if (usual_parallel(co, cli, &many.parallel, err) < 0 ||
+			cli_parallel(cli, many.parallel, &many.parallel, err) < 0)
+			return -1;
+		return create_many(co, &many, err);
+	}
+	const char *name = names->items[0];
+	co_tag(co, name);
+	int rc = fn(co, cli, name, err);
+	if (rc < 0 && remove_failed)
+		create_undo(co, cli, name, err);
+	progress_end(cli->progress, name, rc < 0 ? err : NULL);
+	co_tag(co, NULL);
+	return rc;
+}
+
+static int check_new(struct cli *cli, const struct strv *names, struct err *err)
+{
+	if (names->n == 1 && create_check_name(names->items[0], err) < 0)
+		return -1;
+	if (check_swarm(cli, err) < 0)
+		return -1;
+	if (names->n > 1 && create_check_names(cli, names, err) < 0)
+		return -1;
+	if (store_exists(cli->app.store, names->items[0]))
+		return err_set(
+			err, ERR_EXISTS, "Docker machine \"%s\" already exists", names->items[0]);
+	return check_required(cli, err) < 0 ? -1 : check_contexts(cli, names, err);
+}
+
+static int create_new(struct co *co, struct cli *cli, struct strv *ret_names, struct err *err)
+{
+	if (create_names(cli, ret_names, err) < 0 || check_new(cli, ret_names, err) < 0)
 		return -1;
 	if (!cli->create.chosen)
-		log_info("No driver given: using \"%s\" (%s).", driver, cli->create.why);
-	_cleanup_json_ struct json *values = driver_flags(cli);
-	return create_machine(co, &cli->app, name, driver, values, host_options(cli, name), err);
+		log_info("No driver given: using \"%s\" (%s).", parsed_str(&cli->args, "driver"),
+			cli->create.why);
+	return make(co, cli, ret_names, make_new, err);
+}
+
+/* Of a range, some may be complete already. */
+static int leave_out_complete(const struct cli *cli, struct strv *names, struct err *err)
+{
+	_cleanup_strv_ struct strv all = *names;
+
+	*names = STRV_INIT;
+	strv_foreach (name, &all) {
+		_cleanup_record_ struct record *rec = NULL;
+		_cleanup_err_ struct err ignored = ERR_INIT;
+
+		if (record_load(cli->app.store, name, &rec, &ignored) == 0 &&
+			record_is_complete(rec))
+			log_info("(%s) is complete already", name);
+		else
+			strv_add(names, name);
+	}
+	if (names->n)
+		return 0;
+	return err_set(
+		err, ERR_USER, "All these machines are complete: there is nothing to resume");
+}
+
+static int resume(struct co *co, struct cli *cli, struct strv *ret_names, struct err *err)
+{
+	_cleanup_strv_ struct strv words = STRV_INIT;
+
+	if (cli->args.args.n || parsed_given(&cli->args, NAME_FLAG) ||
+		parsed_given(&cli->args, "count"))
+		return err_set(err, ERR_USER, "Error: --resume NAME takes no further arguments");
+	strv_add(&words, parsed_str(&cli->args, "resume"));
+	if (names_expand(&words, ret_names, err) < 0 ||
+		(ret_names->n > 1 && leave_out_complete(cli, ret_names, err) < 0) ||
+		check_contexts(cli, ret_names, err) < 0)
+		return -1;
+	return make(co, cli, ret_names, go_on, err);
+}
+
+static int check_on_failure(const struct cli *cli, struct err *err)
+{
+	const char *how = parsed_str(&cli->args, "on-failure");
+
+	if (streq(how, "keep") || streq(how, "remove"))
+		return 0;
+	return err_set(err, ERR_USER, "Error: --on-failure is keep or remove, not \"%s\"", how);
 }
 
 static int run_create(struct co *co, struct cli *cli, struct err *err)
 {
-	const char *name = parsed_str(&cli->args, "resume");
+	_cleanup_strv_ struct strv names = STRV_INIT;
+	unsigned parallel;
 
-	if (parsed_given(&cli->args, "resume")) {
-		if (cli->args.args.n)
-			return err_set(
-				err, ERR_USER, "Error: --resume NAME takes no further arguments");
-		if (check_context(cli, name, err) < 0 ||
-			create_resume(co, &cli->app, name, err) < 0)
-			return -1;
-	} else {
-		if (create_new(co, cli, err) < 0)
-			return -1;
-		name = cli->args.args.items[0];
-	}
-	if (make_context(co, cli, name, err) < 0)
+	if (check_on_failure(cli, err) < 0 || cli_parallel(cli, 0, &parallel, err) < 0)
+		return -1;
+	if ((parsed_given(&cli->args, "resume") ? resume : create_new)(co, cli, &names, err) < 0)
 		return -1;
 	log_info("To see how to connect your Docker Client to the Docker Engine running on this "
 		 "virtual machine, run: %s env %s",
-		cli->arg0, name);
+		cli->arg0, names.n == 1 ? names.items[0] : "NAME");
 	return 0;
 }
 

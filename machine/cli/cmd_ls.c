@@ -13,20 +13,6 @@ static const struct cli_flag flags[] = {
 	FLAG_JSON,
 };
 
-static void keep(struct rows *rows, const struct filters *f,
-	bool (*match)(const struct filters *, const struct row *))
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < rows->n; i++) {
-		if (match(f, &rows->items[i]))
-			rows->items[n++] = rows->items[i];
-		else
-			row_finish(&rows->items[i]);
-	}
-	rows->n = n;
-}
-
 static int ask(struct co *co, struct cli *cli, const struct filters *f, enum ls_needs needs,
 	struct rows *rows, struct err *err)
 {
@@ -37,7 +23,7 @@ static int ask(struct co *co, struct cli *cli, const struct filters *f, enum ls_
 	if (rows_ask(co, &cli->app, rows, rows_timeout_ms(cli), needs == LS_NEEDS_VERSIONS, err) <
 		0)
 		return -1;
-	keep(rows, f, filters_match_state);
+	rows_keep(rows, f, filters_match_state);
 	return 0;
 }
 
@@ -47,7 +33,7 @@ static int list(struct co *co, struct cli *cli, const struct filters *f,
 {
 	if (rows_load(cli->app.store, rows, err) < 0)
 		return -1;
-	keep(rows, f, filters_match);
+	rows_keep(rows, f, filters_match);
 	if (json) {
 		if (ask(co, cli, f, LS_NEEDS_VERSIONS, rows, err) < 0)
 			return -1;

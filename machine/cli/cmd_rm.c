@@ -15,6 +15,9 @@ static const struct cli_flag flags[] = {
 	FLAG_B("y", NULL, NULL,
 		"Assumes automatic yes to proceed with remove, without prompting further user "
 		"confirmation"),
+	FLAG_FILTER,
+	FLAG_PARALLEL,
+	FLAG_PROGRESS,
 };
 
 /* One word that starts with y; anything else, and the end of input, is no. */
@@ -38,19 +41,32 @@ static void note(struct buf *failed, bool force, const char *msg)
 		buf_addf(failed, "%s%s", failed->len ? "\n" : "", msg);
 }
 
-static void remove_one(
-	struct co *co, struct cli *cli, const char *name, bool force, struct buf *failed)
+struct removal {
+	struct cli *cli;
+	const struct strv *names;
+	bool force;
+	struct buf failed; /* what to say at the end */
+};
+
+static void remove_one(struct co *co, size_t i, void *arg)
 {
+	struct removal *r = arg;
+	struct cli *cli = r->cli;
+	const char *name = r->names->items[i];
+	bool force = r->force;
+	struct buf *failed = &r->failed;
 	_cleanup_err_ struct err driver_err = ERR_INIT, err = ERR_INIT;
 
+	co_tag(co, name);
+	progress_start(cli->progress, name, cmd_rm.name);
 	int rc = remove_machine(co, &cli->app, name, force, &driver_err, &err);
 	/* by force, the store can fail after the driver did */
 	const struct err *errs[] = {&driver_err, &err};
-	for (size_t i = 0; i < ARRAY_SIZE(errs); i++) {
-		if (errs[i]->code == ERR_NONE)
+	for (size_t k = 0; k < ARRAY_SIZE(errs); k++) {
+		if (errs[k]->code == ERR_NONE)
 			continue;
 		_cleanup_free_ char *msg =
-			xasprintf("Error removing host \"%s\": %s", name, err_msg(errs[i]));
+			xasprintf("Error removing host \"%s\": %s", name, err_msg(errs[k]));
 		note(failed, force, msg);
 	}
 	if (rc == 0) {
@@ -59,28 +75,42 @@ static void remove_one(
 		_cleanup_free_ char *msg = xasprintf("Can't remove \"%s\"", name);
 		note(failed, force, msg);
 	}
+	progress_end(cli->progress, name, rc < 0 ? &err : NULL);
+}
+
+static int remove_all(struct co *co, struct removal *r, unsigned parallel, struct err *err)
+{
+	progress_begin(r->cli->progress, r->names->n);
+	co_each(co, r->names->n, parallel, remove_one, r);
+	if (r->failed.len)
+		return err_set(err, ERR_USER, "%s", buf_str(&r->failed));
+	return co_cancelled(co) ? co_err(-ECANCELED, err) : 0;
 }
 
 static int run_rm(struct co *co, struct cli *cli, struct err *err)
 {
-	const struct strv *names = &cli->args.args;
-	bool force = parsed_bool(&cli->args, "force");
-	_cleanup_buf_ struct buf failed = BUF_INIT;
+	_cleanup_strv_ struct strv names = STRV_INIT;
+	struct removal r = {cli, &names, parsed_bool(&cli->args, "force"), BUF_INIT};
+	bool sure = r.force || parsed_bool(&cli->args, "y");
+	unsigned parallel;
 
-	if (!names->n)
+	/* one after the other, as ever, but for who wants it otherwise */
+	if (cli_parallel(cli, 1, &parallel, err) < 0 || (!sure && cli_may_ask(cli, "-y", err) < 0))
+		return -1;
+	if (cli_choose(co, cli, false, &names, err) < 0)
+		return -1;
+	if (!names.n)
 		return cli_usage(
 			cli, err, "Error: Expected to get one or more machine names as arguments");
-	_cleanup_free_ char *all = strv_join(names, ", ");
+	_cleanup_free_ char *all = strv_join(&names, ", ");
 	log_info("About to remove %s", all);
 	log_info("WARNING: This action will delete both local reference and remote instance.");
-	bool go_on = force || parsed_bool(&cli->args, "y") || confirmed(co);
+	bool go_on = sure || confirmed(co);
 	if (!go_on && !co_cancelled(co))
 		return 0;
-	for (size_t i = 0; i < names->n && !co_cancelled(co); i++)
-		remove_one(co, cli, names->items[i], force, &failed);
-	if (failed.len)
-		return err_set(err, ERR_USER, "%s", buf_str(&failed));
-	return co_cancelled(co) ? co_err(-ECANCELED, err) : 0;
+	int rc = remove_all(co, &r, parallel, err);
+	buf_finish(&r.failed);
+	return rc;
 }
 
 const struct command cmd_rm = {

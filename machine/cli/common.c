@@ -15,31 +15,6 @@
 
 #define ANSWER_MAX 255u
 
-int cli_names(struct cli *cli, struct strv *ret, struct err *err)
-{
-	if (cli->args.args.n) {
-		strv_extend(ret, &cli->args.args);
-		return 0;
-	}
-	if (!store_exists(cli->app.store, "default"))
-		return err_set(err, ERR_USER,
-			"Error: No machine name(s) specified and no \"default\" machine exists");
-	strv_add(ret, "default");
-	return 0;
-}
-
-int cli_one_name(struct cli *cli, const char **ret, struct err *err)
-{
-	_cleanup_strv_ struct strv names = STRV_INIT;
-
-	if (cli->args.args.n > 1)
-		return err_set(err, ERR_USER, "Error: Expected one machine name as an argument");
-	if (cli_names(cli, &names, err) < 0)
-		return -1;
-	*ret = cli->args.args.n ? cli->args.args.items[0] : "default";
-	return 0;
-}
-
 int cli_open_host(
 	struct co *co, struct cli *cli, const char *name, struct host **ret, struct err *err)
 {
@@ -59,6 +34,13 @@ int cli_usage(struct cli *cli, struct err *err, const char *fmt, ...)
 	_cleanup_free_ char *msg = xvasprintf(fmt, ap);
 	va_end(ap);
 	return err_set(err, ERR_USER, "%s", msg);
+}
+
+int cli_may_ask(const struct cli *cli, const char *flag, struct err *err)
+{
+	if (!progress_is_json(cli->progress))
+		return 0;
+	return err_set(err, ERR_USER, "Error: --progress json cannot ask: answer with %s", flag);
 }
 
 /* A byte at a time: what follows the line is not ours. The loop waits, so that Ctrl-C is heard. */
@@ -93,20 +75,20 @@ struct each {
 	const struct strv *names;
 	action_fn fn;
 	struct err *errs;
+	bool *begun;
 };
 
-/* Changes are made under the machine's lock, on a record read under it. */
-static int act(struct co *co, struct each *e, const char *name, struct err *err)
+int cli_act(struct co *co, struct cli *cli, const char *name, action_fn fn, struct err *err)
 {
-	struct app *app = &e->cli->app;
+	struct app *app = &cli->app;
 	struct store_lock *lock = NULL;
 	struct host *h;
 
 	if (store_lock(co, app->store, name, 0, &lock, err) < 0)
 		return -1;
-	int rc = cli_open_host(co, e->cli, name, &h, err);
+	int rc = cli_open_host(co, cli, name, &h, err);
 	if (rc == 0) {
-		rc = e->fn(co, h, err);
+		rc = fn(co, h, err);
 		_cleanup_err_ struct err save = ERR_INIT;
 		if (record_save(app->store, h->rec, &save) < 0 && rc == 0)
 			rc = err_move(err, &save);
@@ -121,8 +103,14 @@ static int act(struct co *co, struct each *e, const char *name, struct err *err)
 static void act_one(struct co *co, size_t i, void *arg)
 {
 	struct each *e = arg;
+	struct progress *p = e->cli->progress;
+	const char *name = e->names->items[i];
 
-	act(co, e, e->names->items[i], &e->errs[i]);
+	co_tag(co, name);
+	e->begun[i] = true;
+	progress_start(p, name, e->cli->cmd->name);
+	cli_act(co, e->cli, name, e->fn, &e->errs[i]);
+	progress_end(p, name, &e->errs[i]);
 }
 
 /* One message per line, without those that repeat. */
@@ -163,19 +151,40 @@ int cli_check_all(struct cli *cli, const struct strv *names, struct err *err)
 	return rc;
 }
 
+/* A command that ends early has left these as they are. */
+static void tell_not_begun(const struct each *e, struct err *err)
+{
+	_cleanup_strv_ struct strv names = STRV_INIT;
+
+	for (size_t i = 0; i < e->names->n; i++)
+		if (!e->begun[i])
+			strv_add(&names, e->names->items[i]);
+	if (!names.n)
+		return;
+	_cleanup_free_ char *text = xstrdup(err_msg(err)), *all = strv_join(&names, ", ");
+	err_set(err, err->code, "%s\nnot begun: %s", text, all);
+}
+
 int cli_each(
 	struct co *co, struct cli *cli, const struct strv *names, action_fn fn, struct err *err)
 {
-	if (cli_check_all(cli, names, err) < 0)
+	unsigned parallel;
+
+	if (cli_parallel(cli, CLI_AT_ONCE, &parallel, err) < 0 ||
+		cli_check_all(cli, names, err) < 0)
 		return -1;
-	struct err *errs = xcalloc(names->n, sizeof(*errs));
-	struct each e = {cli, names, fn, errs};
-	int r = co_each(co, names->n, CLI_AT_ONCE, act_one, &e);
-	int rc = cli_join_errors(errs, names, err);
+	struct each e = {cli, names, fn, xcalloc(names->n, sizeof(struct err)),
+		xcalloc(names->n, sizeof(bool))};
+	progress_begin(cli->progress, names->n);
+	int r = co_each(co, names->n, parallel, act_one, &e);
+	int rc = cli_join_errors(e.errs, names, err);
 	if (rc == 0 && r < 0)
 		rc = co_err(r, err);
+	if (r < 0)
+		tell_not_begun(&e, err);
 	for (size_t i = 0; i < names->n; i++)
-		err_finish(&errs[i]);
-	free(errs);
+		err_finish(&e.errs[i]);
+	free(e.errs);
+	free(e.begun);
 	return rc;
 }

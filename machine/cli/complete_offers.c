@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#define PROGRESS_WAYS "auto plain json none"
 #define NAMES_MAX 10000u /* machines that are offered; nobody looks through more */
 
 /* Words, separated by blanks; in <> what is looked up. */
@@ -29,6 +30,8 @@ static const struct offer_row {
 	{"create", NULL, NULL, NULL},
 	{"create", "driver", "<driver>", NULL},
 	{"create", "engine-install-url", "https://get.docker.com none file:", NULL},
+	{"create", "on-failure", "keep remove", NULL},
+	{"create", "progress", PROGRESS_WAYS, NULL},
 	{"create", "resume", "<machine>", NULL},
 	{"driver", NULL, "ls describe test", NULL},
 	{"driver ls", NULL, NULL, NULL},
@@ -47,19 +50,35 @@ static const struct offer_row {
 	{"inspect", NULL, "<machine>", NULL},
 	{"ip", NULL, "<machine>", "<machine>"},
 	{"kill", NULL, "<machine>", "<machine>"},
+	{"kill", "filter", "<filter>", NULL},
+	{"kill", "progress", PROGRESS_WAYS, NULL},
 	{"ls", NULL, NULL, NULL},
 	{"ls", "filter", "<filter>", NULL},
 	{"mount", NULL, "<place>", "<dir>"},
 	{"provision", NULL, "<machine>", "<machine>"},
+	{"provision", "filter", "<filter>", NULL},
+	{"provision", "progress", PROGRESS_WAYS, NULL},
 	{"regenerate-certs", NULL, "<machine>", "<machine>"},
+	{"regenerate-certs", "filter", "<filter>", NULL},
+	{"regenerate-certs", "progress", PROGRESS_WAYS, NULL},
 	{"restart", NULL, "<machine>", "<machine>"},
+	{"restart", "filter", "<filter>", NULL},
+	{"restart", "progress", PROGRESS_WAYS, NULL},
 	{"rm", NULL, "<machine>", "<machine>"},
+	{"rm", "filter", "<filter>", NULL},
+	{"rm", "progress", PROGRESS_WAYS, NULL},
 	{"scp", NULL, "<place> <file>", "<place> <file>"},
 	{"ssh", NULL, "<machine>", "<file>"},
 	{"start", NULL, "<machine>", "<machine>"},
+	{"start", "filter", "<filter>", NULL},
+	{"start", "progress", PROGRESS_WAYS, NULL},
 	{"status", NULL, "<machine>", NULL},
 	{"stop", NULL, "<machine>", "<machine>"},
+	{"stop", "filter", "<filter>", NULL},
+	{"stop", "progress", PROGRESS_WAYS, NULL},
 	{"upgrade", NULL, "<machine>", "<machine>"},
+	{"upgrade", "filter", "<filter>", NULL},
+	{"upgrade", "progress", PROGRESS_WAYS, NULL},
 	{"url", NULL, "<machine>", NULL},
 	{"version", NULL, "<machine>", NULL},
 };

@@ -260,6 +260,13 @@ const struct json *parsed_value(const struct parsed *p, const char *name)
 	return p->values[index_of(p, name)];
 }
 
+bool parsed_has(const struct parsed *p, const char *name)
+{
+	bool alias;
+
+	return find_flag(p, name, strlen(name), &alias) >= 0;
+}
+
 const char *parsed_str(const struct parsed *p, const char *name)
 {
 	return json_str(parsed_value(p, name), "");

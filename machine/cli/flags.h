@@ -31,6 +31,8 @@ int flags_parse(const struct cli_flag *flags, size_t n, const struct strv *args,
 	struct parsed *ret, struct err *err);
 void parsed_finish(struct parsed *p);
 
+/* Does the command know that flag? */
+bool parsed_has(const struct parsed *p, const char *name);
 const char *parsed_str(const struct parsed *p, const char *name);
 bool parsed_bool(const struct parsed *p, const char *name);
 int64_t parsed_int(const struct parsed *p, const char *name);

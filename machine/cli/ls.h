@@ -47,6 +47,9 @@ bool filters_need_state(const struct filters *f);
  * decides. */
 bool filters_match(const struct filters *f, const struct row *r);
 bool filters_match_state(const struct filters *f, const struct row *r);
+/* Leaves those that one of these two says to keep. */
+void rows_keep(struct rows *rows, const struct filters *f,
+	bool (*match)(const struct filters *, const struct row *));
 
 /* --json, or --format json (format: "" for none). ERR_USER with what contradicts it. */
 int ls_wants_json(const struct cli *cli, const char *format, bool *ret, struct err *err);

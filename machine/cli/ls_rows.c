@@ -57,6 +57,20 @@ void rows_finish(struct rows *rows)
 	*rows = (struct rows){0};
 }
 
+void rows_keep(struct rows *rows, const struct filters *f,
+	bool (*match)(const struct filters *, const struct row *))
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < rows->n; i++) {
+		if (match(f, &rows->items[i]))
+			rows->items[n++] = rows->items[i];
+		else
+			row_finish(&rows->items[i]);
+	}
+	rows->n = n;
+}
+
 int rows_load(struct store *s, struct rows *rows, struct err *err)
 {
 	_cleanup_strv_ struct strv names = STRV_INIT;

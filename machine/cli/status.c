@@ -1,9 +1,7 @@
 #include "status.h"
 
-#include "buf.h"
 #include "mem.h"
 #include "output.h"
-#include "utf8.h"
 
 #include <string.h>
 #include <sys/ioctl.h>
@@ -12,7 +10,9 @@
 #define TICK_MS 500u
 #define FIRST_MS 500u /* what is over sooner never shows */
 #define WIDTH_DEFAULT 80u
+#define HEIGHT_DEFAULT 24u
 #define CLEAR "\r\033[K"
+#define CLEAR_BELOW "\033[J"
 
 struct status {
 	FILE *out;
@@ -20,81 +20,88 @@ struct status {
 	struct status_entry *entries;
 	size_t n;
 	uv_timer_t timer;
-	bool shown;
+	size_t shown; /* lines */
 	unsigned hidden;
+	struct status_counts counts; /* all 0: the command has not said */
+	uint64_t began;
 };
 
-static const char *const spinner[] = {"|", "/", "-", "\\"};
-
-static void add_age(struct buf *b, uint64_t ms)
+static void size_of(FILE *out, size_t *ret_width, size_t *ret_height)
 {
-	uint64_t s = ms / 1000;
+	struct winsize size = {0};
 
-	if (s >= 60)
-		buf_addf(b, " (%llum %02llus)", (unsigned long long)(s / 60),
-			(unsigned long long)(s % 60));
-	else
-		buf_addf(b, " (%llus)", (unsigned long long)s);
+	if (ioctl(fileno(out), TIOCGWINSZ, &size) < 0)
+		size = (struct winsize){0};
+	/* the last column would wrap, and a line more would scroll the first away */
+	*ret_width = (size.ws_col > 1 ? size.ws_col : WIDTH_DEFAULT) - 1u;
+	*ret_height = (size.ws_row > 2 ? size.ws_row : HEIGHT_DEFAULT) - 1u;
 }
 
-/* Columns are counted as characters: what is wider than one is cut a little late at worst. */
-static void cut(char *line, size_t width)
+static bool many(const struct status *s)
 {
-	size_t len = strlen(line), i = 0;
-
-	for (size_t columns = 0; i < len && columns < width; columns++)
-		i += MAX(utf8_sequence(line + i, len - i), (size_t)1);
-	line[i] = '\0';
+	return s->counts.all > 1;
 }
 
-char *status_text(const struct status_entry *entries, size_t n, uint64_t now, size_t width)
+/* To the beginning of the first line that is shown. */
+static void go_up(const struct status *s)
 {
-	struct buf b = BUF_INIT;
-
-	if (n)
-		buf_adds(&b, spinner[now / TICK_MS % ARRAY_SIZE(spinner)]);
-	if (n > 1)
-		buf_addf(&b, " %zu machines:", n);
-	for (size_t i = 0; i < n && b.len < width; i++) {
-		const struct status_entry *e = &entries[i];
-		buf_addf(&b, "%s %s: %s", i ? "," : "", e->machine, e->text);
-		if (e->percent)
-			buf_addf(&b, " %d%%", e->percent);
-		add_age(&b, now - e->since);
-	}
-	char *line = buf_steal(&b);
-	cut(line, width);
-	return line;
+	fputs("\r", s->out);
+	if (s->shown > 1)
+		fprintf(s->out, "\033[%zuA", s->shown - 1);
 }
 
-static size_t width_of(FILE *out)
+static void draw_many(struct status *s, uint64_t now, size_t width, size_t height)
 {
-	struct winsize size;
+	_cleanup_free_ char *text = status_lines(s->entries, s->n, &s->counts, now, width, height);
+	char *line = text, *end;
+	size_t n = 1;
 
-	if (ioctl(fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 1)
-		return size.ws_col - 1u; /* the last column would wrap */
-	return WIDTH_DEFAULT - 1;
+	go_up(s);
+	for (; (end = strchr(line, '\n')); line = end + 1, n++)
+		fprintf(s->out, "%.*s\033[K\n", (int)(end - line), line);
+	fprintf(s->out, "%s\033[K" CLEAR_BELOW, line);
+	s->shown = n;
+}
+
+static void draw_one(struct status *s, uint64_t now, size_t width)
+{
+	const struct status_entry *oldest = &s->entries[0];
+
+	for (size_t i = 1; i < s->n; i++)
+		if (s->entries[i].since < oldest->since)
+			oldest = &s->entries[i];
+	_cleanup_free_ char *line = status_text(oldest, now, width);
+	fprintf(s->out, CLEAR "%s", line);
+	s->shown = 1;
 }
 
 static void draw(struct status *s)
 {
 	uint64_t now = loop_now(s->loop);
+	size_t width, height;
 
-	if (s->hidden || !s->n || now - s->entries[0].since < FIRST_MS)
+	if (s->hidden || !s->n || now - (many(s) ? s->began : s->entries[0].since) < FIRST_MS)
 		return;
-	_cleanup_free_ char *line = status_text(s->entries, s->n, now, width_of(s->out));
-	fprintf(s->out, CLEAR "%s", line);
+	size_of(s->out, &width, &height);
+	if (many(s))
+		draw_many(s, now, width, height);
+	else
+		draw_one(s, now, width);
 	fflush(s->out);
-	s->shown = true;
 }
 
 static void clear(struct status *s)
 {
 	if (!s->shown)
 		return;
-	fputs(CLEAR, s->out);
+	if (s->shown > 1) {
+		go_up(s);
+		fputs(CLEAR_BELOW, s->out);
+	} else {
+		fputs(CLEAR, s->out);
+	}
 	fflush(s->out);
-	s->shown = false;
+	s->shown = 0;
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -121,33 +128,101 @@ struct status *status_new(struct loop *loop, FILE *out)
 static void drop(struct status *s, size_t i)
 {
 	free(s->entries[i].machine);
+	free(s->entries[i].step);
 	free(s->entries[i].text);
 	s->n--;
 	memmove(&s->entries[i], &s->entries[i + 1], (s->n - i) * sizeof(*s->entries));
 }
 
+static struct status_entry *find(struct status *s, const char *machine)
+{
+	for (size_t i = 0; s && i < s->n; i++)
+		if (streq(s->entries[i].machine, machine))
+			return &s->entries[i];
+	return NULL;
+}
+
+static struct status_entry *find_or_add(struct status *s, const char *machine)
+{
+	struct status_entry *e = find(s, machine);
+	uint64_t now = loop_now(s->loop);
+
+	if (e)
+		return e;
+	s->entries = xrealloc(s->entries, s->n + 1, sizeof(*s->entries));
+	e = &s->entries[s->n++];
+	*e = (struct status_entry){.machine = xstrdup(machine), .step_since = now, .since = now};
+	return e;
+}
+
+static void remove_entry(struct status *s, const char *machine)
+{
+	struct status_entry *e = find(s, machine);
+
+	if (e)
+		drop(s, (size_t)(e - s->entries));
+	if (s && !s->n)
+		clear(s);
+}
+
+void status_begin(struct status *s, size_t machines)
+{
+	if (!s)
+		return;
+	s->counts = (struct status_counts){.all = machines};
+	s->began = loop_now(s->loop);
+}
+
+void status_step(struct status *s, const char *machine, const char *step)
+{
+	if (!s)
+		return;
+	struct status_entry *e = find_or_add(s, machine);
+	free(e->step);
+	free(take(e->text));
+	e->step = output_clean(step);
+	e->step_since = e->since = loop_now(s->loop);
+	e->percent = 0;
+}
+
+static bool says(const struct status_entry *e, const char *text)
+{
+	return (e->text && streq(e->text, text)) || (!e->text && e->step && streq(e->step, text));
+}
+
 void status_set(struct status *s, const char *machine, const char *text, int percent)
 {
 	_cleanup_free_ char *shown = output_clean(text ? text : "");
-	size_t i = 0;
+	struct status_entry *e;
 
 	if (!s)
 		return;
-	while (i < s->n && !streq(s->entries[i].machine, machine))
-		i++;
-	if (i < s->n && streq(s->entries[i].text, shown)) {
-		s->entries[i].percent = percent;
+	if (!*shown) {
+		if (!many(s))
+			remove_entry(s, machine);
+		else if ((e = find(s, machine)))
+			free(take(e->text));
 		return;
 	}
-	if (i < s->n)
-		drop(s, i);
-	if (*shown) {
-		s->entries = xrealloc(s->entries, s->n + 1, sizeof(*s->entries));
-		s->entries[s->n++] = (struct status_entry){
-			xstrdup(machine), take(shown), loop_now(s->loop), percent};
-	}
-	if (!s->n)
-		clear(s);
+	e = find_or_add(s, machine);
+	e->percent = percent;
+	if (says(e, shown))
+		return;
+	free(take(e->text));
+	if (!e->step || !streq(e->step, shown))
+		e->text = take(shown);
+	e->since = loop_now(s->loop);
+}
+
+void status_end(struct status *s, const char *machine, bool failed)
+{
+	if (!s)
+		return;
+	remove_entry(s, machine);
+	if (failed)
+		s->counts.failed++;
+	else
+		s->counts.done++;
 }
 
 void status_hide(struct status *s)

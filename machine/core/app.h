@@ -10,23 +10,34 @@
 
 #include <stdbool.h>
 
+struct app_event;
+
 struct app {
 	struct loop *loop;
 	struct store *store;
 	struct driver_set *drivers;
 	bool native_ssh;
-	/* Who shows what machines are at; NULL: nobody. text NULL: at nothing any more. percent 0:
-	 * not counted. */
-	void (*status)(void *userdata, const char *machine, const char *text, int percent);
+	/* Who shows what machines are at; NULL: nobody. */
+	void (*status)(void *userdata, const struct app_event *event);
 	void *status_userdata;
 };
 
-/* Tells what a machine is at: half a line for a display, not for logs. fmt NULL: nothing more. */
+/* What a machine is at: half a line for a display, not for logs. */
+struct app_event {
+	const char *machine;
+	const char *step;       /* that it comes to; NULL: the one that it is at */
+	const char *text;       /* within the step; both NULL: it is at nothing any more */
+	int64_t current, total; /* of what text says; total 0: not counted */
+};
+
+void app_step(const struct app *app, const char *machine, const char *step);
+/* Within the step. fmt NULL: nothing more. */
 void app_status(const struct app *app, const char *machine, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* … of which so much is done. */
-void app_progress(const struct app *app, const char *machine, const char *text, int percent);
+void app_progress(const struct app *app, const char *machine, const char *text, int64_t current,
+	int64_t total);
 
 /* Opened drivers by name: each is opened once, also when many flows ask at the same time. */
 struct driver_set;

@@ -100,7 +100,7 @@ static int run_step(struct co *co, struct host *h, const struct step *s, struct 
 
 	if (s->line)
 		log_info("%s", s->line);
-	app_status(h->app, h->rec->name, "%s", s->name);
+	app_step(h->app, h->rec->name, s->name);
 	snprintf(point, sizeof(point), "create.%s.begin", s->name);
 	fault_point(point);
 	uint64_t limit_ms = host_patience(h, s->seconds * SEC);
@@ -142,16 +142,29 @@ static int run_steps(struct co *co, struct host *h, struct err *err)
 	return 0;
 }
 
+static const char kept_mark[] = "\nThe machine is kept: ";
+
+bool create_kept(const struct err *err)
+{
+	return strstr(err_msg(err), kept_mark) != NULL;
+}
+
+char *create_reason(const struct err *err)
+{
+	const char *msg = err_msg(err), *kept = strstr(msg, kept_mark);
+
+	return xstrndup(msg, kept ? (size_t)(kept - msg) : strlen(msg));
+}
+
 static int explain(const char *name, struct err *err)
 {
 	err_wrap(err, "Error creating machine");
 	_cleanup_free_ char *msg = xstrdup(err_msg(err));
 	enum err_code code = err->code;
 	return err_set(err, code,
-		"%s\nThe machine is kept: \"docker-machine create --resume %s\" goes on where it "
-		"ended, "
+		"%s%s\"docker-machine create --resume %s\" goes on where it ended, "
 		"\"docker-machine rm %s\" removes it.",
-		msg, name, name);
+		msg, kept_mark, name, name);
 }
 
 struct cert_work {
@@ -244,7 +257,7 @@ static int precheck(struct co *co, struct app *app, struct driver *d, const stru
 	struct co_deadline limit;
 
 	log_info("Running pre-create checks...");
-	app_status(app, ref->name, "pre-create check");
+	app_step(app, ref->name, "pre-create check");
 	co_deadline_begin(co, &limit, PRECHECK_S * SEC);
 	int rc = driver_pre_create_check(co, d, ref, NULL, &e);
 	co_deadline_end(co, &limit);

@@ -17,5 +17,9 @@ int create_machine(struct co *co, struct app *app, const char *name, const char 
 	const struct json *flags, struct json *take_host_options, struct err *err);
 /* The code of errors from the pre-create check, for exit status 3. */
 bool create_failed_precheck(const struct err *err);
+/* Does the error leave a machine that is half made, for create_resume and remove_machine? */
+bool create_kept(const struct err *err);
+/* The error's text without the advice about that machine; malloc'ed. */
+char *create_reason(const struct err *err);
 /* Continues where an earlier create ended. */
 int create_resume(struct co *co, struct app *app, const char *name, struct err *err);

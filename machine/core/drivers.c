@@ -104,6 +104,12 @@ void driver_set_close(struct co *co, struct driver_set *set)
 	free(set);
 }
 
+static void tell(const struct app *app, struct app_event event)
+{
+	if (app->status)
+		app->status(app->status_userdata, &event);
+}
+
 void app_status(const struct app *app, const char *machine, const char *fmt, ...)
 {
 	_cleanup_free_ char *text = NULL;
@@ -116,13 +122,18 @@ void app_status(const struct app *app, const char *machine, const char *fmt, ...
 		text = xvasprintf(fmt, ap);
 		va_end(ap);
 	}
-	app->status(app->status_userdata, machine, text, 0);
+	tell(app, (struct app_event){.machine = machine, .text = text});
 }
 
-void app_progress(const struct app *app, const char *machine, const char *text, int percent)
+void app_step(const struct app *app, const char *machine, const char *step)
 {
-	if (app->status)
-		app->status(app->status_userdata, machine, text, percent);
+	tell(app, (struct app_event){.machine = machine, .step = step});
+}
+
+void app_progress(const struct app *app, const char *machine, const char *text, int64_t current,
+	int64_t total)
+{
+	tell(app, (struct app_event){machine, NULL, text, current, total});
 }
 
 const char *app_user(void)

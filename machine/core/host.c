@@ -3,6 +3,7 @@
 
 #include "log.h"
 #include "mem.h"
+#include "throttle.h"
 
 #include <string.h>
 
@@ -131,6 +132,8 @@ struct run {
 	struct host *h;
 	enum driver_op op;
 	unsigned crashes;
+	struct throttle_patience patience;
+	bool slowed;        /* its display says so */
 	struct err unsaved; /* why the latest checkpoint is not on disk */
 	char *counted;      /* the message of the progress that was told last */
 	int tenth;          /* … and how far it was */
@@ -156,7 +159,7 @@ static void show_counted(struct run *run, const char *message, int64_t current, 
 	int percent = (int)(share * 100), tenth = (int)(share * 10);
 	bool told = run->counted && streq(run->counted, message);
 
-	app_progress(h->app, h->rec->name, message, percent);
+	app_progress(h->app, h->rec->name, message, current, total);
 	if (told && (tenth == run->tenth || h->app->status))
 		return;
 	free(run->counted);
@@ -239,7 +242,8 @@ static int wait_state_every(struct co *co, struct host *h, enum machine_state wa
 		} else {
 			return err_move(err, &e);
 		}
-		int rc = sleep_to_poll(co, poll_ms(ms));
+		/* who is told to ask later does */
+		int rc = sleep_to_poll(co, MAX(poll_ms(ms), (unsigned)e.retry_after_ms));
 		if (rc < 0)
 			return co_err(rc, err);
 	}
@@ -346,6 +350,28 @@ static bool worth_another_try(struct run *run, const struct err *e)
 	       ++run->crashes < CRASHES_MAX;
 }
 
+/* Those that the protocol says may be sent again and again (D3, D4, D5). */
+static bool repeatable(enum driver_op op)
+{
+	return op != DRIVER_RESTART && op != DRIVER_UPGRADE_IMAGE;
+}
+
+/* The provider asks to slow down: the next call of this driver, whoever's it is, waits as told. */
+static bool throttled(struct co *co, struct run *run, const struct err *e)
+{
+	const struct host *h = run->h;
+
+	if (e->code != ERR_THROTTLED || run->unsaved.code != ERR_NONE ||
+		!(repeatable(run->op) || e->retryable) ||
+		!throttle_again(&run->patience, loop_now(co_loop(co)), e->retry_after_ms,
+			co_deadline_left(co)))
+		return false;
+	log_debug("(%s) %s; asking again", h->rec->name, err_msg(e));
+	app_status(h->app, h->rec->name, "waiting: the provider asks to slow down");
+	run->slowed = true;
+	return true;
+}
+
 /* Says the cause of a refused checkpoint even when the driver does not. */
 static int run_failed(struct run *run, struct err *e, struct err *err)
 {
@@ -384,12 +410,17 @@ static int run_once(struct co *co, struct run *run, struct err *err)
 	struct machine_ref ref = record_ref(h->app->store, h->rec, &dir);
 
 	if (driver_run(co, h->driver, run->op, &ref, &obs, &o, &e) < 0) {
+		if (throttled(co, run, &e))
+			return 0;
 		if (!worth_another_try(run, &e))
 			return run_failed(run, &e, err);
 		log_warn("(%s) %s; trying again", h->rec->name, err_msg(&e));
 		int rc = co_sleep(co, poll_ms(500) << (run->crashes - 1));
 		return rc < 0 ? co_err(rc, err) : 0;
 	}
+	if (run->slowed)
+		app_status(h->app, h->rec->name, "%s", driver_op_name(run->op));
+	run->slowed = false;
 	int rc = save_outcome(run, &o, err);
 	if (rc == 0)
 		rc = follow(co, h, &o, err);

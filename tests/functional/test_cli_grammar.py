@@ -215,8 +215,12 @@ HELP = {
     'inspect': 'Usage: docker-machine inspect [OPTIONS] [arg...]\n\nInspect information about a machine\n\n'
                'Description:\n   Argument is a machine name.\n\nOptions:\n   \n'
                '   --format, -f \tFormat the output using the given go template.\n',
-    'start': 'Usage: docker-machine start [arg...]\n\nStart a machine\n\n'
-             'Description:\n   Argument(s) are one or more machine names.\n',
+    'start': 'Usage: docker-machine start [OPTIONS] [arg...]\n\nStart a machine\n\n'
+             'Description:\n   Argument(s) are one or more machine names.\n\nOptions:\n   \n'
+             '   --filter [--filter option --filter option]\tTake the machines that match, instead of names: as for ls\n'
+             '   --parallel "0"\t\t\t\tHow many machines at once; 0 leaves it to the command\n',
+    'ssh': 'Usage: docker-machine ssh [arg...]\n\nLog into or run a command on a machine with SSH.\n\n'
+           'Description:\n   Arguments are [machine-name] [command]\n',
 }
 
 

@@ -71,7 +71,7 @@ def test_choice(alone, things):
 
 @pytest.mark.parametrize('words, err', [
     (['a_b'], BAD_NAME), (['web'], 'Docker machine "web" already exists\n'),
-    (['a', 'b'], 'Invalid command line. Found extra arguments [b]\n')])
+    (['a', 'b', '--'], 'Invalid command line. Found extra arguments [b --]\n')])
 def test_only_who_makes_a_machine_is_told(alone, words, err):
     put(alone, QEMU, 'qemu')
     alone.ok('create', '-d', 'qemu', 'web')

@@ -164,4 +164,8 @@ def test_the_page_has_every_member(store):
         first, *rest = command.split()
         for item in json.loads(store.ok(*([first, *rest, '--json'])).out):
             seen |= set(item)
+    lines = store.fails('start', '--progress', 'json', 'web2').out.splitlines()
+    assert len(lines) >= 3
+    for line in lines:
+        seen |= set(json.loads(line))
     assert seen == told

@@ -1,25 +1,30 @@
 """On a terminal a line tells what machines are at; elsewhere the output is plain lines alone."""
 
+import fcntl
 import json
 import os
 import pty
 import re
 import select
+import struct
 import subprocess
+import termios
 import time
 
 import pytest
 
 from cli import flaky_create, like_flaky
+from faults import QUICK
 
 CLEAR = '\r\x1b[K'
 LINE = 'waiting: not yet'
 
 
-def on_terminal(cli, *args, env=None, until=None, timeout=60):
+def on_terminal(cli, *args, env=None, until=None, timeout=60, rows=24):
     """Runs with a terminal for all three streams; what it showed, and the exit status. `until` is a
     pair: once that text shows, the function is called with the process."""
     master, slave = pty.openpty()
+    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack('HHHH', rows, 80, 0, 0))
     text, wanted, process = '', until, None
     try:
         process = subprocess.Popen([cli.program, *args], env={**cli.env, 'TERM': 'xterm', **(env or {})},
@@ -160,3 +165,79 @@ def test_percent_in_a_pipe(cli, tmp_path):
     argv, env = create_loading(tmp_path)
     lines = [line for line in cli.ok(*argv, env=env).out.splitlines() if 'Loading it' in line]
     assert lines == [f'(web1) Loading it ({n}%)' for n in range(0, 101, 10)]
+
+
+# --- several machines: a line each ---
+
+SEQUENCE = re.compile(r'\r|\n|\x1b\[(\d*)([AKJ])|[^\r\n\x1b]+')
+
+
+def screens(text):
+    """What the screen shows, without blanks at the ends, after each piece of text that was drawn."""
+    lines, row, column = [''], 0, 0
+    for part in SEQUENCE.finditer(text):
+        what = part.group(2) or part.group(0)
+        if what == '\r':
+            column = 0
+        elif what == '\n':
+            row += 1
+            lines += [''] * (row + 1 - len(lines))
+        elif what == 'A':
+            assert row >= int(part.group(1)), 'above the screen'
+            row -= int(part.group(1))
+        elif what in 'KJ':
+            lines[row] = lines[row][:column]
+            del lines[row + 1 if what == 'J' else len(lines):]
+        else:
+            lines[row] = lines[row][:column].ljust(column) + what + lines[row][column + len(what):]
+            column += len(what)
+        yield [line.rstrip() for line in lines]
+
+
+def many(cli, count, rows):
+    names = [f'w{i}' for i in range(1, count + 1)]
+    waiting = json.dumps(script())
+
+    def end(_process):
+        for name in names:
+            let_it_end(cli, name)(None)
+
+    argv = ['create', '-d', 'flaky', '--flaky-script', waiting, '--parallel', str(count), *names]
+    text, status = on_terminal(cli, *argv, env=QUICK, rows=rows, until=(LINE if rows > count else 'more: ', end))
+    return text, status, list(screens(text))
+
+
+def test_a_line_for_each_of_several(cli):
+    text, status, shown = many(cli, 3, rows=24)
+    assert status == 0, text
+    heads = [i for i, screen in enumerate(shown) if re.fullmatch(r'[-|/\\] 3 machines: 3 at work', screen[-4:][0])]
+    assert heads, text
+    for line, name in zip(shown[heads[-1]][-3:], ('w1', 'w2', 'w3')):
+        assert re.match(rf'  {name}  (prepare|pre-create check|create) +\d+s', line), shown[heads[-1]]
+    assert any('waiting: not yet' in line for screen in shown for line in screen[-3:]), text
+
+
+def test_nothing_of_the_lines_is_left(cli):
+    text, status, shown = many(cli, 3, rows=24)
+    assert status == 0, text
+    left = shown[-1]
+    assert not [line for line in left if ' at work' in line or 'waiting:' in line], left
+    assert [line.split()[0] for line in left if re.match(r'(MACHINE|w\d) +\S', line)] == ['MACHINE', 'w1', 'w2', 'w3']
+    assert '(w2) Creating machine...' in left
+
+
+def test_as_many_lines_as_the_terminal_has(cli):
+    text, status, shown = many(cli, 6, rows=5)
+    assert status == 0, text
+    full = [screen for screen in shown if re.match(r'  and \d more: ', screen[-1])]
+    assert full, text
+    assert re.fullmatch(r'[-|/\\] 6 machines: 6 at work', full[0][-4]), full[0]
+    assert not [n for n in re.findall(r'\x1b\[(\d+)A', text) if int(n) > 3]
+
+
+@pytest.mark.parametrize('how', ['plain', 'json', 'none'])
+def test_no_display_when_told_so(cli, how):
+    slow = json.dumps({'create': ['slow:1.2', 'ok']})
+    text, status = on_terminal(cli, 'create', '-d', 'flaky', '--flaky-script', slow, '--progress', how, 'a', 'b')
+    assert status == 0, text
+    assert '\x1b' not in text

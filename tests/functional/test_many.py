@@ -1,0 +1,396 @@
+"""Several machines with one command: names, what becomes of each, --parallel, --filter, --progress, Ctrl-C."""
+
+import json
+import os
+import re
+import signal
+import time
+
+import pytest
+
+from cli import flaky_create
+from faults import QUICK
+from hosts import wait_for
+
+FLAKY = ['create', '-d', 'flaky']
+BAD_NAME = ('Error creating machine: Invalid hostname specified. Allowed hostname chars are: 0-9a-zA-Z . -')
+
+
+def scripted(script, *words):
+    return [*FLAKY, '--flaky-script', json.dumps(script), *words]
+
+
+def table(result):
+    """The table on standard error, as (machine, outcome, error), and what is said after it."""
+    lines = result.err.splitlines()
+    head = next(i for i, line in enumerate(lines) if line.startswith('MACHINE '))
+    columns = [lines[head].index(word) for word in ('MACHINE', 'OUTCOME', 'TIME', 'ERROR')]
+    rows, rest = [], lines[head + 1:]
+    while rest and re.search(r' \d+\.\ds ', rest[0]):
+        line = rest.pop(0)
+        name, outcome, _, error = (line[a:b].strip() for a, b in zip(columns, [*columns[1:], None]))
+        rows.append((name, outcome, error))
+    return rows, rest
+
+
+def outcomes(result):
+    return {name: outcome for name, outcome, _ in table(result)[0]}
+
+
+NAMES = {
+    'a b c': ['a', 'b', 'c'],
+    'w{8..11}': ['w10', 'w11', 'w8', 'w9'],
+    'w{08..11..2} x': ['w08', 'w10', 'x'],
+    '--count 3 --name w{n}x': ['w1x', 'w2x', 'w3x'],
+    '--name w{1..2}': ['w1', 'w2'],
+    '--name w': ['w'],
+    '--count 1 --name w{n}': ['w1'],
+}
+
+
+@pytest.mark.parametrize('words', NAMES)
+def test_names(cli, words):
+    result = cli.ok(*FLAKY, *words.split())
+    assert cli.names() == NAMES[words]
+    if len(NAMES[words]) > 1:
+        assert set(outcomes(result)) == set(NAMES[words])
+        assert set(outcomes(result).values()) == {'created'}
+    else:
+        assert not result.err
+
+
+# what is typed -> standard error; nothing is begun
+WRONG_NAMES = {
+    'a there a x': 'a: the name is given twice\nthere: Docker machine "there" already exists\n',
+    'w{1..2} a_b': f'a_b: {BAD_NAME}\n',
+    'a there': 'there: Docker machine "there" already exists\n',
+    'a_b c': 'Invalid command line. Found extra arguments [c]\n',
+    'a b --url x': None, # a flag that is not known
+    'w{1..10001}': 'Error: more than 10000 machine names\n',
+    '--count 2': ("Error: --count needs a --name with {n} in it, which stands for the number: --name 'w{n}'\n"),
+    '--count 0 --name w{n}': 'Error: --count is a number from 1 to 10000\n',
+    '--name w a': 'Error: Give machine names or --name (with --count), not both\n',
+    '--parallel -1 a b': 'Error: --parallel is a number from 1 to 1000, or 0 for the usual one\n',
+    '--on-failure maybe a b': 'Error: --on-failure is keep or remove, not "maybe"\n',
+    '--progress loud a b': 'Error: --progress is auto, plain, json or none, not "loud"\n',
+    '--resume there --name a': 'Error: --resume NAME takes no further arguments\n',
+}
+
+
+@pytest.mark.parametrize('words', WRONG_NAMES)
+def test_wrong_names(cli, words):
+    cli.create_none('there')
+    result = cli.fails(*FLAKY, *words.split())
+    assert WRONG_NAMES[words] is None or (result.out, result.err) == ('', WRONG_NAMES[words])
+    assert cli.names() == ['there'] and not cli.calls('configure')
+
+
+def test_by_the_old_name(cli, tmp_path):
+    """docker-machine has always refused a second word; with a range or a flag of ours it is meant."""
+    cli.program = (tmp_path / 'docker-machine')
+    cli.program.symlink_to(cli.build / 'machine' / 'cli' / 'machine')
+    result = cli.fails(*FLAKY, 'a', 'extra')
+    assert (result.out, result.err) == ('', 'Invalid command line. Found extra arguments [extra]\n')
+    cli.ok(*FLAKY, 'a{1..2}')
+    cli.ok(*FLAKY, '--parallel', '2', 'b', 'c')
+    assert cli.names() == ['a1', 'a2', 'b', 'c']
+
+
+def test_one_machine_as_ever(cli):
+    one = cli.ok(*FLAKY, 'web')
+    assert one.out == ('Running pre-create checks...\nCreating machine...\nTo see how to connect your Docker Client '
+                       'to the Docker Engine running on this virtual machine, run: '
+                       f'{cli.program} env web\n')
+    assert not one.err
+
+
+def test_lines_say_whose_they_are(cli):
+    result = cli.ok(*scripted({'create': 'notes:1+ok'}, 'a', 'b'))
+    lines = result.out.splitlines()
+    for name in 'a', 'b':
+        assert [line for line in lines if line.startswith(f'({name}) ')] == [
+            f'({name}) Running pre-create checks...', f'({name}) Creating machine...', f'({name}) step 0']
+    assert len(lines) == 7 and lines[-1].endswith(' env NAME')
+
+
+def test_one_failure_stops_nobody(cli):
+    """The scripts say by name who fails: the driver is asked for each with its own state."""
+    cli.ok(*scripted({'create': ['slow:0.3+ok']}, 'a'))
+    cli.ok('rm', '-y', 'a')
+    (cli.flaky / 'calls').write_text('1 create b\n') # its first call is done: the second fails
+    result = cli.fails(*scripted({'create': ['ok', 'error:quota']}, 'a', 'b', 'c'))
+    rows, rest = table(result)
+    assert [row[:2] for row in rows] == [('a', 'created'), ('b', 'failed, half-made'), ('c', 'created')]
+    assert rows[1][2] == ('Error creating machine: Error in driver during machine creation: create b: driver "flaky": '
+                          'ordered to fail in create')
+    assert rest == ['What is half-made is kept: "docker-machine create --resume NAME" goes on where it ended, '
+                    '"docker-machine rm NAME" removes it.',
+                    'Error creating machines: 1 of 3 were not created']
+    assert cli.names() == ['a', 'b', 'c']
+    cli.set_script('b', {})
+    cli.ok('create', '--resume', 'b')
+
+
+def test_nothing_left_after_a_check(cli):
+    result = cli.fails(*scripted({'preCreateCheck': 'error:quota'}, 'a', 'b'))
+    assert set(outcomes(result).values()) == {'failed, nothing left'}
+    assert 'half-made is kept' not in result.err and cli.names() == []
+
+
+@pytest.mark.parametrize('names', [['a'], ['a', 'b']])
+def test_failed_ones_are_removed(cli, names):
+    result = cli.fails(*scripted({'create': 'cloud+error:quota'}, '--on-failure', 'remove', *names))
+    assert cli.names() == [] and not any(cli.resources(name) for name in names)
+    assert sorted(c[2] for c in cli.calls('remove')) == names
+    if len(names) > 1:
+        assert set(outcomes(result).values()) == {'failed, removed'}
+    else:
+        assert result.err.endswith('ordered to fail in create\nThe machine was removed again.\n')
+
+
+def test_what_cannot_be_removed_is_kept(cli):
+    result = cli.fails(*scripted({'create': 'error:quota', 'remove': 'error:auth'}, '--on-failure=remove', 'a', 'b'))
+    assert set(outcomes(result).values()) == {'failed, half-made'}
+    assert cli.names() == ['a', 'b']
+    one = cli.fails(*scripted({'create': 'error:quota', 'remove': 'error:auth'}, '--on-failure=remove', 'c'))
+    assert 'The machine is kept: ' in one.err and 'Removing it failed, too: ' in one.err
+
+
+def test_resume_a_range(cli):
+    cli.fails(*scripted({'create': 'error:quota'}, 'w{1..3}'))
+    for name in 'w1', 'w2', 'w3':
+        cli.set_script(name, {})
+    cli.ok('create', '--resume', 'w2')
+    result = cli.ok('create', '--resume', 'w{1..3}')
+    assert outcomes(result) == {'w1': 'created', 'w3': 'created'} and '(w2) is complete already\n' in result.out
+    assert cli.fails('create', '--resume', 'w{1..3}').err == (
+        'All these machines are complete: there is nothing to resume\n')
+
+
+def most_at_once(result_lines):
+    """How many machines were between their first step and their end, at most."""
+    now = most = 0
+    for line in result_lines:
+        event = json.loads(line)
+        now += (event['event'] == 'step' and event['step'] in ('prepare', 'stop', 'rm'))
+        now -= event['event'] in ('done', 'failed')
+        most = max(most, now)
+    return most
+
+
+@pytest.mark.parametrize('number', [1, 3])
+def test_parallel(cli, number):
+    words = ['--progress', 'json', '--parallel', str(number)]
+    made = cli.ok(*FLAKY, *words, 'w{1..5}')
+    assert most_at_once(made.out.splitlines()) == number
+    stopped = cli.ok('stop', *words, 'w{1..5}')
+    assert most_at_once(stopped.out.splitlines()) == number
+    gone = cli.ok('rm', '-y', *words, 'w{1..5}')
+    assert most_at_once(gone.out.splitlines()) == number
+
+
+MEMBERS = ['time', 'machine', 'event', 'step', 'message', 'current', 'total', 'error']
+
+
+def test_json_events(cli):
+    """Each line is an object with the members of JSON.md."""
+    (cli.flaky / 'calls').write_text('1 create b\n')
+    script = {'create': ['notes:2+ok', 'error:quota']}
+    result = cli.fails(*scripted(script, '--progress=json', 'a', 'b'))
+    events = [json.loads(line) for line in result.out.splitlines()]
+    assert all(list(e) == MEMBERS for e in events)
+    assert all(re.fullmatch(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z', e['time']) for e in events)
+    assert all(e['machine'] in ('a', 'b') for e in events)
+    of_a = [(e['event'], e['step'], e['message']) for e in events if e['machine'] == 'a']
+    assert of_a == [('step', 'prepare', None), ('progress', 'prepare', 'Running pre-create checks...'),
+                    ('step', 'pre-create check', None), ('progress', 'pre-create check', 'Creating machine...'),
+                    ('step', 'create', None), ('progress', 'create', 'step 0'), ('progress', 'create', 'step 1'),
+                    ('done', 'create', None)]
+    last = [e for e in events if e['machine'] == 'b'][-1]
+    gone = [json.loads(line) for line in cli.ok('rm', '-y', '--progress=json', 'a').out.splitlines()]
+    assert [e['event'] for e in gone if e['machine'] == 'a'][-1] == 'done'
+    one = [json.loads(line) for line in cli.ok(*FLAKY, '--progress=json', 'c').out.splitlines()]
+    assert [e['event'] for e in one if e['machine'] == 'c'][-1] == 'done' and one[-1]['machine'] is None
+    assert last['event'] == 'failed' and last['step'] == 'create' and 'ordered to fail' in last['error']
+
+
+def test_json_asks_nothing(cli):
+    cli.create_none('a')
+    for words, flag in (['rm', 'a'], '-y'), (['regenerate-certs', 'a'], '-f'):
+        result = cli.fails(*words[:1], '--progress', 'json', *words[1:])
+        assert (result.out, result.err) == ('', f'Error: --progress json cannot ask: answer with {flag}\n')
+
+
+def test_no_progress(cli):
+    result = cli.ok(*FLAKY, '--progress', 'none', 'a', 'b')
+    assert result.out == '' and outcomes(result) == {'a': 'created', 'b': 'created'}
+
+
+# --- --filter ---
+
+@pytest.fixture
+def five(cli):
+    cli.ok(*FLAKY, '--engine-label', 'role=web', 'w{1..3}')
+    cli.ok(*FLAKY, 'db')
+    cli.create_none('other')
+    return cli
+
+
+def test_filters(five):
+    out = five.ok('stop', '--filter', 'driver=flaky', '--filter', 'name=^w', '--filter', 'label=role=web').out
+    assert sorted(re.findall(r'Stopping "(\w+)"', out)) == ['w1', 'w2', 'w3']
+    out = five.ok('start', '--filter', 'state=Stopped').out
+    assert sorted(re.findall(r'Starting "(\w+)"', out)) == ['w1', 'w2', 'w3']
+
+
+ACTIONS = ['start', 'stop', 'restart', 'kill', 'rm', 'provision', 'upgrade', 'regenerate-certs']
+
+
+@pytest.mark.parametrize('command', ACTIONS)
+def test_wrong_filters(five, command):
+    sure = {'rm': ['-y'], 'regenerate-certs': ['-f']}.get(command, [])
+    for words, err in {
+            '--filter name=w w1': 'Error: Give machine names or --filter, not both\n',
+            '--filter name=^none$ --filter driver=x': (
+                'Error: No machine matches --filter name=^none$ --filter driver=x. '
+                'Use "docker-machine ls" to list machines.\n'),
+            '--filter x': 'Unsupported filter syntax\n',
+            '--filter x=y': "Unsupported filter key 'x'\n",
+    }.items():
+        flags, names = words.split()[:4], words.split()[4:] if len(words.split()) > 4 else []
+        if words.endswith(' w1'):
+            flags, names = words.split()[:2], ['w1']
+        result = five.fails(command, *sure, *flags, *names)
+        assert (result.out, result.err) == ('', err)
+    assert len(five.names()) == 5
+
+
+def test_rm_asks_about_those_that_match(five):
+    no = five.ok('rm', '--filter', 'name=^w', stdin='n\n')
+    assert no.out.startswith('About to remove w1, w2, w3\nWARNING: ') and 'Are you sure? (y/n): ' in no.out
+    assert len(five.names()) == 5
+    yes = five.ok('rm', '--filter', 'name=^w', stdin='y\n')
+    assert yes.out.count('Successfully removed w') == 3
+    assert five.names() == ['db', 'other']
+    assert '(y/n)' not in five.ok('rm', '-f', '--filter', 'driver=flaky').out
+    assert five.names() == ['other']
+
+
+def test_regenerate_asks_about_those_that_match(five):
+    no = five.ok('regenerate-certs', '--filter', 'name=^w', stdin='n\n')
+    assert no.out.startswith('About to regenerate the certificates of w1, w2, w3\n')
+
+
+def test_ranges_elsewhere(five):
+    assert five.ok('ip', 'w{1..3}').out == '127.0.0.1\n' * 3
+    assert five.ok('status', 'w{1..1}').out == 'Running\n'
+    assert five.fails('status', 'w{1..2}').err == 'Error: Expected one machine name as an argument\n'
+    assert [o['name'] for o in json.loads(five.ok('status', '--json', 'w{3..1}').out)] == ['w3', 'w2', 'w1']
+    assert five.ok('rm', '-y', 'w{1..3}').out.startswith('About to remove w1, w2, w3\n')
+
+
+# --- Ctrl-C ---
+
+def interrupted(cli, env=None):
+    """A create of six, four at once: two are done, two in the driver's hands, two still to come."""
+    (cli.flaky / 'calls').write_text('1 create w3\n1 create w4\n')
+    script = {'create': ['ok', 'checkpoint:2+wait:100']}
+    running = cli.start(*scripted(script, '--parallel', '2', 'w{1..6}'), env={**QUICK, **(env or {})})
+    wait_for('the checkpoints', lambda: all(
+        (cli.store / 'machines' / name / 'config.json').exists() and
+        cli.config(name)['Driver'].get('Checkpoint') == 2 for name in ('w3', 'w4')), 40)
+    running.process.send_signal(signal.SIGINT)
+    return running
+
+
+def test_interrupted_once(cli):
+    running = interrupted(cli)
+    result = running.finish(30)
+    assert result.status == 130 and not result.leftovers, result
+    assert outcomes(result) == {
+        'w1': 'created', 'w2': 'created', 'w3': 'interrupted, half-made', 'w4': 'interrupted, half-made',
+        'w5': 'not begun', 'w6': 'not begun'}
+    assert 'create --resume NAME' in result.err and 'rm NAME' in result.err
+    assert cli.names() == ['w1', 'w2', 'w3', 'w4'] and not cli.calls('create', 'w5')
+    cli.set_script('w3', {})
+    cli.ok('create', '--resume', 'w3')
+    cli.ok('rm', '-y', 'w4')
+    cli.assert_whole()
+
+
+def test_interrupted_ones_are_not_removed(cli):
+    """Who wants to end does not want to wait for a removal."""
+    running = cli.start(*scripted({'create': ['checkpoint:1+wait:100']}, '--on-failure', 'remove', 'a', 'b'), env=QUICK)
+    wait_for('the calls', lambda: len({c[2] for c in cli.calls('create')}) == 2, 40)
+    running.process.send_signal(signal.SIGINT)
+    result = running.finish(30)
+    assert result.status == 130 and set(outcomes(result).values()) == {'interrupted, half-made'}, result
+    assert cli.names() == ['a', 'b'] and not cli.calls('remove')
+
+
+def test_interrupted_twice(cli):
+    """At once, with drivers that are deaf: the store is as the checkpoints left it."""
+    script = {'create': 'checkpoint:2+deaf'}
+    running = cli.start(*scripted(script, 'a', 'b'))
+    wait_for('the checkpoints', lambda: all(
+        (cli.store / 'machines' / name / 'config.json').exists() and
+        cli.config(name)['Driver'].get('Checkpoint') == 2 for name in ('a', 'b')), 40)
+    running.process.send_signal(signal.SIGINT)
+    wait_for('first', lambda: 'Interrupted' in running.output(), 20)
+    heard = time.monotonic()
+    wait_for('a second wish', lambda: time.monotonic() - heard > 0.4, 20)
+    running.process.send_signal(signal.SIGINT)
+    result = running.finish(20)
+    assert result.status == 130 and not result.leftovers, result
+    cli.assert_whole()
+    cli.set_script('a', {})
+    cli.ok('create', '--resume', 'a')
+    cli.ok('rm', '-y', 'b')
+
+
+def test_an_action_says_what_it_did_not_begin(cli):
+    cli.ok(*scripted({'stop': 'wait:100'}, 'w{1..3}'))
+    running = cli.start('stop', '--parallel', '1', 'w{1..3}', env=QUICK)
+    wait_for('the call', lambda: cli.calls('stop', 'w1'), 40)
+    running.process.send_signal(signal.SIGINT)
+    result = running.finish(30)
+    assert result.status == 130 and 'not begun: w2, w3' in result.err, result
+
+
+# --- a provider that asks to slow down ---
+
+def test_throttled_calls_are_repeated(cli):
+    script = {'preCreateCheck': ['throttle:20', 'ok'], 'create': ['throttle:20', 'checkpoint:1+throttle:20', 'ok'],
+              'stop': ['throttle:20', 'ok'], 'remove': ['throttle:20', 'throttle:20', 'ok']}
+    cli.create_flaky('a', script)
+    assert len(cli.calls('create')) == 3 and cli.config('a')['Driver']['Checkpoint'] == 1
+    cli.ok('stop', 'a')
+    cli.ok('rm', '-y', 'a')
+    assert [len(cli.calls(m)) for m in ('preCreateCheck', 'stop', 'remove')] == [2, 2, 3]
+
+
+def test_throttled_for_good(cli):
+    result = cli.fails(*flaky_create('a', {'create': 'throttle:1'}))
+    assert 'slow down, in create' in result.err and 'The machine is kept: ' in result.err
+    assert len(cli.calls('create')) == 11
+
+
+def test_throttled_restart_is_not_repeated(cli):
+    """The protocol does not say that it may be."""
+    cli.create_flaky('a', {'restart': ['throttle:1', 'ok']})
+    assert 'slow down, in restart' in cli.fails('restart', 'a').err
+    assert len(cli.calls('restart')) == 1
+
+
+def test_a_provider_with_a_limit(cli, tmp_path):
+    """All are made; of the answers few are that it wants to be asked less."""
+    cloud = tmp_path / 'cloud'
+    cloud.mkdir()
+    env = {'CLOUD_DIR': str(cloud), 'CLOUD_BOOT': '1', 'CLOUD_RATE': '20', 'CLOUD_REFUSE': '3',
+           'CLOUD_RETRY_MS': '300', 'MACHINE_POLL_MS': '300'}
+    result = cli.ok('create', '-d', 'cloud', '--parallel', '20', 'w{1..20}', env=env)
+    assert set(outcomes(result).values()) == {'created'}
+    served, throttled = (os.path.getsize(cloud / name) for name in ('served', 'throttled'))
+    assert served >= 40 and 3 <= throttled < served, (served, throttled)
+    assert cli.ok('rm', '-y', '--filter', 'driver=cloud', '--parallel', '20', env=env)
+    assert cli.names() == [] and not list(cloud.glob('host-*'))
