@@ -1,9 +1,13 @@
 #!/usr/bin/python3
-"""bench [N]...: what commands cost in time, processors' time, processes and memory.
+"""bench [N]... | bench many [COUNT [BOOT [RATE [PARALLEL]]]]: what commands cost in time, processors'
+time, processes and memory.
 
 First the commands about one machine (its engine is a TLS server here), then ls over N machines of
 driver none; N defaults to 10 100 1000 10000. PEER=PROGRAM names another docker-machine to compare
 with: the last columns are then its figures divided by ours. Nothing is asserted here.
+
+"many" makes COUNT machines (200) with one command, at a provider that is simulated: hosts need BOOT
+seconds (30), RATE requests a second (20) are served. PARALLEL left out: as many at once as usual, then all.
 
 Times are medians. The memory is the peak of the sum of all processes' proportional shares (PSS),
 sampled in a run of its own. There strace holds each process for a moment before it exits, so that
@@ -27,6 +31,8 @@ sys.path.insert(0, str(TOP / 'tests' / 'lib'))
 sys.dont_write_bytecode = True
 
 from engine import Engine  # noqa: E402
+
+import bench_creates  # noqa: E402
 
 OURS = TOP / 'build' / 'machine' / 'cli' / 'machine'
 REPEAT = 15
@@ -183,15 +189,33 @@ def bench_many(env, peer, counts):
         known = count, mib
 
 
+def memory_mib(pid):
+    return sum(pss_kib(p) for p in tree(pid)) / 1024
+
+
+def main_many(words):
+    with tempfile.TemporaryDirectory() as folder:
+        env = environment(folder)
+        make_first(env, 'tcp://127.0.0.1:1') # the certificates
+        bench_creates.run(words, OURS, env, folder, memory_mib)
+
+
+def environment(folder):
+    return {'PATH': os.environ['PATH'], 'HOME': folder, 'USER': 'bench', 'LANG': 'C.UTF-8',
+            'SHELL': '/bin/bash', 'MACHINE_STORAGE_PATH': f'{folder}/store'}
+
+
 def main():
+    if sys.argv[1:2] == ['many']:
+        main_many(sys.argv[2:])
+        return
     counts = [int(a) for a in sys.argv[1:]] or [10, 100, 1000, 10000]
     peer = os.environ.get('PEER')
     title = ''.join(f' {name:>{form.split(".")[0]}}' for name, form in COLUMNS.items())
     print(f'{"":20}' + title + (''.join(f' {n:>8}' for n in ('time', 'cpu', 'procs', 'memory'))
                                  if peer else ''))
     with tempfile.TemporaryDirectory() as folder:
-        env = {'PATH': os.environ['PATH'], 'HOME': folder, 'USER': 'bench', 'LANG': 'C.UTF-8',
-               'SHELL': '/bin/bash', 'MACHINE_STORAGE_PATH': f'{folder}/store'}
+        env = environment(folder)
         bench_one(folder, env, peer)
         bench_many(env, peer, counts)
 
