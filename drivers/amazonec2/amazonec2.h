@@ -13,6 +13,8 @@
 #define EC2_POLL_MS 3000u
 #define EC2_USER_DATA_MAX (16u << 10)
 #define EC2_STATES_MAX 200u /* values of a filter */
+#define EC2_LOOKS 10u       /* for what was made just now … */
+#define EC2_LOOK_MS 1000u   /* … and is not known everywhere at once */
 
 struct ec2 {
 	struct md_api api;
@@ -50,7 +52,12 @@ int ec2_call(struct ec2 *e, struct query *q, const char *what, struct json **ret
 /* All pages of a list: the members of the set `key`, as an array. */
 int ec2_list(struct ec2 *e, struct query *q, const char *key, const char *what, struct json **ret,
 	struct err *err);
+/* ec2_call, again while it fails because something new is not known there yet. */
+int ec2_call_new(
+	struct ec2 *e, struct query *q, const char *what, struct json **ret, struct err *err);
 bool ec2_failed_with(const struct ec2 *e, const char *code);
+/* md_sleep; in tests as short as the API's pauses. */
+int ec2_pause(struct ec2 *e, uint32_t ms, struct err *err);
 
 /* endpoint.c */
 int endpoint_url(const struct md_machine *m, char **ret, struct err *err);
@@ -96,7 +103,8 @@ int describe_instance(
 	struct ec2 *e, const struct md_machine *m, struct json **ret, struct err *err);
 enum machine_state instance_state(const struct json *instance);
 const char *instance_address(const struct md_machine *m, const struct json *instance);
-/* Instances by the client token: an array. */
-int find_by_token(struct ec2 *e, const struct md_machine *m, struct json **ret, struct err *err);
+/* The instance that was launched with the machine's token, if there is one: fills InstanceId. An
+ * answer that was lost shows within seconds. */
+int find_launched(struct ec2 *e, struct md_machine *m, struct err *err);
 int ec2_states(struct md_request *rq, struct md_machine *machines, size_t n,
 	struct md_report *reports, struct err *errs, struct err *err);

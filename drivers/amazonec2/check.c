@@ -3,10 +3,12 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define REGION_OWN "custom-endpoint"
+#define PORT_MAX 65535
 
 static const struct md_field fields[] = {
 	{"Id", MD_TEXT, NULL},
@@ -106,7 +108,8 @@ static int check_port(const char *text, struct err *err)
 {
 	size_t digits = strspn(text, "0123456789");
 
-	if (digits > 0 && digits <= 5 && (!text[digits] || text[digits] == '/'))
+	if (digits > 0 && digits <= 5 && (!text[digits] || text[digits] == '/') &&
+		strtol(text, NULL, 10) > 0 && strtol(text, NULL, 10) <= PORT_MAX)
 		return 0;
 	return err_set(err, ERR_USER,
 		"--amazonec2-open-port %s: a port is PORT or PORT/PROTOCOL, as in 80 or 53/udp",
@@ -126,23 +129,23 @@ static int check_numbers(const struct md_machine *m, struct err *err)
 	return 0;
 }
 
-static void warn_of_flags(const struct md_machine *m)
+static void warn_of_flags(struct md_request *rq, const struct md_machine *m)
 {
 	_cleanup_strv_ struct strv tags = STRV_INIT;
 
 	strv_split(&tags, md_state_str(m, "Tags"), ',');
 	if (tags.n % 2)
-		log_warn("--amazonec2-tags: \"%s\" has no value and is left out",
+		md_log(rq, LOG_LEVEL_WARN, "--amazonec2-tags: \"%s\" has no value and is left out",
 			tags.items[tags.n - 1]);
 	if (md_state_int(m, "BlockDurationMinutes"))
-		log_warn("--amazonec2-block-duration-minutes does nothing any more: Amazon ended "
-			 "spot blocks in 2022");
+		md_log(rq, LOG_LEVEL_WARN,
+			"--amazonec2-block-duration-minutes does nothing any more: Amazon ended "
+			"spot blocks in 2022");
 }
 
 int ec2_configure(
 	struct md_request *rq, struct md_machine *m, const struct json *flags, struct err *err)
 {
-	(void)rq;
 	md_fields_set(m, fields, ARRAY_SIZE(fields), flags);
 	json_set_str(m->state, "SSHUser", md_flag_str(flags, "amazonec2-ssh-user"));
 	json_set(m->state, "ExistingKey", json_bool(*md_state_str(m, "KeyName") != '\0'));
@@ -150,7 +153,7 @@ int ec2_configure(
 		check_region(m, err) < 0 || check_key_flags(m, err) < 0 ||
 		check_numbers(m, err) < 0)
 		return -1;
-	warn_of_flags(m);
+	warn_of_flags(rq, m);
 	return 0;
 }
 

@@ -81,7 +81,8 @@ static int from_environment(
 }
 
 /* What the vendor's own tools would follow, and this does not. */
-static void warn_of_others(const char *text, const char *section, const char *path)
+static void warn_of_others(
+	struct md_request *rq, const char *text, const char *section, const char *path)
 {
 	static const char *const others[] = {
 		"role_arn", "credential_process", "sso_session", "sso_start_url"};
@@ -90,14 +91,15 @@ static void warn_of_others(const char *text, const char *section, const char *pa
 		_cleanup_free_ char *value = ini_get(text, section, others[i]);
 
 		if (value)
-			log_warn(
+			md_log(rq, LOG_LEVEL_WARN,
 				"%s: the profile [%s] uses %s, which the amazonec2 driver does not "
 				"follow",
 				path, section, others[i]);
 	}
 }
 
-static int from_file(const char *path, const char *section, struct credentials *ret)
+static int from_file(
+	struct md_request *rq, const char *path, const char *section, struct credentials *ret)
 {
 	_cleanup_secret_ char *text = NULL;
 	_cleanup_err_ struct err none = ERR_INIT;
@@ -106,14 +108,14 @@ static int from_file(const char *path, const char *section, struct credentials *
 
 	if (md_read_file(path, FILE_MAX, &text, &len, &none) < 0) {
 		if (none.code != ERR_NOT_FOUND)
-			log_warn("%s", err_msg(&none));
+			md_log(rq, LOG_LEVEL_WARN, "%s", err_msg(&none));
 		return 0;
 	}
 	r = take_all(ini_get(text, section, "aws_access_key_id"),
 		ini_get(text, section, "aws_secret_access_key"),
 		ini_get(text, section, "aws_session_token"), ret);
 	if (r == 0)
-		warn_of_others(text, section, path);
+		warn_of_others(rq, text, section, path);
 	return r;
 }
 
@@ -133,10 +135,9 @@ static int from_files(
 	_cleanup_free_ char *section =
 		streq(profile, "default") ? xstrdup(profile) : xasprintf("profile %s", profile);
 
-	(void)rq;
 	(void)m;
 	(void)err;
-	return from_file(keys, profile, ret) || from_file(config, section, ret);
+	return from_file(rq, keys, profile, ret) || from_file(rq, config, section, ret);
 }
 
 /* One exchange with a service of this container or instance; malloc'ed text, NULL: none. */
@@ -219,22 +220,25 @@ static int from_instance(
 	const char *disabled = variable("AWS_EC2_METADATA_DISABLED");
 	const char *base = variable("AWS_EC2_METADATA_SERVICE_ENDPOINT");
 	_cleanup_secret_ char *token = NULL, *text = NULL;
-	_cleanup_free_ char *token_url = NULL, *roles_url = NULL, *role = NULL, *url = NULL;
+	_cleanup_free_ char *root = NULL, *token_url = NULL, *roles_url = NULL, *role = NULL,
+			    *url = NULL;
 
 	(void)m;
 	if (disabled && strcasecmp(disabled, "true") == 0)
 		return 0;
-	base = base ? base : INSTANCE;
-	token_url = xasprintf("%s/latest/api/token", base);
+	root = xstrdup(base ? base : INSTANCE);
+	if (*root && root[strlen(root) - 1] == '/')
+		root[strlen(root) - 1] = '\0';
+	token_url = xasprintf("%s/latest/api/token", root);
 	token = ask(rq, "PUT", token_url, "X-aws-ec2-metadata-token-ttl-seconds", TOKEN_TTL);
 	if (!token)
 		return 0;
-	roles_url = xasprintf("%s" ROLES, base);
+	roles_url = xasprintf("%s" ROLES, root);
 	role = ask(rq, "GET", roles_url, header, token);
 	if (!role)
 		return 0;
 	role[strcspn(role, "\r\n")] = '\0';
-	url = xasprintf("%s" ROLES "%s", base, role);
+	url = xasprintf("%s" ROLES "%s", root, role);
 	text = ask(rq, "GET", url, header, token);
 	if (!text)
 		return 0;

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #define INSTANCE_MISSING "InvalidInstanceID.NotFound"
+#define LOOKS 3u /* for an instance whose launch was not answered */
+#define LOOK_MS 3000u
 
 static const struct {
 	const char *name;
@@ -58,13 +60,32 @@ static int describe(struct ec2 *e, struct query *q, struct json **ret, struct er
 	return 0;
 }
 
-int find_by_token(struct ec2 *e, const struct md_machine *m, struct json **ret, struct err *err)
+static int find_by_token(
+	struct ec2 *e, const struct md_machine *m, struct json **ret, struct err *err)
 {
 	_cleanup_query_ struct query q = {0};
 
 	query_begin(&q, "DescribeInstances");
 	query_filter(&q, 1, "client-token", md_state_str(m, "Id"));
 	return describe(e, &q, ret, err);
+}
+
+int find_launched(struct ec2 *e, struct md_machine *m, struct err *err)
+{
+	for (unsigned look = 0; look < LOOKS; look++) {
+		_cleanup_json_ struct json *list = NULL;
+
+		if ((look && ec2_pause(e, LOOK_MS, err) < 0) || find_by_token(e, m, &list, err) < 0)
+			return -1;
+		if (json_at(list, 0)) {
+			json_set_str(m->state, "InstanceId",
+				md_xml_text(json_at(list, 0), "instanceId"));
+			json_set_str(m->state, "SpotInstanceRequestId",
+				md_xml_text(json_at(list, 0), "spotInstanceRequestId"));
+			return 0;
+		}
+	}
+	return 0;
 }
 
 int describe_instance(struct ec2 *e, const struct md_machine *m, struct json **ret, struct err *err)

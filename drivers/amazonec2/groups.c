@@ -7,8 +7,6 @@
 #include <string.h>
 
 #define DESCRIPTION "Docker Machine"
-#define LOOKS 10u
-#define LOOK_MS 500u
 
 struct rule {
 	int port;
@@ -51,55 +49,46 @@ static const struct json *find_group(const struct json *list, const char *name)
 	return NULL;
 }
 
-/* A new group is not known everywhere at once. */
-static int await_group(struct ec2 *e, const char *id, struct err *err)
+/* What was made just now is not known everywhere at once. *ret: the group as it is described. */
+static int await_group(struct ec2 *e, const struct md_machine *m, const char *name,
+	struct json **ret, struct err *err)
 {
-	for (unsigned look = 0;; look++) {
-		_cleanup_query_ struct query q = {0};
-		_cleanup_json_ struct json *list = NULL;
-		_cleanup_err_ struct err mine = ERR_INIT;
+	const struct strv one = {.items = (char *[]){(char *)name, NULL}, .n = 1};
 
-		query_begin(&q, "DescribeSecurityGroups");
-		query_add(&q, "GroupId.1", id);
-		int r = ec2_list(
-			e, &q, "securityGroupInfo", "look up the new security group", &list, &mine);
-		if (r == 0 && json_at(list, 0))
+	for (unsigned look = 0;; look++) {
+		_cleanup_json_ struct json *list = NULL;
+		const struct json *group;
+
+		if (describe(e, m, &one, &list, err) < 0)
+			return -1;
+		group = find_group(list, name);
+		if (group) {
+			*ret = json_copy(group);
 			return 0;
-		if (r < 0 && mine.code != ERR_NOT_FOUND)
-			return err_move(err, &mine);
-		if (look == LOOKS)
+		}
+		if (look == EC2_LOOKS)
 			return err_set(err, ERR_UNAVAILABLE,
-				"the new security group %s does not appear", id);
-		if (md_sleep(e->api.rq, LOOK_MS, err) < 0)
+				"the new security group %s does not appear", name);
+		if (ec2_pause(e, EC2_LOOK_MS, err) < 0)
 			return -1;
 	}
 }
 
-/* *ret: the group as it is described; somebody else may have been faster. */
 static int make_group(struct ec2 *e, const struct md_machine *m, const char *name,
 	struct json **ret, struct err *err)
 {
-	const struct strv one = {.items = (char *[]){(char *)name, NULL}, .n = 1};
 	_cleanup_query_ struct query q = {0};
-	_cleanup_json_ struct json *answer = NULL, *list = NULL;
 	_cleanup_err_ struct err mine = ERR_INIT;
 
 	query_begin(&q, "CreateSecurityGroup");
+	q.repeatable = true; /* there is one of a name in a VPC */
 	query_add(&q, "GroupDescription", DESCRIPTION);
 	query_add(&q, "GroupName", name);
 	query_add(&q, "VpcId", md_state_str(m, "VpcId"));
-	if (ec2_call(e, &q, "create the security group", &answer, &mine) < 0) {
-		if (mine.code != ERR_EXISTS)
-			return err_move(err, &mine);
-	} else if (await_group(e, md_xml_text(answer, "groupId"), err) < 0) {
-		return -1;
-	}
-	if (describe(e, m, &one, &list, err) < 0)
-		return -1;
-	if (!json_at(list, 0))
-		return err_set(err, ERR_UNAVAILABLE, "the security group %s does not appear", name);
-	*ret = json_copy(json_at(list, 0));
-	return 0;
+	if (ec2_call(e, &q, "create the security group", NULL, &mine) < 0 &&
+		mine.code != ERR_EXISTS) /* somebody else was faster */
+		return err_move(err, &mine);
+	return await_group(e, m, name, ret, err);
 }
 
 static struct rule rule_of(const char *text)
@@ -141,31 +130,63 @@ static void add_rule(struct query *q, unsigned n, const struct rule *r)
 	query_add(q, range, "0.0.0.0/0");
 }
 
-static int open_ports(
-	struct ec2 *e, const struct md_machine *m, const struct json *group, struct err *err)
+/* Each once, as PORT/PROTOCOL. */
+static void want(struct strv *rules, const struct json *group, const struct rule *r)
+{
+	_cleanup_free_ char *text = xasprintf("%d/%s", r->port, r->protocol);
+
+	if (!has_rule(group, r) && !strv_contains(rules, text))
+		strv_add(rules, text);
+}
+
+static void missing_rules(const struct md_machine *m, const struct json *group, struct strv *ret)
 {
 	struct rule fixed[] = {{.port = (int)md_state_int(m, "SSHPort"), .protocol = "tcp"},
 		{.port = MD_CLOUD_ENGINE_PORT, .protocol = "tcp"}};
-	_cleanup_query_ struct query q = {0};
-	_cleanup_err_ struct err mine = ERR_INIT;
 	const char *text;
-	unsigned n = 0;
 
-	query_begin(&q, "AuthorizeSecurityGroupIngress");
-	query_add(&q, "GroupId", md_xml_text(group, "groupId"));
 	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
-		if (!has_rule(group, &fixed[i]))
-			add_rule(&q, ++n, &fixed[i]);
+		want(ret, group, &fixed[i]);
 	for (size_t i = 0; (text = list_text(m, "OpenPorts", i)); i++) {
 		struct rule r = rule_of(text);
-		bool twice = r.port == fixed[0].port || r.port == fixed[1].port;
 
-		if (!has_rule(group, &r) && !(twice && streq(r.protocol, "tcp")))
-			add_rule(&q, ++n, &r);
+		want(ret, group, &r);
 	}
-	if (n && ec2_call(e, &q, "open the security group's ports", NULL, &mine) < 0 &&
-		mine.code != ERR_EXISTS)
+}
+
+static int authorize(
+	struct ec2 *e, const struct json *group, char *const *rules, size_t n, struct err *err)
+{
+	_cleanup_query_ struct query q = {0};
+
+	query_begin(&q, "AuthorizeSecurityGroupIngress");
+	q.repeatable = true;
+	query_add(&q, "GroupId", md_xml_text(group, "groupId"));
+	for (size_t i = 0; i < n; i++) {
+		struct rule r = rule_of(rules[i]);
+
+		add_rule(&q, (unsigned)i + 1, &r);
+	}
+	return ec2_call_new(e, &q, "open the security group's ports", NULL, err);
+}
+
+static int open_ports(
+	struct ec2 *e, const struct md_machine *m, const struct json *group, struct err *err)
+{
+	_cleanup_strv_ struct strv rules = STRV_INIT;
+	_cleanup_err_ struct err mine = ERR_INIT;
+
+	missing_rules(m, group, &rules);
+	if (!rules.n || authorize(e, group, rules.items, rules.n, &mine) == 0)
+		return 0;
+	if (mine.code != ERR_EXISTS)
 		return err_move(err, &mine);
+	/* somebody else added one of them meanwhile, and so none was */
+	for (size_t i = 0; i < rules.n && rules.n > 1; i++) {
+		err_finish(&mine);
+		if (authorize(e, group, &rules.items[i], 1, &mine) < 0 && mine.code != ERR_EXISTS)
+			return err_move(err, &mine);
+	}
 	return 0;
 }
 

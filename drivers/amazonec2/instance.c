@@ -3,16 +3,18 @@
 
 #include <string.h>
 
-#define LOOKS 3u /* for an instance whose launch was not answered */
-#define LOOK_MS 3000u
-
 /* The key is of no use without an instance; groups are shared. */
 static int launch_failed(
 	struct ec2 *e, struct md_request *rq, struct md_machine *m, struct err *err)
 {
 	_cleanup_err_ struct err ignored = ERR_INIT;
 
-	if (!err->may_exist && !err->retryable && err->code != ERR_CANCELED &&
+	if (*md_state_str(m, "InstanceId")) /* but it could not be written down */
+		err->may_exist = true;
+	if (err->may_exist || err->retryable || err->code == ERR_CANCELED)
+		return -1;
+	/* whatever happens meanwhile: a later call has to look for it */
+	if (md_state_note(rq, m, "KeyPairId", "", &ignored) == 0 &&
 		remove_key(e, rq, m, &ignored) == 0)
 		(void)!md_checkpoint(rq, m->state, &ignored);
 	return -1;
@@ -22,13 +24,17 @@ static int await_address(
 	struct ec2 *e, struct md_machine *m, struct md_outcome *out, struct err *err)
 {
 	_cleanup_json_ struct json *instance = NULL;
-	enum machine_state state = STATE_STARTING;
+	enum machine_state state;
 	_cleanup_err_ struct err mine = ERR_INIT;
 
-	if (describe_instance(e, m, &instance, &mine) == 0)
-		state = instance_state(instance);
-	else if (mine.code != ERR_NOT_FOUND) /* a new one is not known everywhere at once */
-		return err_move(err, &mine);
+	if (describe_instance(e, m, &instance, &mine) < 0) {
+		if (mine.code != ERR_NOT_FOUND)
+			return err_move(err, &mine);
+		/* a new one is not known everywhere at once; its report would be that it is gone */
+		md_cloud_wait(out, STATE_NONE, EC2_POLL_MS, "the instance to appear");
+		return 0;
+	}
+	state = instance_state(instance);
 	if (state == STATE_RUNNING && *instance_address(m, instance)) {
 		json_set_str(m->state, "IPAddress", instance_address(m, instance));
 		json_set_str(
@@ -142,43 +148,34 @@ int ec2_restart(
 	_cleanup_ec2_ struct ec2 e = {0};
 
 	(void)out;
+	if (!*md_state_str(m, "InstanceId"))
+		return err_set(err, ERR_NOT_FOUND, "the instance has not been launched");
 	if (ec2_open(&e, rq, m, err) < 0)
 		return -1;
 	return act(&e, m, "RebootInstances", "", "reboot the instance", err);
-}
-
-/* A launch whose answer was lost: its instance shows within seconds, or there is none. */
-static int find_lost(struct ec2 *e, struct md_request *rq, struct md_machine *m, struct err *err)
-{
-	for (unsigned look = 0; look < LOOKS; look++) {
-		_cleanup_json_ struct json *list = NULL;
-
-		if ((look && md_sleep(rq, LOOK_MS, err) < 0) || find_by_token(e, m, &list, err) < 0)
-			return -1;
-		if (json_at(list, 0)) {
-			json_set_str(m->state, "InstanceId",
-				md_xml_text(json_at(list, 0), "instanceId"));
-			json_set_str(m->state, "SpotInstanceRequestId",
-				md_xml_text(json_at(list, 0), "spotInstanceRequestId"));
-			return 0;
-		}
-	}
-	return 0;
 }
 
 static int terminate(struct ec2 *e, struct md_request *rq, struct md_machine *m, struct err *err)
 {
 	_cleanup_err_ struct err mine = ERR_INIT;
 
+	_cleanup_query_ struct query q = {0};
+	int r;
+
+	(void)rq;
 	if (!*md_state_str(m, "InstanceId") && *md_state_str(m, "Id") &&
-		find_lost(e, rq, m, err) < 0)
+		find_launched(e, m, err) < 0)
 		return -1;
 	if (!*md_state_str(m, "InstanceId"))
 		return 0;
-	if (act(e, m, "TerminateInstances", "", "terminate the instance", &mine) < 0 &&
-		mine.code != ERR_NOT_FOUND)
-		return err_move(err, &mine);
-	return 0;
+	query_begin(&q, "TerminateInstances");
+	q.repeatable = true;
+	query_add(&q, "InstanceId.1", md_state_str(m, "InstanceId"));
+	/* one that `create` has not seen yet may be too new to be known everywhere */
+	r = *md_state_str(m, "IPAddress")
+		    ? ec2_call(e, &q, "terminate the instance", NULL, &mine)
+		    : ec2_call_new(e, &q, "terminate the instance", NULL, &mine);
+	return r < 0 && mine.code != ERR_NOT_FOUND ? err_move(err, &mine) : 0;
 }
 
 static int cancel_spot(struct ec2 *e, struct md_request *rq, struct md_machine *m, struct err *err)
@@ -208,6 +205,9 @@ int ec2_remove(struct md_request *rq, struct md_machine *m, struct md_outcome *o
 	struct err first = ERR_INIT;
 
 	(void)out;
+	if (!*md_state_str(m, "InstanceId") && !*md_state_str(m, "Id") &&
+		!*md_state_str(m, "KeyName"))
+		return 0; /* nothing was made: that needs no credentials, either */
 	if (ec2_open(&e, rq, m, err) < 0)
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {

@@ -85,6 +85,7 @@ static int import(struct ec2 *e, struct md_request *rq, struct md_machine *m, co
 
 	md_progress(rq, "Importing the key pair...");
 	query_begin(&q, "ImportKeyPair");
+	q.repeatable = true; /* there is one of a name */
 	query_add(&q, "KeyName", md_state_str(m, "KeyName"));
 	query_add(&q, "PublicKeyMaterial", material);
 	if (ec2_call(e, &q, "import the key pair", &answer, err) < 0)

@@ -112,25 +112,43 @@ static void keep_instance(struct md_machine *m, const struct json *instance)
 		m->state, "SpotInstanceRequestId", md_xml_text(instance, "spotInstanceRequestId"));
 }
 
+static int ask(struct ec2 *e, struct query *q, struct md_machine *m, struct err *err)
+{
+	_cleanup_json_ struct json *answer = NULL;
+	_cleanup_err_ struct err mine = ERR_INIT;
+	const struct json *instance;
+
+	if (ec2_call_new(e, q, "launch the instance", &answer, &mine) < 0) {
+		/* launched by an earlier call, with something else in it: a group, the user data */
+		if (ec2_failed_with(e, "IdempotentParameterMismatch") &&
+			(find_launched(e, m, err) < 0 || *md_state_str(m, "InstanceId")))
+			return *md_state_str(m, "InstanceId") ? 0 : -1;
+		return err_move(err, &mine);
+	}
+	instance = json_at(json_get(answer, "instancesSet"), 0);
+	if (!*md_xml_text(instance, "instanceId")) {
+		err_set(err, ERR_PROTOCOL, "launch the instance: EC2: the answer names none");
+		err->may_exist = true;
+		return -1;
+	}
+	keep_instance(m, instance);
+	return 0;
+}
+
 int launch(struct ec2 *e, struct md_request *rq, struct md_machine *m, struct err *err)
 {
 	_cleanup_query_ struct query q = {0};
-	_cleanup_json_ struct json *answer = NULL;
-	const struct json *instance;
 
 	if (!*md_state_str(m, "InstanceId")) {
 		/* whatever is asked with this token is one instance, today and after a crash */
-		if (md_state_note(rq, m, "Id", m->id, err) < 0 || fill(&q, m, err) < 0)
+		const char *token = *m->id ? m->id : md_state_str(m, "Id");
+
+		if (!*token)
+			return err_set(err, ERR_INTERNAL, "the machine has no id (M2)");
+		if (md_state_note(rq, m, "Id", token, err) < 0 || fill(&q, m, err) < 0)
 			return -1;
 		md_progress(rq, "Launching the instance...");
-		if (ec2_call(e, &q, "launch the instance", &answer, err) < 0)
-			return -1;
-		instance = json_at(json_get(answer, "instancesSet"), 0);
-		if (!*md_xml_text(instance, "instanceId"))
-			return err_set(err, ERR_PROTOCOL,
-				"launch the instance: EC2: the answer names none");
-		keep_instance(m, instance);
-		if (md_checkpoint(rq, m->state, err) < 0)
+		if (ask(e, &q, m, err) < 0 || md_checkpoint(rq, m->state, err) < 0)
 			return -1;
 	}
 	md_cloud_made(m);

@@ -34,7 +34,7 @@ static int look_up_vpc(struct ec2 *e, struct md_machine *m, struct err *err)
 	if (ec2_call(e, &q, "look up the default VPC", &answer, &mine) < 0) {
 		if (mine.code == ERR_CANCELED || !*md_state_str(m, "SubnetId"))
 			return err_move(err, &mine);
-		log_warn("%s", err_msg(&mine));
+		md_log(e->api.rq, LOG_LEVEL_WARN, "%s", err_msg(&mine));
 		return 0;
 	}
 	set = json_get(answer, "accountAttributeSet");

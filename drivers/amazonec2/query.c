@@ -10,13 +10,18 @@
 #include <time.h>
 
 #define VERSION "2016-11-15"
+#define DESCRIBE "Describe" /* such actions change nothing */
 #define CONTENT_TYPE "application/x-www-form-urlencoded; charset=utf-8"
 #define PAGES_MAX 1000u
+#define ITEMS_MAX 100000u /* of a list */
+#define SAID_MAX 1024     /* bytes of their words in an error */
 #define SKEW_MAX_S (5 * 60)
+#define STATUS_SERVER 500 /* from there on it is theirs */
 
 void query_begin(struct query *q, const char *action)
 {
-	*q = (struct query){.action = action, .repeatable = strncmp(action, "Describe", 8) == 0};
+	*q = (struct query){
+		.action = action, .repeatable = strncmp(action, DESCRIBE, strlen(DESCRIBE)) == 0};
 	buf_addf(&q->form, "Action=%s", action);
 }
 
@@ -75,6 +80,7 @@ static int prepare(struct md_api *api, struct md_api_call *c, struct err *err)
 	_cleanup_free_ char *authorization = sigv4_sign(&s, date);
 
 	(void)err;
+	e->code[0] = '\0';
 	strv_add(&c->http.headers, "X-Amz-Date");
 	strv_add(&c->http.headers, date);
 	strv_add(&c->http.headers, "Authorization");
@@ -98,8 +104,8 @@ static const struct {
 	{"EC2ThrottledException", ERR_THROTTLED, true, ""},
 	{"InternalError", ERR_UNAVAILABLE, true, ""},
 	{"InternalFailure", ERR_UNAVAILABLE, true, ""},
-	{"*Unavailable", ERR_UNAVAILABLE, true, ""}, /* but see InvalidAMIID.Unavailable */
 	{"InvalidAMIID.*", ERR_USER, false, " (--amazonec2-ami)"},
+	{"*Unavailable", ERR_UNAVAILABLE, true, ""},
 	{"InvalidSubnetID.NotFound", ERR_USER, false,
 		" (--amazonec2-subnet-id; is the region right?)"},
 	{"*.NotFound", ERR_NOT_FOUND, false, ""},
@@ -114,6 +120,9 @@ static const struct {
 	{"InsufficientInstanceCapacity", ERR_QUOTA, false, ""},
 	{"*LimitExceeded", ERR_QUOTA, false, ""},
 	{"MaxSpotInstanceCountExceeded", ERR_QUOTA, false, ""},
+	{"UnsupportedOperation", ERR_NOT_SUPPORTED, false, ""},
+	{"IncorrectInstanceState", ERR_NOT_RUNNING, false, ""},
+	{"IncorrectState", ERR_NOT_RUNNING, false, ""},
 };
 
 static bool matches(const char *pattern, const char *code)
@@ -131,17 +140,21 @@ static int code_error(
 	const char *code, const char *message, const struct md_http_answer *answer, struct err *err)
 {
 	int64_t after = md_http_retry_after_ms(answer);
+	size_t i = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
-		if (!matches(known[i].code, code) || streq(code, "InvalidAMIID.Unavailable"))
-			continue;
-		err_set(err, known[i].kind, "%s: %s%s", code, message, known[i].hint);
+	while (i < ARRAY_SIZE(known) && !matches(known[i].code, code))
+		i++;
+	if (i < ARRAY_SIZE(known)) {
+		err_set(err, known[i].kind, "%s: %.*s%s", code, SAID_MAX, message, known[i].hint);
 		err->retryable = known[i].retryable;
-		err->may_exist = known[i].retryable && known[i].kind != ERR_THROTTLED;
-		err->retry_after_ms = after > 0 ? (uint32_t)MIN(after, (int64_t)UINT32_MAX) : 0;
-		return -1;
+	} else {
+		err_set(err, answer->status >= STATUS_SERVER ? ERR_UNAVAILABLE : ERR_USER,
+			"%s: %.*s", code, SAID_MAX, message);
+		err->retryable = answer->status >= STATUS_SERVER;
 	}
-	return err_set(err, ERR_USER, "%s: %s", code, message);
+	err->may_exist = err->retryable && err->code != ERR_THROTTLED;
+	err->retry_after_ms = after > 0 ? (uint32_t)MIN(after, (int64_t)UINT32_MAX) : 0;
+	return -1;
 }
 
 /* By the server's clock, which is in its answers. */
@@ -175,7 +188,6 @@ static enum md_verdict judge(struct md_api *api, const struct md_api_call *c,
 	const char *code = "", *message = "";
 
 	(void)c;
-	e->code[0] = '\0';
 	if (answer->status >= 200 && answer->status < 300)
 		return MD_ANSWER_GOOD;
 	if (md_xml_parse(buf_str(&answer->body), answer->body.len, &said, NULL, &none) == 0) {
@@ -185,7 +197,7 @@ static enum md_verdict judge(struct md_api *api, const struct md_api_call *c,
 	if (!*code) /* it is from something in between */
 		return md_api_judge_status(answer, NULL, err);
 	snprintf(e->code, sizeof(e->code), "%s", code);
-	code_error(code, message, answer, err);
+	code_error(e->code, message, answer, err);
 	if (err->code == ERR_AUTH && skew_of(answer) > SKEW_MAX_S) {
 		err_wrap(err, "this computer's clock is %lld s off", (long long)skew_of(answer));
 		return MD_ANSWER_BAD;
@@ -262,8 +274,10 @@ int ec2_call(struct ec2 *e, struct query *q, const char *what, struct json **ret
 	e->api.arg = e;
 	if (md_api_call(&e->api, &c, &answer, err) < 0)
 		return -1;
-	if (md_xml_parse(buf_str(&answer.body), answer.body.len, &tree, NULL, err) < 0)
+	if (md_xml_parse(buf_str(&answer.body), answer.body.len, &tree, NULL, err) < 0) {
+		err->may_exist = strncmp(q->action, DESCRIBE, strlen(DESCRIBE)) != 0;
 		return err_wrap(err, "%s: EC2", what);
+	}
 	if (ret)
 		*ret = take(tree);
 	return 0;
@@ -274,7 +288,7 @@ int ec2_list(struct ec2 *e, struct query *q, const char *key, const char *what, 
 {
 	_cleanup_json_ struct json *all = json_array();
 	_cleanup_free_ char *next = NULL;
-	size_t len = q->form.len;
+	size_t len = q->form.len, n = 0;
 
 	for (unsigned page = 0; page < PAGES_MAX; page++) {
 		_cleanup_json_ struct json *answer = NULL;
@@ -285,8 +299,11 @@ int ec2_list(struct ec2 *e, struct query *q, const char *key, const char *what, 
 		if (ec2_call(e, q, what, &answer, err) < 0)
 			return -1;
 		list = json_get(answer, key);
-		for (size_t i = 0; json_at(list, i); i++)
+		for (size_t i = 0; json_at(list, i); i++, n++)
 			json_add(all, json_copy(json_at(list, i)));
+		if (n > ITEMS_MAX)
+			return err_set(err, ERR_PROTOCOL, "%s: EC2: more than %u of them", what,
+				ITEMS_MAX);
 		free(next);
 		next = xstrdup(md_xml_text(answer, "nextToken"));
 		if (!*next) {
@@ -295,6 +312,30 @@ int ec2_list(struct ec2 *e, struct query *q, const char *key, const char *what, 
 		}
 	}
 	return err_set(err, ERR_PROTOCOL, "%s: EC2: more than %u pages", what, PAGES_MAX);
+}
+
+int ec2_call_new(
+	struct ec2 *e, struct query *q, const char *what, struct json **ret, struct err *err)
+{
+	for (unsigned look = 0;; look++) {
+		_cleanup_err_ struct err mine = ERR_INIT;
+
+		if (ec2_call(e, q, what, ret, &mine) == 0)
+			return 0;
+		if (mine.code != ERR_NOT_FOUND || look == EC2_LOOKS)
+			return err_move(err, &mine);
+		if (ec2_pause(e, EC2_LOOK_MS, err) < 0)
+			return -1;
+	}
+}
+
+int ec2_pause(struct ec2 *e, uint32_t ms, struct err *err)
+{
+	const char *set = getenv(MD_API_PAUSE_VARIABLE);
+	unsigned long first = set && *set ? strtoul(set, NULL, 10) : MD_API_PAUSE_MS;
+
+	first = MIN(first, (unsigned long)MD_API_PAUSE_MS);
+	return md_sleep(e->api.rq, (uint32_t)MAX(ms * first / MD_API_PAUSE_MS, 1ul), err);
 }
 
 bool ec2_failed_with(const struct ec2 *e, const char *code)
