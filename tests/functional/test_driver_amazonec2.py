@@ -1,0 +1,257 @@
+"""The driver amazonec2 and the fake of EC2: the life of machines, their states, and how they are told apart."""
+
+import json
+import subprocess
+
+import pytest
+
+from driverclient import DriverError
+from ec2driver import (ID, LOOK_UPS, MAKING, Machine, groups_once, keys, launched, logged, only_groups, running,
+                       start, warnings)
+from fakes.ec2 import SECRET_KEY, Ec2
+
+
+@pytest.fixture
+def ec2():
+    with Ec2() as fake:
+        yield fake
+
+
+@pytest.fixture
+def driver():
+    with start() as the_driver:
+        yield the_driver
+
+
+@pytest.fixture
+def machine(ec2, tmp_path):
+    return Machine(ec2, tmp_path)
+
+
+# life
+
+def test_life_of_a_machine(ec2, driver, machine):
+    machine.configure(driver)
+    assert ec2.log.actions() == [] # it uses no network
+    machine.check(driver)
+    assert ec2.log.actions() == ['DescribeKeyPairs', *LOOK_UPS] and ec2.leaks() == []
+    assert machine.report(driver)['state'] == 'Error' and not list(machine.folder.iterdir())
+    ec2.log.clear()
+
+    machine.finish(driver, 'create')
+    assert machine.waits == ['Running']
+    actions = ec2.log.actions()
+    assert actions[:len(MAKING) + 1] == [*MAKING, 'DescribeInstances']
+    assert set(actions[len(MAKING):]) == {'DescribeInstances'}
+    assert len(running(ec2)) == 1 and keys(ec2) == ['m1'] and groups_once(ec2) == 1
+    address = machine.instance['PublicIpAddress']
+    assert machine.state['IPAddress'] == address and machine.state['PrivateIPAddress'] == \
+        machine.instance['PrivateIpAddress']
+    ec2.log.clear()
+    assert machine.once(driver, 'create')['status'] == 'done' and ec2.log.actions() == []
+
+    report = machine.report(driver)
+    assert (report['state'], report['ip'], report['url']) == ('Running', address, f'tcp://{address}:2376')
+    assert report['ssh'] == {'host': address, 'port': 22, 'user': 'ubuntu',
+                             'keyPath': str(machine.folder / 'id_ed25519'),
+                             'hostKeys': [machine.state['HostKey']]}
+    machine.finish(driver, 'remove')
+    assert only_groups(ec2) and keys(ec2) == []
+    ec2.log.clear()
+    machine.finish(driver, 'remove')
+    assert ec2.log.actions() == ['TerminateInstances'] and machine.report(driver)['state'] in ('Stopping', 'Error')
+    for _ in range(3):
+        report = machine.report(driver)
+    assert report['state'] == 'Error' and 'terminated' in report['message']
+    ec2.account.forget(machine.state['InstanceId'])
+    report = machine.report(driver)
+    assert report['state'] == 'Error' and 'does not exist' in report['message']
+    machine.finish(driver, 'remove')
+    assert driver.end() == 0 and driver.errors == b''
+
+
+def test_power(ec2, driver, machine):
+    machine.create(driver)
+    addresses, seen = [machine.state['IPAddress']], []
+    ec2.account.watchers.append(lambda instance, old, new: seen.append(new))
+    ec2.account.public.append('127.77.77.200')
+    table = [('start', [], []), ('stop', ['Stopped'], ['stopping', 'stopped']), ('stop', [], []), ('kill', [], []),
+             ('start', ['Running'], ['pending', 'running']), ('restart', [], ['rebooting']),
+             ('kill', ['Stopped'], ['stopping', 'stopped']), ('start', ['Running'], ['pending', 'running'])]
+    for method, waits, states in table:
+        seen.clear()
+        machine.finish(driver, method)
+        assert (machine.waits, seen) == (waits, states), method
+        assert machine.report(driver)['state'] == ('Stopped' if method in ('stop', 'kill') else 'Running')
+        addresses.append(machine.state['IPAddress'])
+    assert addresses == [addresses[0]] * 5 + ['127.77.77.200'] * 3 + [addresses[0]] # another one after a stop
+    forces = [request.params['Force'] for request in ec2.log.of('StopInstances')]
+    assert forces == [False, True]
+
+
+def test_power_comes_at_the_wrong_moment(ec2, driver, machine):
+    """What is on its way elsewhere gets there first."""
+    machine.create(driver)
+    ec2.account.pace['stopping'] = (6, 0.0)
+    assert machine.once(driver, 'stop')['waitFor'] == 'Stopped'
+    outcome = machine.once(driver, 'start') # while it stops
+    assert outcome['status'] == 'wait' and 'waitFor' not in outcome
+    machine.finish(driver, 'start')
+    assert machine.report(driver)['state'] == 'Running'
+    ec2.account.pace['pending'] = (6, 0.0)
+    machine.finish(driver, 'stop')
+    machine.once(driver, 'start')
+    assert machine.report(driver)['state'] == 'Starting'
+    machine.finish(driver, 'stop')
+    assert machine.report(driver)['state'] == 'Stopped'
+
+
+def test_power_of_what_is_gone(ec2, driver, machine):
+    machine.create(driver)
+    identity = machine.state['InstanceId']
+    machine.finish(driver, 'remove')
+    for _ in range(3):
+        machine.report(driver)
+    for method in 'start', 'stop', 'kill':
+        machine.fails(driver, method, 'notRunning', identity, 'terminated')
+    ec2.account.forget(identity)
+    for method in 'start', 'stop', 'kill', 'restart':
+        machine.fails(driver, method, 'notFound', identity)
+
+
+def test_late_address(ec2, driver, machine):
+    """Running is not enough: the address has to be there as well."""
+    ec2.account.late_address = 3
+    machine.configure(driver)
+    machine.once(driver, 'create')
+    states = [machine.report(driver) for _ in range(6)]
+    assert [one['state'] for one in states if not one.get('ip')] == ['Starting'] * 3
+    assert states[-1]['state'] == 'Running' and states[-1]['ip']
+    machine.finish(driver, 'create')
+    assert machine.state['IPAddress']
+
+
+def test_instance_that_does_not_start(ec2, driver, machine):
+    machine.configure(driver)
+    machine.once(driver, 'create')
+    ec2.account.instance('m1')['StateReason'] = {'Code': 'x', 'Message': 'Client.VolumeLimitExceeded: too many'}
+    machine.instance.update(State={'Code': 48, 'Name': 'terminated'})
+    report = machine.report(driver)
+    assert report['state'] == 'Error' and 'VolumeLimitExceeded' in report['message']
+    machine.fails(driver, 'create', 'unavailable', 'does not start', 'terminated', 'too many')
+    machine.finish(driver, 'remove')
+    assert keys(ec2) == []
+
+
+def test_what_is_written_down_first(ec2, driver, machine):
+    """At each checkpoint nothing is there that the state before could not find (C2)."""
+    seen = []
+
+    def look(state):
+        machine.save(state)
+        seen.append((state['KeyName'], state['KeyPairId'], keys(ec2), state['Id'], state['InstanceId'], running(ec2)))
+
+    machine.configure(driver).finish(driver, 'create', on_checkpoint=look)
+    assert seen[0] == ('m1', '', [], '', '', [])
+    assert seen[1][1] == ec2.account.all('key-pair')[0]['KeyPairId'] and seen[1][3:] == ('', '', [])
+    assert seen[-2][3:] == (ID, '', [])
+    assert seen[-1][3:] == (ID, machine.state['InstanceId'], running(ec2))
+
+
+def test_the_login_key(ec2, driver, machine):
+    machine.create(driver)
+    path = machine.folder / 'id_ed25519'
+    assert machine.state['SSHKeyPath'] == str(path) and path.stat().st_mode & 0o777 == 0o600
+    public = subprocess.run(['ssh-keygen', '-y', '-f', path], check=True, capture_output=True, text=True).stdout
+    assert ec2.account.all('key-pair')[0]['_public'].split()[:2] == public.split()[:2]
+
+
+def test_two_machines_share_a_group(ec2, driver, tmp_path):
+    one, two = (Machine(ec2, tmp_path, name, ident * 32) for name, ident in (('m1', 'a'), ('m2', 'b')))
+    one.create(driver)
+    ec2.log.clear()
+    two.create(driver)
+    assert ec2.log.actions()[:6] == [*LOOK_UPS, 'ImportKeyPair', 'DescribeSecurityGroups', 'RunInstances']
+    assert one.state['SecurityGroupIds'] == two.state['SecurityGroupIds'] and len(running(ec2)) == 2
+    one.finish(driver, 'remove')
+    assert running(ec2) == [two.state['InstanceId']] and keys(ec2) == ['m2']
+    two.finish(driver, 'remove')
+    assert only_groups(ec2)
+
+
+# states of many
+
+def many(ec2, driver, machine, count):
+    """References of machines that are there, of which the account has thought up the most."""
+    machine.create(driver)
+    model = machine.instance
+    found = [machine.reference('')]
+    for number in range(1, count):
+        identity = f'i-{number:017x}'
+        ec2.account.things['instance'][identity] = {
+            **model, 'InstanceId': identity, 'PublicIpAddress': f'127.88.{number // 250}.{number % 250}',
+            'BlockDeviceMappings': [], 'NetworkInterfaces': []}
+        found.append({**machine.reference(''), 'name': f'm{number}',
+                      'state': {**machine.state, 'InstanceId': identity, 'IPAddress': ''}})
+    return found
+
+
+def test_states_in_batches(ec2, driver, machine):
+    size = driver.info['capabilities']['statesBatch']
+    assert size == 200
+    ec2.account.instances_max = 1000
+    every = many(ec2, driver, machine, 300)
+    every[7]['state']['InstanceId'] = 'i-0000000000000dead'
+    every[9]['state']['InstanceId'] = ''
+    ec2.account.things['instance'][every[8]['state']['InstanceId']]['State'] = {'Code': 48, 'Name': 'terminated'}
+    ec2.account.page_size = 150
+    ec2.log.clear()
+    reports = [report for first in range(0, 300, size)
+               for report in driver.call('states', machines=every[first:first + size])['machines']]
+    asked = [request for request in ec2.log.of('DescribeInstances') if 'NextToken' not in request.params]
+    assert [len(request.params['Filters'][0]['Values']) for request in asked] == [199, 100]
+    assert ec2.log.count('DescribeInstances') == 3 # a page more
+    bad = {7: 'does not exist', 8: 'terminated', 9: 'has not been launched'}
+    for index, report in enumerate(reports):
+        if index in bad:
+            assert report['state'] == 'Error' and bad[index] in report['message'], report
+        else:
+            address = ec2.account.things['instance'][every[index]['state']['InstanceId']]['PublicIpAddress']
+            assert (report['state'], report['ip']) == ('Running', address)
+
+
+def test_states_need_no_instance(ec2, driver, machine):
+    """Nothing is asked about machines that were not launched."""
+    machine.configure(driver)
+    reports = driver.call('states', machines=[machine.reference()] * 3)['machines']
+    assert [report['state'] for report in reports] == ['Error'] * 3 and ec2.log.actions() == []
+
+
+def test_states_that_cannot_be_had(ec2, driver, machine):
+    references = many(ec2, driver, machine, 3)
+    ec2.account.denied.add('DescribeInstances')
+    (report,) = driver.call('states', machines=references[:1])['machines']
+    assert report['error']['data']['kind'] == 'auth'
+    with pytest.raises(DriverError) as caught:
+        driver.call('states', machines=references)
+    assert caught.value.kind == 'auth' and 'UnauthorizedOperation' in caught.value.message
+
+
+def test_machines_are_grouped(driver):
+    """By what a call is signed with, and where it goes to."""
+    assert sorted(driver.info['capabilities']['groupBy']) == sorted(
+        ['AccessKey', 'SecretKey', 'SessionToken', 'Region', 'Endpoint', 'DisableSSL'])
+
+
+# what is not shown
+
+def test_debug_shows_no_secret(ec2, machine):
+    with start(debug=True, AWS_SESSION_TOKEN='') as driver:
+        machine.create(driver, userdata='')
+        machine.finish(driver, 'remove')
+        text = '\n'.join(logged(driver)) + driver.errors.decode()
+        assert 'RunInstances' in text or 'launch the instance' in text
+        assert 'Action=ImportKeyPair' in text # what is harmless is shown
+        for secret in SECRET_KEY, 'PRIVATE KEY', 'AWS4-HMAC':
+            assert secret not in text
+        assert warnings(driver) == [] and SECRET_KEY not in json.dumps(driver.notifications)

@@ -1,0 +1,319 @@
+"""The driver amazonec2 cut off, refused and misled in the middle of a create: whatever happens to any of its
+requests, to go on ends with one instance and one key, and to give up with none."""
+
+import contextlib
+
+import pytest
+
+from driverclient import DriverError, ProtocolError
+from ec2driver import MAKING, Machine, groups_once, keys, only_groups, running, start
+from fakes.ec2 import ANSWERED, APPLIED, RECEIVED, Close, Ec2, Instead, Refuse, Throttle, Truncate, faults
+
+# the requests of a create, each by its name and how often it has come before
+STEPS = [(action, MAKING[:index].count(action) + 1) for index, action in enumerate(MAKING)]
+STEPS += [('DescribeInstances', 1), ('DescribeInstances', 2), ('DescribeInstances', 3)]
+CHANGES = [step for step in STEPS if not step[0].startswith('Describe')]
+
+
+def name_of(step):
+    return f'{step[0]}{step[1]}'
+
+
+@pytest.fixture
+def ec2():
+    with Ec2() as fake:
+        yield fake
+
+
+@pytest.fixture
+def machine(ec2, tmp_path):
+    return Machine(ec2, tmp_path)
+
+
+def go_on(ec2, machine, how):
+    """As the program does with another process of the driver, from the state that was stored last."""
+    with start() as driver:
+        if how == 'create':
+            machine.finish(driver, 'create')
+            assert running(ec2) == [machine.state['InstanceId']] and keys(ec2) == ['m1'], ec2.log.actions()
+            assert groups_once(ec2) == 1 and len(machine.state['SecurityGroupIds']) == 1
+            assert machine.report(driver)['state'] == 'Running'
+            assert machine.report(driver)['ssh']['hostKeys'] == [machine.state['HostKey']]
+            rules = [(one['IpProtocol'], one['FromPort']) for group in ec2.account.all('security-group')
+                     if group['GroupName'] == 'docker-machine' for one in group['IpPermissions']]
+            assert sorted(rules) == [('tcp', 22), ('tcp', 2376)]
+        for _ in range(2):
+            machine.finish(driver, 'remove')
+            assert running(ec2) == [] and keys(ec2) == [] and only_groups(ec2)
+
+
+@pytest.mark.parametrize('how', ['create', 'remove'])
+@pytest.mark.parametrize('moment', [RECEIVED, APPLIED, ANSWERED])
+@pytest.mark.parametrize('step', STEPS, ids=name_of)
+def test_killed(ec2, machine, step, moment, how):
+    action, nth = step
+    with start() as driver:
+        machine.configure(driver)
+
+        def kill(request):
+            driver.process.kill()
+            driver.process.wait()
+
+        ec2.faults.hook(action, moment, kill, nth=nth)
+        if moment == RECEIVED: # it never came
+            ec2.faults.add(action, Close(), nth=nth)
+        with contextlib.suppress(ProtocolError, BrokenPipeError):
+            machine.finish(driver, 'create')
+        driver.process.wait(20)
+    assert not ec2.faults.pending()
+    go_on(ec2, machine, how)
+
+
+FAULTS = {
+    '500': lambda: Refuse(500, 'InternalError'),
+    '500 applied': lambda: Refuse(500, 'InternalError', applied=True),
+    'an unknown 500': lambda: Refuse(500, 'Bewilderment', applied=True),
+    'throttled': Throttle,
+    'closed': lambda: Close(),
+    'closed applied': lambda: Close(applied=True),
+    'reset applied': lambda: Close(applied=True, reset=True),
+    'truncated': Truncate,
+    'gateway': lambda: faults.not_xml(502),
+}
+
+
+@pytest.mark.parametrize('fault', FAULTS)
+@pytest.mark.parametrize('step', STEPS, ids=name_of)
+def test_once_wrong(ec2, machine, step, fault):
+    """A fault that passes is no matter at all: nobody has to create again."""
+    action, nth = step
+    ec2.faults.add(action, FAULTS[fault](), nth=nth)
+    with start() as driver:
+        machine.configure(driver)
+        machine.finish(driver, 'create')
+        assert not ec2.faults.pending()
+    go_on(ec2, machine, 'create')
+
+
+STAYING = {
+    '500 applied': lambda: Refuse(500, 'InternalError', applied=True),
+    'closed applied': lambda: Close(applied=True),
+    'malformed': faults.malformed,
+    'other XML': lambda: Instead('<ok><item/></ok>'),
+    'empty': lambda: Instead(b''),
+}
+
+
+@pytest.mark.parametrize('how', ['create', 'remove'])
+@pytest.mark.parametrize('fault', STAYING)
+@pytest.mark.parametrize('step', CHANGES, ids=name_of)
+def test_wrong_to_the_end(ec2, machine, step, fault, how):
+    """Done each time, and the driver never learns of it."""
+    action, nth = step
+    ec2.faults.add(action, STAYING[fault](), nth=nth, times=None)
+    with start() as driver:
+        machine.configure(driver, retries=2)
+        with contextlib.suppress(DriverError):
+            machine.finish(driver, 'create')
+    ec2.faults.clear()
+    go_on(ec2, machine, how)
+
+
+@pytest.mark.parametrize('fault', ['500 applied', 'closed applied', 'malformed', 'empty'])
+def test_a_launch_without_an_answer_may_exist(ec2, machine, fault):
+    """The machine's record and its key have to stay."""
+    ec2.faults.add('RunInstances', STAYING[fault](), times=None)
+    with start() as driver:
+        machine.configure(driver, retries=1)
+        error = machine.fails(driver, 'create', 'unavailable' if 'applied' in fault else 'internal',
+                              'launch the instance')
+        assert error.data['mayExist'] and keys(ec2) == ['m1'] and len(running(ec2)) == 1
+    ec2.faults.clear()
+    go_on(ec2, machine, 'create')
+
+
+@pytest.mark.parametrize('how', ['create', 'remove'])
+@pytest.mark.parametrize('refused', range(6))
+def test_refused_checkpoints(ec2, machine, refused, how):
+    seen = []
+
+    def refuse(state):
+        seen.append(dict(state))
+        if len(seen) > refused:
+            raise DriverError({'code': -32000, 'message': 'disk full', 'data': {'kind': 'internal'}})
+        machine.save(state)
+
+    with start() as driver:
+        machine.configure(driver)
+        before = machine.state
+        with pytest.raises(DriverError) if refused < 5 else contextlib.nullcontext():
+            machine.finish(driver, 'create', on_checkpoint=refuse)
+            assert machine.state != before
+        if refused < 5:
+            assert len(seen) >= refused + 1
+            # what cannot be written down any more is not made any more
+            assert (keys(ec2) == []) == (refused == 0)
+            assert (running(ec2) == []) == (refused < 4), seen
+    go_on(ec2, machine, how)
+
+
+@pytest.mark.parametrize('when', ['ImportKeyPair', 'CreateSecurityGroup', 'RunInstances', 'DescribeSecurityGroups'])
+def test_cancelled(ec2, machine, when):
+    with start() as driver:
+        machine.configure(driver)
+        ec2.faults.hook(when, APPLIED, lambda request: driver.notify('$/cancelRequest', id=driver.last_id))
+        error = machine.fails(driver, 'create', 'canceled')
+        assert error.message
+        later = MAKING[MAKING.index(when) + 1:]
+        assert not set(ec2.log.actions()) & {'RunInstances', 'CreateSecurityGroup'} & set(later)
+    go_on(ec2, machine, 'create')
+
+
+# what is new is not known everywhere at once
+
+@pytest.mark.parametrize('always', [False, True], ids=['look-ups', 'everything'])
+@pytest.mark.parametrize('kind', ['instance', 'security-group', 'key-pair'])
+def test_not_known_at_once(ec2, machine, kind, always):
+    ec2.account.lag[kind], ec2.account.lag_always = 2, always
+    with start() as driver:
+        machine.configure(driver).finish(driver, 'create')
+        if kind == 'instance': # its report would have been that it is gone
+            assert machine.waits[:1] == [None]
+    go_on(ec2, machine, 'create')
+
+
+def test_removed_while_not_known(ec2, machine):
+    """`NotFound` for an instance that nobody has seen yet is not that it is gone."""
+    ec2.account.lag['instance'], ec2.account.lag_always = 4, True
+    with start() as driver:
+        machine.configure(driver)
+        machine.once(driver, 'create')
+        machine.finish(driver, 'remove')
+        assert running(ec2) == [] and only_groups(ec2)
+
+
+def test_killed_and_not_known(ec2, machine):
+    """The launch was not answered, and its instance does not show yet."""
+    ec2.account.lag['instance'] = 2
+    with start() as driver:
+        machine.configure(driver)
+        ec2.faults.hook('RunInstances', APPLIED, lambda request: driver.process.kill())
+        with pytest.raises((ProtocolError, BrokenPipeError)):
+            machine.finish(driver, 'create')
+        driver.process.wait(20)
+    assert not machine.state['InstanceId'] and len(running(ec2)) == 1
+    go_on(ec2, machine, 'remove')
+
+
+def test_another_launch_with_the_same_token(ec2, machine):
+    """What was launched is the machine, though it would be launched otherwise today."""
+    with start() as driver:
+        machine.configure(driver)
+        ec2.faults.hook('RunInstances', APPLIED, lambda request: driver.process.kill())
+        with pytest.raises((ProtocolError, BrokenPipeError)):
+            machine.finish(driver, 'create')
+        driver.process.wait(20)
+    machine.state = {**machine.state, 'InstanceType': 't3.small'}
+    go_on(ec2, machine, 'create')
+
+
+# whose key it is
+
+def test_key_of_somebody_else(ec2, machine):
+    """The name was taken between the check and the create: it is theirs, and stays."""
+    with start() as driver:
+        machine.configure(driver).check(driver)
+        other = Machine(ec2, machine.store.parent / 'other', ident='b' * 32)
+        other.configure(driver)
+        ec2.faults.hook('DescribeImages', APPLIED, lambda request: None)
+        other.finish(driver, 'create')
+        before = ec2.account.all('key-pair')
+        machine.fails(driver, 'create', 'exists', 'm1')
+        machine.finish(driver, 'remove')
+        assert ec2.account.all('key-pair') == before and len(running(ec2)) == 1
+        machine.fails(driver, 'preCreateCheck', 'exists', 'm1', '--amazonec2-keypair-name')
+        other.finish(driver, 'remove')
+
+
+def test_key_that_was_given(ec2, machine, tmp_path):
+    """It was there before, and stays."""
+    import subprocess # pylint: disable=import-outside-toplevel
+    own = tmp_path / 'own'
+    subprocess.run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', own], check=True)
+    with start() as driver:
+        machine.configure(driver, keypair_name='mine', ssh_keypath=str(own))
+        machine.fails(driver, 'preCreateCheck', 'user', '--amazonec2-keypair-name mine')
+        ec2.account.add('key-pair', 'mine', {'KeyName': 'mine', 'KeyPairId': 'key-0', 'Tags': [], '_public': ''})
+        ec2.account.initial['key-pair'].add('mine')
+        machine.check(driver).finish(driver, 'create')
+        assert ec2.log.count('ImportKeyPair') == 0 and ec2.log.of('RunInstances')[-1].params['KeyName'] == 'mine'
+        copy = machine.folder / 'own'
+        assert machine.state['SSHKeyPath'] == str(copy) and copy.read_text() == own.read_text()
+        assert copy.stat().st_mode & 0o777 == 0o600
+        machine.finish(driver, 'remove')
+        assert keys(ec2) == ['mine'] and ec2.log.count('DeleteKeyPair') == 0
+
+
+def test_key_file_that_was_given(ec2, machine, tmp_path):
+    """The key is the user's, the pair the machine's."""
+    import subprocess # pylint: disable=import-outside-toplevel
+    own = tmp_path / 'own'
+    subprocess.run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', own], check=True)
+    with start() as driver:
+        machine.configure(driver, ssh_keypath=str(own)).check(driver).finish(driver, 'create')
+        assert ec2.account.all('key-pair')[0]['_public'].split()[1] in (tmp_path / 'own.pub').read_text()
+        machine.finish(driver, 'remove')
+        assert keys(ec2) == []
+
+
+# a create that is refused leaves nothing to pay for
+
+def test_no_capacity(ec2, machine):
+    ec2.faults.add('RunInstances', faults.no_capacity(), times=None)
+    with start() as driver:
+        machine.configure(driver)
+        error = machine.fails(driver, 'create', 'quota', 'InsufficientInstanceCapacity', 'launch the instance')
+        assert not error.data['mayExist'] and not error.data['retryable']
+        assert ec2.log.actions()[-1] == 'DeleteKeyPair' and ec2.log.count('RunInstances') == 1
+        assert only_groups(ec2) and machine.state['KeyName'] == ''
+        machine.finish(driver, 'remove')
+        assert ec2.log.count('TerminateInstances') == 0 and ec2.log.count('DeleteKeyPair') == 1
+        ec2.faults.clear()
+    go_on(ec2, machine, 'create') # and later it may go
+
+
+def test_remove_of_what_was_never_made(ec2, machine):
+    """It needs neither the network nor credentials."""
+    with start() as driver:
+        machine.configure(driver, keys=False).finish(driver, 'remove')
+        assert ec2.log.actions() == []
+
+
+def test_every_step_of_remove_is_tried(ec2, machine):
+    with start() as driver:
+        machine.configure(driver, request_spot_instance=True).finish(driver, 'create')
+        ec2.account.denied |= {'TerminateInstances', 'CancelSpotInstanceRequests'}
+        machine.fails(driver, 'remove', 'auth', 'terminate the instance', 'cancel the spot request')
+        assert keys(ec2) == [] and len(running(ec2)) == 1
+        ec2.account.denied.clear()
+        machine.finish(driver, 'remove')
+        assert only_groups(ec2)
+
+
+@pytest.mark.parametrize('moment', [RECEIVED, APPLIED, ANSWERED])
+@pytest.mark.parametrize('action', ['TerminateInstances', 'DeleteKeyPair', 'CancelSpotInstanceRequests'])
+def test_killed_in_remove(ec2, machine, action, moment):
+    with start() as driver:
+        machine.configure(driver, request_spot_instance=True).finish(driver, 'create')
+
+        def kill(request):
+            driver.process.kill()
+            driver.process.wait()
+
+        ec2.faults.hook(action, moment, kill)
+        if moment == RECEIVED:
+            ec2.faults.add(action, Close())
+        with contextlib.suppress(ProtocolError, BrokenPipeError):
+            machine.finish(driver, 'remove')
+        driver.process.wait(20)
+    go_on(ec2, machine, 'remove')
