@@ -1,0 +1,253 @@
+"""Where the driver amazonec2 has its access key from, in which order, and where it must not show."""
+
+import json
+
+import pytest
+
+from ec2driver import Machine, logged, start, warnings
+from fakes.ec2 import Delay, Ec2, Endless, Instead, Redirect
+from fakes.ec2.service import Credential
+
+ROLE = 'GET /latest/meta-data/iam/security-credentials/docker-host'
+
+
+@pytest.fixture
+def ec2():
+    with Ec2() as fake:
+        yield fake
+
+
+@pytest.fixture
+def machine(ec2, tmp_path):
+    return Machine(ec2, tmp_path)
+
+
+class Sources:
+    """All of them at once; each has a key of its own."""
+
+    def __init__(self, ec2, home):
+        self.ec2, self.home = ec2, home
+        self.flags, self.env, self.files = {}, {}, {}
+        (home / '.aws').mkdir()
+
+    def credential(self, name, token=None):
+        return self.ec2.service.add(Credential('AKIA' + name.upper().ljust(16, '0'), f'secret/of+{name}', token))
+
+    def add_flags(self):
+        made = self.credential('flags')
+        self.flags = {'access_key': made.access, 'secret_key': made.secret}
+
+    def add_environment(self):
+        made = self.credential('environment', 'token-of-the-environment')
+        self.env.update(AWS_ACCESS_KEY_ID=made.access, AWS_SECRET_ACCESS_KEY=made.secret, AWS_SESSION_TOKEN=made.token)
+
+    def add_file(self, name, section, variable=None, more='', path=None):
+        made = self.credential(name, f'token-of-{name}')
+        path = path or self.home / '.aws' / name
+        path.write_text(f'# a comment\n[other]\naws_access_key_id = AKIAOTHER\naws_secret_access_key = other\n\n'
+                        f'[{section}]\n; {more}\naws_access_key_id={made.access}\r\n'
+                        f'aws_secret_access_key   =  {made.secret}\naws_session_token = {made.token}\n'
+                        's3 =\n    aws_access_key_id = AKIANESTED\n[last]\naws_access_key_id = AKIALAST\n')
+        path.chmod(0o600)
+        if variable:
+            self.env[variable] = str(path)
+
+    def add_container(self):
+        self.ec2.container.service.authorization = 'Bearer of-the-container'
+        self.env.update(AWS_CONTAINER_CREDENTIALS_FULL_URI=self.ec2.container_url,
+                        AWS_CONTAINER_AUTHORIZATION_TOKEN='Bearer of-the-container')
+
+    def add_instance(self):
+        self.env.update(AWS_EC2_METADATA_DISABLED='false', AWS_EC2_METADATA_SERVICE_ENDPOINT=self.ec2.metadata_url)
+
+
+ORDER = ['flags', 'environment', 'credentials', 'config', 'container', 'instance']
+
+
+def everything(ec2, home, first):
+    """All sources from the first on."""
+    sources = Sources(ec2, home)
+    sources.env['AWS_PROFILE'] = 'work'
+    add = {'flags': sources.add_flags, 'environment': sources.add_environment,
+           'credentials': lambda: sources.add_file('credentials', 'work'),
+           'config': lambda: sources.add_file('config', 'profile work'),
+           'container': sources.add_container, 'instance': sources.add_instance}
+    for name in ORDER[ORDER.index(first):]:
+        add[name]()
+    return sources
+
+
+def ask(driver, machine, **flags):
+    """Configured, and a request made: its credential and the report."""
+    machine.configure(driver, keys=False, **flags)
+    machine.state['InstanceId'] = 'i-00000000'
+    return look(driver, machine)
+
+
+def look(driver, machine):
+    report = machine.report(driver)
+    requests = machine.ec2.log.requests
+    return (requests[-1].credential if requests else None), report
+
+
+@pytest.mark.parametrize('first', ORDER)
+def test_order(ec2, machine, tmp_path, first):
+    sources = everything(ec2, tmp_path, first)
+    with start(debug=True, home=tmp_path, **sources.env) as driver:
+        used, report = ask(driver, machine, **sources.flags)
+        assert 'does not exist' in report['message'], report
+        if first in ('container', 'instance'):
+            assert used.access.startswith('ASIA') and used.token
+            assert (len(ec2.container.log.requests), len(ec2.metadata.log.requests)) == \
+                {'container': (1, 0), 'instance': (0, 3)}[first]
+        else:
+            assert used.access.startswith('AKIA' + first.upper()), used.access
+            assert not ec2.container.log.requests and not ec2.metadata.log.requests
+        stored = (machine.state['AccessKey'], machine.state['SecretKey'], machine.state['SessionToken'])
+        assert stored == ((used.access, used.secret, '') if first == 'flags' else ('', '', ''))
+        shown = json.dumps([driver.notifications, report]) + driver.errors.decode()
+        for secret in used.secret, used.token, 'of-the-container', 'AWS4-HMAC':
+            assert secret is None or secret not in shown
+        assert 'DescribeInstances' in shown # it is a debug log
+
+
+def test_half_of_a_key_is_none(ec2, machine, tmp_path):
+    sources = everything(ec2, tmp_path, 'credentials')
+    del sources.env['AWS_PROFILE']
+    sources.add_file('credentials', 'default')
+    with start(home=tmp_path, AWS_ACCESS_KEY_ID='AKIAHALF', **sources.env) as driver:
+        used, _ = ask(driver, machine, access_key='AKIAHALF')
+        assert used.access.startswith('AKIACREDENTIALS')
+
+
+def test_old_variables_and_other_files(ec2, machine, tmp_path):
+    sources = Sources(ec2, tmp_path)
+    made = sources.credential('old')
+    with start(AWS_ACCESS_KEY=made.access, AWS_SECRET_KEY=made.secret) as driver:
+        assert ask(driver, machine)[0].access == made.access
+    sources.add_file('shared', 'default', 'AWS_SHARED_CREDENTIALS_FILE', path=tmp_path / 'shared')
+    with start(**sources.env) as driver:
+        assert ask(driver, machine)[0].access.startswith('AKIASHARED')
+    sources.env = {}
+    sources.add_file('conf', 'default', 'AWS_CONFIG_FILE', path=tmp_path / 'conf')
+    with start(**sources.env) as driver:
+        assert ask(driver, machine)[0].access.startswith('AKIACONF')
+
+
+def test_nothing_is_found(machine, tmp_path):
+    for profile in '', 'nobody':
+        with start(home=tmp_path, AWS_PROFILE=profile) as driver:
+            machine.configure(driver, keys=False)
+            machine.fails(driver, 'preCreateCheck', 'auth', '--amazonec2-access-key', 'AWS_ACCESS_KEY_ID',
+                          '~/.aws/credentials', 'AWS_PROFILE', 'role')
+
+
+@pytest.mark.parametrize('line', ['role_arn = arn:aws:iam::1:role/x', 'credential_process = /bin/false',
+                                  'sso_session = s', 'sso_start_url = https://x'])
+def test_what_is_not_followed_is_said(machine, tmp_path, line):
+    (tmp_path / '.aws').mkdir()
+    (tmp_path / '.aws' / 'config').write_text(f'[default]\nregion = x\n{line}\nsource_profile = base\n')
+    with start(home=tmp_path) as driver:
+        machine.configure(driver, keys=False)
+        machine.fails(driver, 'preCreateCheck', 'auth', 'no AWS credentials')
+        assert any(line.split(' ')[0] in text and '[default]' in text for text in warnings(driver)), warnings(driver)
+
+
+def test_file_that_cannot_be_read(machine, tmp_path):
+    (tmp_path / '.aws' / 'credentials').mkdir(parents=True)
+    with start(home=tmp_path) as driver:
+        machine.configure(driver, keys=False)
+        machine.fails(driver, 'preCreateCheck', 'auth', 'no AWS credentials')
+        assert any('.aws/credentials' in text for text in warnings(driver))
+
+
+@pytest.mark.parametrize('source', ['container', 'instance'])
+def test_expiry(ec2, machine, tmp_path, source):
+    sources = Sources(ec2, tmp_path)
+    getattr(sources, f'add_{source}')()
+    log = {'container': ec2.container, 'instance': ec2.metadata}[source].log
+    path = {'container': f'GET {ec2.container.service.PATH}', 'instance': ROLE}[source]
+    with start(**sources.env) as driver:
+        first, _ = ask(driver, machine)
+        assert look(driver, machine)[0] is first and log.count(path) == 1 # they are kept
+        first.expires = ec2.clock() - 1 # before its time: once anew, and the request again
+        used, report = look(driver, machine)
+        assert used is not first and 'does not exist' in report['message'] and log.count(path) == 2
+        ec2.role_seconds = 200 # less than five minutes: not kept
+        used.expires = ec2.clock() - 1
+        look(driver, machine)
+        used, _ = look(driver, machine)
+        assert log.count(path) == 4
+        ec2.role_seconds = -10 # and what does not help is not tried for ever
+        before, requests = log.count(path), len(ec2.log.requests)
+        report = machine.report(driver)
+        assert report['error']['data']['kind'] == 'auth' and 'Expired' in report['error']['message']
+        assert log.count(path) == before + 2 and len(ec2.log.requests) == requests + 2
+
+
+def test_file_is_read_again(ec2, machine, tmp_path):
+    """Some other program renews it."""
+    sources = Sources(ec2, tmp_path)
+    sources.add_file('credentials', 'default')
+    with start(home=tmp_path) as driver:
+        used, _ = ask(driver, machine)
+        used.expires = ec2.clock() - 1
+        report = machine.report(driver)
+        assert report['error']['data']['kind'] == 'auth'
+        sources.add_file('renewed', 'default', path=tmp_path / '.aws' / 'credentials')
+        assert look(driver, machine)[0].access.startswith('AKIARENEWED')
+
+
+def test_trailing_slash_and_no_proxy(ec2, machine):
+    """The services of the instance are asked directly."""
+    env = {'AWS_EC2_METADATA_DISABLED': 'false', 'http_proxy': 'http://127.0.0.1:1', 'no_proxy': '127.0.0.1',
+           'AWS_EC2_METADATA_SERVICE_ENDPOINT': ec2.metadata_url.replace('127.0.0.1', 'localhost') + '/'}
+    with start(**env) as driver:
+        assert ask(driver, machine)[0].access.startswith('ASIA')
+
+
+TOKEN = 'PUT /latest/api/token'
+LIST = 'GET /latest/meta-data/iam/security-credentials/'
+BAD = {
+    'no role': (LIST, lambda ec2: Instead('no', 404), 'no AWS credentials'),
+    'no token': (TOKEN, lambda ec2: Instead('no', 403), 'no AWS credentials'),
+    'no JSON': (ROLE, lambda ec2: Instead('<xml/>'), 'not JSON'),
+    'an array': (ROLE, lambda ec2: Instead('[1]'), 'lack a key'),
+    'a failure': (ROLE, lambda ec2: Instead('{"Code": "AssumeRoleUnauthorizedAccess"}'), 'AssumeRoleUnauthorized'),
+    'endless': (ROLE, lambda ec2: Endless(), 'no AWS credentials'),
+    'slow': (TOKEN, lambda ec2: Delay(60), 'no AWS credentials'),
+    'elsewhere': (ROLE, lambda ec2: Redirect(ec2.url + '/'), 'no AWS credentials'),
+}
+
+
+@pytest.mark.parametrize('name', BAD)
+def test_bad_metadata_service(ec2, machine, name):
+    action, fault, text = BAD[name]
+    ec2.metadata.faults.add(action, fault(ec2), times=None)
+    with start(debug=True, AWS_EC2_METADATA_DISABLED='false',
+               AWS_EC2_METADATA_SERVICE_ENDPOINT=ec2.metadata_url) as driver:
+        machine.configure(driver, keys=False)
+        machine.fails(driver, 'preCreateCheck', 'auth', text)
+        assert ec2.log.actions() == [] and 'ASIA' not in '\n'.join(logged(driver))
+
+
+def test_container_that_does_not_answer(ec2, machine):
+    with start(AWS_CONTAINER_CREDENTIALS_FULL_URI='http://127.0.0.1:1/x') as driver:
+        machine.configure(driver, keys=False)
+        machine.fails(driver, 'preCreateCheck', 'auth', 'container')
+
+
+def test_wrong_keys(ec2, machine):
+    cases = {'AuthFailure': {'access_key': 'AKIANOBODY'}, 'SignatureDoesNotMatch': {'secret_key': 'wrong-secret'},
+             'session token': {'session_token': 'wrong-token'}}
+    for text, flags in cases.items():
+        with start(debug=True) as driver:
+            machine.configure(driver, **flags)
+            error = machine.fails(driver, 'preCreateCheck', 'auth')
+            assert not error.data['retryable'] and len(ec2.log.requests) == 1
+            shown = error.message + json.dumps(driver.notifications) + driver.errors.decode()
+            assert 'wrong-secret' not in shown and 'wrong-token' not in shown
+            ec2.log.clear()
+            for violation in list(ec2.violations):
+                ec2.forgive(violation)
+            assert text
