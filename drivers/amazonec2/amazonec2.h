@@ -84,6 +84,8 @@ int remove_key(struct ec2 *e, struct md_request *rq, struct md_machine *m, struc
 int make_groups(struct ec2 *e, struct md_request *rq, struct md_machine *m, struct err *err);
 
 /* launch.c */
+/* Names and values in turn; one may be empty, and the last name without a value. */
+void ec2_tags(const struct md_machine *m, struct strv *ret);
 int launch(struct ec2 *e, struct md_request *rq, struct md_machine *m, struct err *err);
 
 /* instance.c */

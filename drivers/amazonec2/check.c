@@ -116,6 +116,20 @@ static int check_port(const char *text, struct err *err)
 		text);
 }
 
+static int check_tags(const struct md_machine *m, struct err *err)
+{
+	_cleanup_strv_ struct strv tags = STRV_INIT;
+
+	ec2_tags(m, &tags);
+	for (size_t i = 0; i + 1 < tags.n; i += 2)
+		if (!*tags.items[i] || streq(tags.items[i], "Name"))
+			return err_set(err, ERR_USER,
+				"--amazonec2-tags: \"%s\" is no name for a tag (Name is the "
+				"machine's)",
+				tags.items[i]);
+	return 0;
+}
+
 static int check_numbers(const struct md_machine *m, struct err *err)
 {
 	const char *port;
@@ -133,7 +147,7 @@ static void warn_of_flags(struct md_request *rq, const struct md_machine *m)
 {
 	_cleanup_strv_ struct strv tags = STRV_INIT;
 
-	strv_split(&tags, md_state_str(m, "Tags"), ',');
+	ec2_tags(m, &tags);
 	if (tags.n % 2)
 		md_log(rq, LOG_LEVEL_WARN, "--amazonec2-tags: \"%s\" has no value and is left out",
 			tags.items[tags.n - 1]);
@@ -151,7 +165,7 @@ int ec2_configure(
 	json_set(m->state, "ExistingKey", json_bool(*md_state_str(m, "KeyName") != '\0'));
 	if (md_flag_port(m, "SSHPort", flags, "amazonec2-ssh-port", err) < 0 ||
 		check_region(m, err) < 0 || check_key_flags(m, err) < 0 ||
-		check_numbers(m, err) < 0)
+		check_numbers(m, err) < 0 || check_tags(m, err) < 0)
 		return -1;
 	warn_of_flags(rq, m);
 	return 0;

@@ -51,6 +51,19 @@ static void add_tag(struct query *q, unsigned set, unsigned n, const char *key, 
 	query_add(q, values, value);
 }
 
+void ec2_tags(const struct md_machine *m, struct strv *ret)
+{
+	const char *s = md_state_str(m, "Tags");
+
+	while (*s) {
+		size_t len = strcspn(s, ",");
+		_cleanup_free_ char *text = xstrndup(s, len);
+
+		strv_add(ret, text + strspn(text, " "));
+		s += len + (s[len] == ',');
+	}
+}
+
 /* Of all that comes into being with the instance. */
 static void add_tags(struct query *q, const struct md_machine *m)
 {
@@ -59,7 +72,7 @@ static void add_tags(struct query *q, const struct md_machine *m)
 	size_t n_kinds = ARRAY_SIZE(kinds) - !md_state_bool(m, "RequestSpotInstance");
 	_cleanup_strv_ struct strv tags = STRV_INIT;
 
-	strv_split(&tags, md_state_str(m, "Tags"), ',');
+	ec2_tags(m, &tags);
 	for (unsigned k = 0; k < n_kinds; k++) {
 		_cleanup_free_ char *kind = xasprintf("TagSpecification.%u.ResourceType", k + 1);
 

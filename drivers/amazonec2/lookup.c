@@ -19,30 +19,24 @@ static const char *first_value(const struct json *attribute)
 	return md_xml_text(json_at(values, 0), "attributeValue");
 }
 
-/* That the account has none is no mistake yet: a subnet may be given. */
 static int look_up_vpc(struct ec2 *e, struct md_machine *m, struct err *err)
 {
 	_cleanup_query_ struct query q = {0};
 	_cleanup_json_ struct json *answer = NULL;
-	_cleanup_err_ struct err mine = ERR_INIT;
 	const struct json *set;
 
 	if (*md_state_str(m, "VpcId"))
 		return 0;
 	query_begin(&q, "DescribeAccountAttributes");
 	query_add(&q, "AttributeName.1", "default-vpc");
-	if (ec2_call(e, &q, "look up the default VPC", &answer, &mine) < 0) {
-		if (mine.code == ERR_CANCELED || !*md_state_str(m, "SubnetId"))
-			return err_move(err, &mine);
-		md_log(e->api.rq, LOG_LEVEL_WARN, "%s", err_msg(&mine));
-		return 0;
-	}
+	if (ec2_call(e, &q, "look up the default VPC", &answer, err) < 0)
+		return -1;
 	set = json_get(answer, "accountAttributeSet");
 	for (size_t i = 0; json_at(set, i); i++)
 		if (streq(md_xml_text(json_at(set, i), "attributeName"), "default-vpc") &&
 			!streq(first_value(json_at(set, i)), "none"))
 			json_set_str(m->state, "VpcId", first_value(json_at(set, i)));
-	if (!*md_state_str(m, "VpcId") && !*md_state_str(m, "SubnetId"))
+	if (!*md_state_str(m, "VpcId"))
 		return err_set(err, ERR_USER,
 			"the account has no default VPC in %s: give --amazonec2-subnet-id or "
 			"--amazonec2-vpc-id",
@@ -120,9 +114,10 @@ int look_up_network(struct ec2 *e, struct md_machine *m, struct err *err)
 {
 	if (*md_state_str(m, "AvailabilityZone"))
 		return 0;
-	if (look_up_vpc(e, m, err) < 0)
-		return -1;
-	return *md_state_str(m, "SubnetId") ? check_subnet(e, m, err) : find_subnet(e, m, err);
+	/* a subnet tells its VPC */
+	if (*md_state_str(m, "SubnetId"))
+		return check_subnet(e, m, err);
+	return look_up_vpc(e, m, err) < 0 ? -1 : find_subnet(e, m, err);
 }
 
 /* Canonical's accounts, by partition. */
