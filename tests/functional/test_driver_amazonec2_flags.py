@@ -157,6 +157,13 @@ def test_warnings(driver):
     assert '--amazonec2-tags' in tags and '"c"' in tags and '--amazonec2-block-duration-minutes' in block
 
 
+@pytest.mark.parametrize('tags', [',b', 'a,b,,c', 'Name,x', 'a,b, ,c'])
+def test_wrong_tags(driver, tags):
+    with pytest.raises(DriverError) as caught:
+        driver.configure(flags(driver, tags=tags))
+    assert caught.value.kind == 'user' and '--amazonec2-tags' in caught.value.message
+
+
 def test_files_are_looked_at_before(tmp_path):
     with Ec2() as ec2, start() as driver:
         machine = Machine(ec2, tmp_path)
