@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#define MISSING "the instance has not been launched, or was removed"
 #define INSTANCE_MISSING "InvalidInstanceID.NotFound"
 #define LOOKS 3u /* for an instance whose launch was not answered */
 #define LOOK_MS 3000u
@@ -95,7 +96,7 @@ int describe_instance(struct ec2 *e, const struct md_machine *m, struct json **r
 	_cleanup_json_ struct json *list = NULL;
 
 	if (!*id)
-		return err_set(err, ERR_NOT_FOUND, "the instance has not been launched");
+		return err_set(err, ERR_NOT_FOUND, MISSING);
 	query_begin(&q, "DescribeInstances");
 	query_add(&q, "InstanceId.1", id);
 	if (describe(e, &q, &list, err) < 0 && !ec2_failed_with(e, INSTANCE_MISSING))
@@ -133,7 +134,7 @@ static void report_gone(const struct md_machine *m, struct md_report *out)
 	out->state = STATE_ERROR;
 	out->message = *id ? xasprintf("the instance %s does not exist in %s (any more)", id,
 				     md_state_str(m, "Region"))
-			   : xstrdup("the instance has not been launched");
+			   : xstrdup(MISSING);
 }
 
 static const struct json *find_instance(const struct json *list, const char *id)
@@ -160,10 +161,6 @@ static int ask(struct ec2 *e, const struct md_machine *machines, size_t n, struc
 		query_add(&q, key, id);
 		value += *id != '\0';
 	}
-	if (!value) {
-		*ret = json_array();
-		return 0;
-	}
 	return describe(e, &q, ret, err);
 }
 
@@ -180,20 +177,23 @@ static void ask_one(
 	}
 }
 
-/* The machines are of one account and region: groupBy. */
+/* The machines that have an instance are of one account and region: groupBy. */
 int ec2_states(struct md_request *rq, struct md_machine *machines, size_t n,
 	struct md_report *reports, struct err *errs, struct err *err)
 {
 	_cleanup_ec2_ struct ec2 e = {0};
 	_cleanup_json_ struct json *list = NULL;
+	size_t first = 0;
 
-	if (ec2_open(&e, rq, &machines[0], err) < 0)
+	while (first < n && !*md_state_str(&machines[first], "InstanceId"))
+		first++;
+	if (first < n && ec2_open(&e, rq, &machines[first], err) < 0)
 		return -1;
-	if (n == 1) {
+	if (n == 1 && first == 0) {
 		ask_one(&e, &machines[0], &reports[0], &errs[0]);
 		return 0;
 	}
-	if (ask(&e, machines, n, &list, err) < 0)
+	if (first < n && ask(&e, machines, n, &list, err) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
 		const char *id = md_state_str(&machines[i], "InstanceId");

@@ -149,7 +149,8 @@ int ec2_restart(
 
 	(void)out;
 	if (!*md_state_str(m, "InstanceId"))
-		return err_set(err, ERR_NOT_FOUND, "the instance has not been launched");
+		return err_set(
+			err, ERR_NOT_FOUND, "the instance has not been launched, or was removed");
 	if (ec2_open(&e, rq, m, err) < 0)
 		return -1;
 	return act(&e, m, "RebootInstances", "", "reboot the instance", err);
@@ -175,7 +176,12 @@ static int terminate(struct ec2 *e, struct md_request *rq, struct md_machine *m,
 	r = *md_state_str(m, "IPAddress")
 		    ? ec2_call(e, &q, "terminate the instance", NULL, &mine)
 		    : ec2_call_new(e, &q, "terminate the instance", NULL, &mine);
-	return r < 0 && mine.code != ERR_NOT_FOUND ? err_move(err, &mine) : 0;
+	if (r < 0 && mine.code != ERR_NOT_FOUND)
+		return err_move(err, &mine);
+	/* it shuts down for a while, and is shown for an hour: to us it is gone */
+	json_set_str(m->state, "InstanceId", "");
+	json_set_str(m->state, "Id", "");
+	return 0;
 }
 
 static int cancel_spot(struct ec2 *e, struct md_request *rq, struct md_machine *m, struct err *err)
@@ -192,6 +198,7 @@ static int cancel_spot(struct ec2 *e, struct md_request *rq, struct md_machine *
 	if (ec2_call(e, &q, "cancel the spot request", NULL, &mine) < 0 &&
 		mine.code != ERR_NOT_FOUND)
 		return err_move(err, &mine);
+	json_set_str(m->state, "SpotInstanceRequestId", "");
 	return 0;
 }
 
@@ -206,7 +213,7 @@ int ec2_remove(struct md_request *rq, struct md_machine *m, struct md_outcome *o
 
 	(void)out;
 	if (!*md_state_str(m, "InstanceId") && !*md_state_str(m, "Id") &&
-		!*md_state_str(m, "KeyName"))
+		!*md_state_str(m, "SpotInstanceRequestId") && !*md_state_str(m, "KeyName"))
 		return 0; /* nothing was made: that needs no credentials, either */
 	if (ec2_open(&e, rq, m, err) < 0)
 		return -1;
