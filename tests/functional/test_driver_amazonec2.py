@@ -55,14 +55,21 @@ def test_life_of_a_machine(ec2, driver, machine):
     assert report['ssh'] == {'host': address, 'port': 22, 'user': 'ubuntu',
                              'keyPath': str(machine.folder / 'id_ed25519'),
                              'hostKeys': [machine.state['HostKey']]}
+    before = machine.state
     machine.finish(driver, 'remove')
     assert only_groups(ec2) and keys(ec2) == []
+    report = machine.report(driver)
+    assert report['state'] == 'Error' and 'was removed' in report['message'] # at once
     ec2.log.clear()
     machine.finish(driver, 'remove')
-    assert ec2.log.actions() == ['TerminateInstances'] and machine.report(driver)['state'] in ('Stopping', 'Error')
+    assert ec2.log.actions() == []
+    machine.state = before # the record was not stored
+    assert machine.report(driver)['state'] == 'Stopping'
     for _ in range(3):
         report = machine.report(driver)
     assert report['state'] == 'Error' and 'terminated' in report['message']
+    machine.finish(driver, 'remove')
+    machine.state = before
     ec2.account.forget(machine.state['InstanceId'])
     report = machine.report(driver)
     assert report['state'] == 'Error' and 'does not exist' in report['message']
@@ -108,8 +115,11 @@ def test_power_comes_at_the_wrong_moment(ec2, driver, machine):
 
 def test_power_of_what_is_gone(ec2, driver, machine):
     machine.create(driver)
-    identity = machine.state['InstanceId']
+    before, identity = machine.state, machine.state['InstanceId']
     machine.finish(driver, 'remove')
+    for method in 'start', 'stop', 'kill', 'restart':
+        machine.fails(driver, method, 'notFound', 'was removed')
+    machine.state = before
     for _ in range(3):
         machine.report(driver)
     for method in 'start', 'stop', 'kill':
