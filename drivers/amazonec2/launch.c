@@ -3,11 +3,12 @@
 
 #include <string.h>
 
-static int add_user_data(struct query *q, struct md_machine *m, struct err *err)
+static int add_user_data(
+	struct query *q, struct md_request *rq, struct md_machine *m, struct err *err)
 {
 	_cleanup_secret_ char *text = NULL, *encoded = NULL;
 
-	if (md_cloud_user_data(m, md_state_str(m, "UserDataFile"), "--amazonec2-userdata",
+	if (md_cloud_user_data(rq, m, md_state_str(m, "UserDataFile"), "--amazonec2-userdata",
 		    EC2_USER_DATA_MAX, &text, err) < 0)
 		return -1;
 	encoded = md_base64(text, strlen(text));
@@ -92,7 +93,7 @@ static void add_spot(struct query *q, const struct md_machine *m)
 	query_add(q, "InstanceMarketOptions.SpotOptions.SpotInstanceType", "one-time");
 }
 
-static int fill(struct query *q, struct md_machine *m, struct err *err)
+static int fill(struct query *q, struct md_request *rq, struct md_machine *m, struct err *err)
 {
 	query_begin(q, "RunInstances");
 	q->repeatable = true; /* the token */
@@ -114,7 +115,7 @@ static int fill(struct query *q, struct md_machine *m, struct err *err)
 	add_disk(q, m);
 	add_tags(q, m);
 	add_spot(q, m);
-	return add_user_data(q, m, err);
+	return add_user_data(q, rq, m, err);
 }
 
 static void keep_instance(struct md_machine *m, const struct json *instance)
@@ -158,7 +159,7 @@ int launch(struct ec2 *e, struct md_request *rq, struct md_machine *m, struct er
 
 		if (!*token)
 			return err_set(err, ERR_INTERNAL, "the machine has no id (M2)");
-		if (md_state_note(rq, m, "Id", token, err) < 0 || fill(&q, m, err) < 0)
+		if (md_state_note(rq, m, "Id", token, err) < 0 || fill(&q, rq, m, err) < 0)
 			return -1;
 		md_progress(rq, "Launching the instance...");
 		if (ask(e, &q, m, err) < 0 || md_checkpoint(rq, m->state, err) < 0)

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <time.h>
 
-#define PAGES_MAX 1000u
-#define RESET_MAX_MS (5 * 60 * INT64_C(1000))
+#define PAGES_MAX 100u /* 20,000 droplets */
+#define RESET_MAX_S INT64_C(300)
 
 static int prepare(struct md_api *api, struct md_api_call *c, struct err *err)
 {
@@ -24,13 +24,13 @@ static int prepare(struct md_api *api, struct md_api_call *c, struct err *err)
 static void set_pause(const struct md_http_answer *answer, struct err *err)
 {
 	const char *reset = md_http_header(answer, "ratelimit-reset");
-	int64_t ms;
+	int64_t now = (int64_t)time(NULL), then;
 
 	if (err->code != ERR_THROTTLED || md_http_retry_after_ms(answer) >= 0 || !reset)
 		return;
-	ms = (strtoll(reset, NULL, 10) - (int64_t)time(NULL)) * 1000;
-	ms = MIN(MAX(ms, INT64_C(1000)), RESET_MAX_MS);
-	err->retry_after_ms = (uint32_t)ms;
+	then = strtoll(reset, NULL, 10);
+	then = MIN(MAX(then, now + 1), now + RESET_MAX_S);
+	err->retry_after_ms = (uint32_t)(then - now) * 1000;
 }
 
 static enum md_verdict judge(struct md_api *api, const struct md_api_call *c,
@@ -86,34 +86,66 @@ int do_call(struct do_api *a, const char *method, const char *path, struct json 
 {
 	_cleanup_free_ char *url = xasprintf("%s/v2%s", a->base, path);
 
-	a->api.arg = a;
 	a->status = 0;
 	return md_api_send_json(&a->api, method, url, take_body, what, ret, err);
 }
 
-int do_list(struct do_api *a, const char *path, const char *key, const char *what,
-	bool (*enough)(const struct json *list, const void *arg), const void *arg,
-	struct json **ret, struct err *err)
+int do_act(struct do_api *a, const struct md_machine *m, const char *type, struct err *err)
 {
-	_cleanup_json_ struct json *all = json_array();
+	_cleanup_free_ char *url = xasprintf(
+		"%s/v2/droplets/%lld/actions", a->base, (long long)md_state_int(m, "DropletID"));
+	_cleanup_free_ char *body = xasprintf("{\"type\":\"%s\"}", type);
+	_cleanup_free_ char *what = xasprintf("%s the droplet", type);
+	_cleanup_json_ struct json *answer = NULL;
+	struct md_api_call c = {
+		.http = {.method = "POST",
+			.url = url,
+			.body = body,
+			.n_body = strlen(body),
+			.content_type = "application/json"},
+		.what = what,
+		.repeatable = true, /* the second is refused while the first is under way */
+	};
 
+	a->status = 0;
+	return md_api_json(&a->api, &c, &answer, err);
+}
+
+int do_list(struct do_api *a, const char *path, const char *key, const char *what,
+	bool (*each)(const struct json *item, void *arg), void *arg, struct err *err)
+{
 	for (unsigned page = 1; page <= PAGES_MAX; page++) {
-		_cleanup_free_ char *paged =
-			xasprintf("%s&per_page=%d&page=%u", path, DO_PAGE, page);
+		_cleanup_free_ char *paged = xasprintf("%s%sper_page=%d&page=%u", path,
+			strchr(path, '?') ? "&" : "?", DO_PAGE, page);
 		_cleanup_json_ struct json *answer = NULL;
 		const struct json *list;
 
 		if (do_call(a, "GET", paged, NULL, what, &answer, err) < 0)
 			return -1;
 		list = json_get(answer, key);
+		if (!json_is(list, JSON_ARRAY))
+			return err_set(err, ERR_PROTOCOL,
+				"%s: DigitalOcean: the answer has no list \"%s\"", what, key);
 		for (size_t i = 0; json_at(list, i); i++)
-			json_add(all, json_copy(json_at(list, i)));
+			if (each(json_at(list, i), arg))
+				return 0;
 		/* the link's address is not followed: it may be anybody's */
-		if (!*json_str(json_path(answer, "links", "pages", "next", NULL), "") ||
-			(enough && enough(all, arg))) {
-			*ret = take(all);
+		if (!*json_str(json_path(answer, "links", "pages", "next", NULL), ""))
 			return 0;
-		}
 	}
 	return err_set(err, ERR_PROTOCOL, "%s: DigitalOcean: more than %u pages", what, PAGES_MAX);
+}
+
+int do_take_id(struct md_machine *m, const char *key, const struct json *thing, const char *what,
+	struct err *err)
+{
+	int64_t id = json_int_or(json_get(thing, "id"), 0);
+
+	if (id <= 0) {
+		err_set(err, ERR_PROTOCOL, "%s: DigitalOcean: the answer has no id", what);
+		err->may_exist = true;
+		return -1;
+	}
+	json_set(m->state, key, json_int(id));
+	return 0;
 }

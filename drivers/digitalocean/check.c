@@ -7,29 +7,24 @@
 #include <unistd.h>
 
 #define NAME_MAX_BYTES 255
+#define FINGERPRINT_LEN 47 /* 16 pairs and colons */
 
 static const struct md_field fields[] = {
-	{"AccessToken", MD_TEXT, "digitalocean-access-token"},
-	{"DropletID", MD_NUMBER, NULL},
-	{"DropletName", MD_TEXT, NULL},
-	{"Image", MD_TEXT, "digitalocean-image"},
-	{"Region", MD_TEXT, "digitalocean-region"},
-	{"SSHKeyID", MD_NUMBER, NULL},
+	{"AccessToken", MD_TEXT, "digitalocean-access-token"}, {"DropletID", MD_NUMBER, NULL},
+	{"DropletName", MD_TEXT, NULL}, {"Image", MD_TEXT, "digitalocean-image"},
+	{"Region", MD_TEXT, "digitalocean-region"}, {"SSHKeyID", MD_NUMBER, NULL},
 	{"SSHKeyFingerprint", MD_TEXT, "digitalocean-ssh-key-fingerprint"},
-	{"SSHKey", MD_PATH, "digitalocean-ssh-key-path"},
-	{"Size", MD_TEXT, "digitalocean-size"},
-	{"IPv6", MD_YES_NO, "digitalocean-ipv6"},
-	{"Backups", MD_YES_NO, "digitalocean-backups"},
+	{"SSHKey", MD_PATH, "digitalocean-ssh-key-path"}, {"Size", MD_TEXT, "digitalocean-size"},
+	{"IPv6", MD_YES_NO, "digitalocean-ipv6"}, {"Backups", MD_YES_NO, "digitalocean-backups"},
 	{"PrivateNetworking", MD_YES_NO, "digitalocean-private-networking"},
 	{"UserDataFile", MD_PATH, "digitalocean-userdata"},
 	{"Monitoring", MD_YES_NO, "digitalocean-monitoring"},
 	{"Tags", MD_TEXT, "digitalocean-tags"},
 	/* not of Docker Machine */
-	{"VPCUUID", MD_TEXT, "digitalocean-vpc-uuid"},
-	{"APIURL", MD_TEXT, "digitalocean-api-url"},
+	{"VPCUUID", MD_TEXT, "digitalocean-vpc-uuid"}, {"APIURL", MD_TEXT, "digitalocean-api-url"},
 	{"OwnKeyFingerprint", MD_TEXT, NULL}, /* of the key that is made for the machine */
 	{"MachineTag", MD_TEXT, NULL},        /* of the droplet */
-	{"HostKey", MD_TEXT, NULL},
+	{"HostKey", MD_TEXT, NULL}, {"CreatedAt", MD_NUMBER, NULL}, /* seconds since 1970 */
 };
 
 /* No slash at the end: paths begin with one. */
@@ -48,10 +43,37 @@ static int set_url(struct md_machine *m, struct err *err)
 	return 0;
 }
 
+static bool is_fingerprint(const char *s)
+{
+	for (size_t i = 0; i < FINGERPRINT_LEN; i++)
+		if (i % 3 == 2 ? s[i] != ':' : !isxdigit((unsigned char)s[i]))
+			return false;
+	return s[FINGERPRINT_LEN] == '\0';
+}
+
+/* As the API has it: small letters, and without the "MD5:" of ssh-keygen. It becomes a part of a
+ * path. */
+static int set_fingerprint(struct md_machine *m, struct err *err)
+{
+	const char *given = md_state_str(m, "SSHKeyFingerprint");
+	_cleanup_free_ char *print =
+		xstrdup(strncasecmp(given, "MD5:", 4) == 0 ? given + 4 : given);
+
+	for (char *p = print; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	if (*print && !is_fingerprint(print))
+		return err_set(err, ERR_USER,
+			"--digitalocean-ssh-key-fingerprint %s: it is no MD5 fingerprint, 16 pairs "
+			"of hex digits with colons between them (ssh-keygen -l -E md5 -f KEY shows "
+			"it)",
+			given);
+	json_set_str(m->state, "SSHKeyFingerprint", print);
+	return 0;
+}
+
 int do_configure(
 	struct md_request *rq, struct md_machine *m, const struct json *flags, struct err *err)
 {
-	(void)rq;
 	if (!*md_flag_str(flags, "digitalocean-access-token"))
 		return err_set(err, ERR_USER,
 			"the digitalocean driver requires the --digitalocean-access-token option "
@@ -59,12 +81,13 @@ int do_configure(
 	md_fields_set(m, fields, ARRAY_SIZE(fields), flags);
 	json_set_str(m->state, "SSHUser", md_flag_str(flags, "digitalocean-ssh-user"));
 	if (md_flag_bool(flags, "digitalocean-private-networking"))
-		log_warn(
+		md_log(rq, LOG_LEVEL_WARN,
 			"--digitalocean-private-networking does nothing any more: every droplet is "
 			"in a VPC (--digitalocean-vpc-uuid chooses one)");
-	return md_flag_port(m, "SSHPort", flags, "digitalocean-ssh-port", err) < 0
-		       ? -1
-		       : set_url(m, err);
+	if (md_flag_port(m, "SSHPort", flags, "digitalocean-ssh-port", err) < 0 ||
+		set_fingerprint(m, err) < 0)
+		return -1;
+	return set_url(m, err);
 }
 
 static int check_name(const struct md_machine *m, struct err *err)
@@ -77,17 +100,14 @@ static int check_name(const struct md_machine *m, struct err *err)
 	if (good)
 		return 0;
 	return err_set(err, ERR_USER,
-		"\"%s\" is no name for a droplet: letters, digits, \".\" and \"-\", and a letter "
-		"or "
-		"digit at the end",
-		m->name);
+		"\"%s\" is no name for a droplet: at most %d letters, digits, \".\" and \"-\", and "
+		"a letter or digit at the end",
+		m->name, NAME_MAX_BYTES);
 }
 
 static int check_files(struct md_machine *m, struct err *err)
 {
 	const char *key = md_state_str(m, "SSHKey"), *data = md_state_str(m, "UserDataFile");
-	_cleanup_free_ char *text = NULL;
-	size_t len;
 
 	if (*key && !*md_state_str(m, "SSHKeyFingerprint"))
 		return err_set(err, ERR_USER,
@@ -95,22 +115,22 @@ static int check_files(struct md_machine *m, struct err *err)
 			"fingerprint of that key in the account");
 	if (*key && access(key, R_OK) < 0)
 		return err_errno(err, errno, "--digitalocean-ssh-key-path %s", key);
-	if (*data && md_read_file(data, DO_USER_DATA_MAX, &text, &len, err) < 0)
-		return err_wrap(err, "--digitalocean-userdata");
-	return 0;
+	return md_cloud_check_user_data(data, "--digitalocean-userdata", DO_USER_DATA_MAX, err);
 }
 
-static const struct json *find_slug(const struct json *list, const char *slug)
-{
-	for (size_t i = 0; json_at(list, i); i++)
-		if (streq(json_str(json_get(json_at(list, i), "slug"), ""), slug))
-			return json_at(list, i);
-	return NULL;
-}
+struct wanted {
+	const char *slug;
+	struct json *found;
+};
 
-static bool has_region(const struct json *list, const void *slug)
+static bool is_wanted(const struct json *region, void *arg)
 {
-	return find_slug(list, slug) != NULL;
+	struct wanted *w = arg;
+
+	if (!streq(json_str(json_get(region, "slug"), ""), w->slug))
+		return false;
+	w->found = json_copy(region);
+	return true;
 }
 
 static bool has_text(const struct json *list, const char *text)
@@ -124,13 +144,13 @@ static bool has_text(const struct json *list, const char *text)
 static int check_region(struct do_api *a, const struct md_machine *m, struct err *err)
 {
 	const char *slug = md_state_str(m, "Region"), *size = md_state_str(m, "Size");
-	_cleanup_json_ struct json *regions = NULL;
-	const struct json *region, *sizes;
+	struct wanted wanted = {.slug = slug};
+	_cleanup_json_ struct json *region = NULL;
+	const struct json *sizes;
 
-	if (do_list(a, "/regions?", "regions", "look up the region", has_region, slug, &regions,
-		    err) < 0)
+	if (do_list(a, "/regions", "regions", "look up the region", is_wanted, &wanted, err) < 0)
 		return -1;
-	region = find_slug(regions, slug);
+	region = wanted.found;
 	if (!region)
 		return err_set(err, ERR_USER,
 			"--digitalocean-region %s: DigitalOcean has no such region", slug);
@@ -146,7 +166,7 @@ static int check_region(struct do_api *a, const struct md_machine *m, struct err
 
 int do_pre_create_check(struct md_request *rq, struct md_machine *m, struct err *err)
 {
-	_cleanup_do_ struct do_api a;
+	_cleanup_do_ struct do_api a = {0};
 
 	do_open(&a, rq, m);
 	if (check_name(m, err) < 0 || check_files(m, err) < 0)

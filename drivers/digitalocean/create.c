@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define TAG_PREFIX "docker-machine:"
@@ -18,16 +19,16 @@ static int use_account_key(
 
 	if (do_call(a, "GET", url, NULL, "look up the SSH key", &key, err) < 0) {
 		if (err->code == ERR_NOT_FOUND)
-			return err_set(err, ERR_USER,
+			err_set(err, ERR_USER,
 				"--digitalocean-ssh-key-fingerprint %s: there is no such key in "
-				"the "
-				"account",
+				"the account",
 				print);
 		return -1;
 	}
 	if (*path && md_cloud_copy_key(m, path, "--digitalocean-ssh-key-path", NULL, err) < 0)
 		return -1;
-	json_set(m->state, "SSHKeyID", json_copy(json_path(key, "ssh_key", "id", NULL)));
+	if (do_take_id(m, "SSHKeyID", json_get(key, "ssh_key"), "look up the SSH key", err) < 0)
+		return -1;
 	return md_checkpoint(rq, m->state, err);
 }
 
@@ -41,16 +42,33 @@ static int find_own_key(struct do_api *a, struct md_machine *m, struct err *err)
 
 	if (do_call(a, "GET", url, NULL, "look up the SSH key", &key, &mine) < 0)
 		return mine.code == ERR_NOT_FOUND ? 0 : err_move(err, &mine);
-	json_set(m->state, "SSHKeyID", json_copy(json_path(key, "ssh_key", "id", NULL)));
-	return 1;
+	return do_take_id(m, "SSHKeyID", json_get(key, "ssh_key"), "look up the SSH key", err) < 0
+		       ? -1
+		       : 1;
+}
+
+static int send_key(struct do_api *a, struct md_machine *m, const char *pub, struct err *err)
+{
+	static const char what[] = "import the SSH key";
+	_cleanup_err_ struct err mine = ERR_INIT;
+	_cleanup_json_ struct json *key = NULL;
+	struct json *body = json_object();
+
+	json_set_str(body, "name", m->name);
+	json_set_str(body, "public_key", pub);
+	if (do_call(a, "POST", "/account/keys", body, what, &key, &mine) == 0 &&
+		do_take_id(m, "SSHKeyID", json_get(key, "ssh_key"), what, &mine) == 0)
+		return 0;
+	if (mine.may_exist && find_own_key(a, m, err) > 0)
+		return 0;
+	err_finish(err);
+	return err_move(err, &mine);
 }
 
 static int import_key(
 	struct do_api *a, struct md_request *rq, struct md_machine *m, struct err *err)
 {
 	_cleanup_free_ char *pub = NULL, *print = NULL;
-	_cleanup_json_ struct json *key = NULL;
-	struct json *body;
 	int found = 0;
 
 	if (md_cloud_login_key(m, &pub, err) < 0)
@@ -60,15 +78,13 @@ static int import_key(
 		found = find_own_key(a, m, err);
 	else if (md_state_note(rq, m, "OwnKeyFingerprint", print ? print : "", err) < 0)
 		return -1;
-	if (found != 0)
-		return found < 0 ? -1 : md_checkpoint(rq, m->state, err);
-	body = json_object();
-	json_set_str(body, "name", m->name);
-	json_set_str(body, "public_key", pub);
-	md_progress(rq, "Importing the SSH key...");
-	if (do_call(a, "POST", "/account/keys", body, "import the SSH key", &key, err) < 0)
+	if (found < 0)
 		return -1;
-	json_set(m->state, "SSHKeyID", json_copy(json_path(key, "ssh_key", "id", NULL)));
+	if (found == 0) {
+		md_progress(rq, "Importing the SSH key...");
+		if (send_key(a, m, pub, err) < 0)
+			return -1;
+	}
 	return md_checkpoint(rq, m->state, err);
 }
 
@@ -97,22 +113,25 @@ static struct json *image_of(const struct md_machine *m)
 {
 	const char *image = md_state_str(m, "Image");
 
-	return *image && strspn(image, "0123456789") == strlen(image) ? json_number(image)
-								      : json_string(image);
+	bool number = *image && *image != '0' && strspn(image, "0123456789") == strlen(image);
+
+	return number ? json_number(image) : json_string(image);
 }
 
-static int droplet_body(struct md_machine *m, struct json **ret, struct err *err)
+static int droplet_body(struct do_api *a, struct md_request *rq, struct md_machine *m,
+	struct json **ret, struct err *err)
 {
 	static const char *const copied[][2] = {{"region", "Region"}, {"size", "Size"},
 		{"backups", "Backups"}, {"ipv6", "IPv6"}, {"monitoring", "Monitoring"}};
 	_cleanup_secret_ char *data = NULL;
 	struct json *body, *keys = json_array();
 
-	if (md_cloud_user_data(m, md_state_str(m, "UserDataFile"), "--digitalocean-userdata",
+	if (md_cloud_user_data(rq, m, md_state_str(m, "UserDataFile"), "--digitalocean-userdata",
 		    DO_USER_DATA_MAX, &data, err) < 0) {
 		json_free(keys);
 		return -1;
 	}
+	md_api_secret(&a->api, data); /* a host key is in it */
 	body = json_object();
 	json_set_str(body, "name", m->name);
 	for (size_t i = 0; i < ARRAY_SIZE(copied); i++)
@@ -128,21 +147,28 @@ static int droplet_body(struct md_machine *m, struct json **ret, struct err *err
 	return 0;
 }
 
+static bool take_first(const struct json *droplet, void *arg)
+{
+	struct json **first = arg;
+
+	*first = json_copy(droplet);
+	return true;
+}
+
 /* 1: it is there, and its id is in the state; 0: it is not. */
 static int find_droplet(struct do_api *a, struct md_machine *m, struct err *err)
 {
+	static const char what[] = "look for the droplet";
 	_cleanup_buf_ struct buf path = BUF_INIT;
-	_cleanup_json_ struct json *list = NULL;
+	_cleanup_json_ struct json *droplet = NULL;
 
 	buf_adds(&path, "/droplets?tag_name=");
 	md_http_escape(&path, md_state_str(m, "MachineTag"));
-	if (do_list(a, buf_str(&path), "droplets", "look for the droplet", NULL, NULL, &list, err) <
-		0)
+	if (do_list(a, buf_str(&path), "droplets", what, take_first, &droplet, err) < 0)
 		return -1;
-	if (!json_at(list, 0))
+	if (!droplet)
 		return 0;
-	json_set(m->state, "DropletID", json_copy(json_get(json_at(list, 0), "id")));
-	return 1;
+	return do_take_id(m, "DropletID", droplet, what, err) < 0 ? -1 : 1;
 }
 
 /* Nothing more will come of this key: the user need not remove it by hand. */
@@ -164,18 +190,17 @@ static void drop_key(struct do_api *a, struct md_request *rq, struct md_machine 
 static int ask_for_droplet(
 	struct do_api *a, struct md_request *rq, struct md_machine *m, struct err *err)
 {
+	static const char what[] = "create the droplet";
 	_cleanup_err_ struct err mine = ERR_INIT;
 	_cleanup_json_ struct json *answer = NULL;
 	struct json *body;
 
-	if (droplet_body(m, &body, err) < 0)
+	if (droplet_body(a, rq, m, &body, err) < 0)
 		return -1;
 	md_progress(rq, "Creating the droplet...");
-	if (do_call(a, "POST", "/droplets", body, "create the droplet", &answer, &mine) == 0) {
-		json_set(
-			m->state, "DropletID", json_copy(json_path(answer, "droplet", "id", NULL)));
+	if (do_call(a, "POST", "/droplets", body, what, &answer, &mine) == 0 &&
+		do_take_id(m, "DropletID", json_get(answer, "droplet"), what, &mine) == 0)
 		return 0;
-	}
 	if (mine.may_exist && find_droplet(a, m, err) > 0)
 		return 0;
 	if (a->status == DO_STATUS_UNPROCESSABLE)
@@ -197,8 +222,10 @@ static int make_droplet(
 
 			found = md_state_note(rq, m, "MachineTag", tag, err);
 		}
-		if (found < 0 || (found == 0 && ask_for_droplet(a, rq, m, err) < 0) ||
-			md_checkpoint(rq, m->state, err) < 0)
+		if (found < 0 || (found == 0 && ask_for_droplet(a, rq, m, err) < 0))
+			return -1;
+		json_set(m->state, "CreatedAt", json_int((int64_t)time(NULL)));
+		if (md_checkpoint(rq, m->state, err) < 0)
 			return -1;
 	}
 	md_cloud_made(m);
@@ -215,10 +242,18 @@ const char *do_address(const struct json *droplet, const char *type)
 	return "";
 }
 
+static bool is_new(const struct md_machine *m)
+{
+	int64_t age = (int64_t)time(NULL) - md_state_int(m, "CreatedAt");
+
+	return age >= 0 && age < DO_NEW_S;
+}
+
 int do_create(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
 {
-	_cleanup_do_ struct do_api a;
+	_cleanup_do_ struct do_api a = {0};
 	_cleanup_json_ struct json *answer = NULL;
+	_cleanup_err_ struct err mine = ERR_INIT;
 	const struct json *droplet;
 
 	if (*md_state_str(m, "IPAddress"))
@@ -228,8 +263,13 @@ int do_create(struct md_request *rq, struct md_machine *m, struct md_outcome *ou
 		return -1;
 	_cleanup_free_ char *path =
 		xasprintf("/droplets/%lld", (long long)md_state_int(m, "DropletID"));
-	if (do_call(&a, "GET", path, NULL, "look at the droplet", &answer, err) < 0)
-		return -1;
+	if (do_call(&a, "GET", path, NULL, "look at the droplet", &answer, &mine) < 0) {
+		if (mine.code != ERR_NOT_FOUND || !is_new(m))
+			return err_move(err, &mine);
+		/* without a state to wait for: reports call a droplet gone that is not known */
+		md_cloud_wait(out, STATE_NONE, DO_POLL_MS, "the droplet to be known");
+		return 0;
+	}
 	droplet = json_get(answer, "droplet");
 	if (streq(json_str(json_get(droplet, "status"), ""), "active") &&
 		*do_address(droplet, "public")) {
@@ -256,7 +296,9 @@ static int remove_key(struct do_api *a, const struct md_machine *m, struct err *
 	return 0;
 }
 
-static int remove_droplet(struct do_api *a, struct md_machine *m, struct err *err)
+/* 1: there is none any more; 0: an event has to end first. */
+static int remove_droplet(
+	struct do_api *a, struct md_machine *m, struct md_outcome *out, struct err *err)
 {
 	_cleanup_err_ struct err mine = ERR_INIT;
 
@@ -265,24 +307,47 @@ static int remove_droplet(struct do_api *a, struct md_machine *m, struct err *er
 		return -1;
 	int64_t id = md_state_int(m, "DropletID");
 	_cleanup_free_ char *path = xasprintf("/droplets/%lld", (long long)id);
-	if (id && do_call(a, "DELETE", path, NULL, "delete the droplet", NULL, &mine) < 0 &&
-		mine.code != ERR_NOT_FOUND)
+	if (!id || do_call(a, "DELETE", path, NULL, "delete the droplet", NULL, &mine) == 0 ||
+		mine.code == ERR_NOT_FOUND)
+		return 1;
+	if (a->status != DO_STATUS_UNPROCESSABLE)
 		return err_move(err, &mine);
+	md_cloud_wait(out, STATE_NONE, DO_POLL_MS, "%s", err_msg(&mine));
 	return 0;
+}
+
+/* Tags stay when their droplets go. This one costs nothing, and a token may lack the right: no
+ * error. */
+static void remove_tag(struct do_api *a, struct md_request *rq, const struct md_machine *m)
+{
+	_cleanup_err_ struct err err = ERR_INIT;
+	_cleanup_buf_ struct buf path = BUF_INIT;
+
+	if (!*md_state_str(m, "MachineTag"))
+		return;
+	buf_adds(&path, "/tags/");
+	md_http_escape(&path, md_state_str(m, "MachineTag"));
+	if (do_call(a, "DELETE", buf_str(&path), NULL, "delete the tag", NULL, &err) < 0 &&
+		err.code != ERR_NOT_FOUND)
+		md_log(rq, LOG_LEVEL_WARN, "the tag %s stays in the account: %s",
+			md_state_str(m, "MachineTag"), err_msg(&err));
 }
 
 /* The droplet costs money: a key that cannot be removed does not keep it. */
 int do_remove(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
 {
 	_cleanup_err_ struct err of_key = ERR_INIT;
-	_cleanup_do_ struct do_api a;
+	_cleanup_do_ struct do_api a = {0};
 	int droplet, key;
 
-	(void)out;
 	do_open(&a, rq, m);
 	key = remove_key(&a, m, &of_key);
-	droplet = remove_droplet(&a, m, err);
+	droplet = remove_droplet(&a, m, out, err);
+	if (droplet > 0)
+		remove_tag(&a, rq, m);
 	if (droplet < 0 && key < 0)
 		return err_wrap(err, "%s; and", err_msg(&of_key));
-	return key < 0 ? err_move(err, &of_key) : droplet;
+	if (droplet > 0 && key < 0)
+		return err_move(err, &of_key);
+	return droplet < 0 ? -1 : 0;
 }

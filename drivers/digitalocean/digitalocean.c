@@ -40,7 +40,7 @@ static const struct flagspec flags[] = {
 	TEXT("vpc-uuid", "VPC_UUID", "", "the VPC to put the droplet in (default: the region's)"),
 };
 
-static const char *const environment[] = {MD_API_PAUSE_VARIABLE, NULL};
+static const char *const environment[] = {MD_API_PAUSE_VARIABLE, MD_API_TIMEOUT_VARIABLE, NULL};
 static const char *const group_by[] = {"AccessToken", "APIURL", NULL};
 
 static const struct md_driver driver = {
@@ -50,6 +50,7 @@ static const struct md_driver driver = {
 	.n_flags = ARRAY_SIZE(flags),
 	.environment = environment,
 	.group_by = group_by,
+	.states_batch = 1000, /* one list of the account serves all */
 	.configure = do_configure,
 	.pre_create_check = do_pre_create_check,
 	.create = do_create,

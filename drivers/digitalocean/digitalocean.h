@@ -10,6 +10,7 @@
 
 #define DO_PAGE 200 /* the most that a page may have */
 #define DO_POLL_MS 5000u
+#define DO_NEW_S 60 /* a new droplet may be unknown to some of the API for so long */
 #define DO_USER_DATA_MAX (64u << 10)
 
 #define DO_STATUS_NOT_FOUND 404
@@ -22,16 +23,20 @@ struct do_api {
 	long status;      /* of the last answer */
 };
 
-/* api.c. Paths are what follows /v2; *ret may be NULL. A status of 404 is ERR_NOT_FOUND. */
+/* api.c. Paths are what follows /v2; ret may be NULL. A status of 404 is ERR_NOT_FOUND. */
 void do_open(struct do_api *a, struct md_request *rq, const struct md_machine *m);
 void do_close(struct do_api *a);
 int do_call(struct do_api *a, const char *method, const char *path, struct json *take_body,
 	const char *what, struct json **ret, struct err *err);
-/* Adds the members of the list `key` of all pages to *ret, an array, until `enough` says so (NULL:
- * never). path has a query already: "?…". */
+/* An action of the droplet (power_on …). Doing it twice does no harm. */
+int do_act(struct do_api *a, const struct md_machine *m, const char *type, struct err *err);
+/* Hands the members of the list `key` of all pages to `each`, until that says that it has enough.
+ * path may have a query. */
 int do_list(struct do_api *a, const char *path, const char *key, const char *what,
-	bool (*enough)(const struct json *list, const void *arg), const void *arg,
-	struct json **ret, struct err *err);
+	bool (*each)(const struct json *item, void *arg), void *arg, struct err *err);
+/* Puts the id of a thing into the state; ERR_PROTOCOL, perhaps made, when it has none. */
+int do_take_id(struct md_machine *m, const char *key, const struct json *thing, const char *what,
+	struct err *err);
 #define _cleanup_do_ __attribute__((cleanup(do_close)))
 
 /* check.c */

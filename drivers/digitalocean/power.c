@@ -24,6 +24,13 @@ static enum machine_state state_of(const struct json *droplet)
 	return STATE_NONE;
 }
 
+static int gone(const struct md_machine *m, struct err *err)
+{
+	return err_set(err, ERR_NOT_FOUND,
+		"the droplet %lld does not exist at DigitalOcean (any more)",
+		(long long)md_state_int(m, "DropletID"));
+}
+
 static int get_droplet(
 	struct do_api *a, const struct md_machine *m, struct json **ret, struct err *err)
 {
@@ -34,35 +41,41 @@ static int get_droplet(
 	if (!id)
 		return err_set(err, ERR_NOT_FOUND, "the droplet has not been created");
 	if (do_call(a, "GET", path, NULL, "look at the droplet", &answer, err) < 0) {
-		if (err->code == ERR_NOT_FOUND)
-			err_set(err, ERR_NOT_FOUND,
-				"the droplet %lld does not exist at DigitalOcean (any more)",
-				(long long)id);
-		return -1;
+		return err->code == ERR_NOT_FOUND ? gone(m, err) : -1;
 	}
+	if (!json_is(json_get(answer, "droplet"), JSON_OBJECT))
+		return err_set(err, ERR_PROTOCOL,
+			"look at the droplet: DigitalOcean: the answer has none");
 	*ret = json_copy(json_get(answer, "droplet"));
 	return 0;
 }
 
-static int act(struct do_api *a, const struct md_machine *m, const char *type, struct err *err)
+/* An action that comes while another is under way is refused: it is asked for again. */
+static int act(struct do_api *a, struct md_machine *m, const char *type, enum machine_state wanted,
+	struct md_outcome *out, struct err *err)
 {
-	_cleanup_free_ char *path =
-		xasprintf("/droplets/%lld/actions", (long long)md_state_int(m, "DropletID"));
-	_cleanup_free_ char *what = xasprintf("%s the droplet", type);
-	struct json *body = json_object();
+	_cleanup_err_ struct err mine = ERR_INIT;
 
-	json_set_str(body, "type", type);
-	return do_call(a, "POST", path, body, what, NULL, err);
+	if (do_act(a, m, type, &mine) == 0) {
+		if (wanted != STATE_NONE)
+			md_cloud_wait(out, wanted, DO_POLL_MS, "the droplet to be %s",
+				machine_state_name(wanted));
+		return 0;
+	}
+	if (mine.code == ERR_NOT_FOUND)
+		return gone(m, err);
+	if (a->status != DO_STATUS_UNPROCESSABLE)
+		return err_move(err, &mine);
+	md_cloud_wait(out, STATE_NONE, DO_POLL_MS, "%s", err_msg(&mine));
+	return 0;
 }
 
-/* Until the droplet is in the wanted state. An action that comes while another is under way is
- * refused; then it is asked for again. */
+/* Until the droplet is in the wanted state. */
 static int power(struct md_request *rq, struct md_machine *m, const char *type,
 	enum machine_state wanted, struct md_outcome *out, struct err *err)
 {
 	_cleanup_json_ struct json *droplet = NULL;
-	_cleanup_err_ struct err mine = ERR_INIT;
-	_cleanup_do_ struct do_api a;
+	_cleanup_do_ struct do_api a = {0};
 
 	do_open(&a, rq, m);
 	if (get_droplet(&a, m, &droplet, err) < 0)
@@ -72,16 +85,7 @@ static int power(struct md_request *rq, struct md_machine *m, const char *type,
 			json_set_str(m->state, "IPAddress", do_address(droplet, "public"));
 		return 0;
 	}
-	if (act(&a, m, type, &mine) == 0) {
-		md_cloud_wait(out, wanted, DO_POLL_MS, "the droplet to be %s",
-			machine_state_name(wanted));
-		return 0;
-	}
-	if (a.status != DO_STATUS_UNPROCESSABLE)
-		return err_move(err, &mine);
-	md_log(rq, LOG_LEVEL_INFO, "%s", err_msg(&mine));
-	md_cloud_wait(out, STATE_NONE, DO_POLL_MS, "the droplet to be free for %s", type);
-	return 0;
+	return act(&a, m, type, wanted, out, err);
 }
 
 int do_start(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
@@ -101,11 +105,21 @@ int do_kill(struct md_request *rq, struct md_machine *m, struct md_outcome *out,
 
 int do_restart(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
 {
-	_cleanup_do_ struct do_api a;
+	_cleanup_do_ struct do_api a = {0};
 
-	(void)out;
 	do_open(&a, rq, m);
-	return act(&a, m, "reboot", err);
+	return act(&a, m, "reboot", STATE_NONE, out, err);
+}
+
+/* What Docker Machine derives rather than stores: the user's own key, else the machine's; with a
+ * fingerprint alone it is for ssh to find one. */
+static void set_key_path(const struct md_machine *m)
+{
+	const char *own = md_state_str(m, "SSHKey"), *slash = strrchr(own, '/');
+	_cleanup_free_ char *path = md_file(m, slash ? slash + 1 : *own ? own : "id_rsa");
+
+	if (!*md_state_str(m, "SSHKeyPath") && (*own || !*md_state_str(m, "SSHKeyFingerprint")))
+		json_set_str(m->state, "SSHKeyPath", path);
 }
 
 static void report(const struct md_machine *m, const struct json *droplet, struct md_report *out)
@@ -118,6 +132,7 @@ static void report(const struct md_machine *m, const struct json *droplet, struc
 		state = STATE_STARTING;
 	if (*address)
 		json_set_str(m->state, "IPAddress", address);
+	set_key_path(m);
 	md_cloud_report(m, state, out);
 }
 
@@ -144,44 +159,101 @@ static void ask_one(
 	}
 }
 
-static const struct json *find_id(const struct json *list, int64_t id)
+/* Machines of one account. */
+struct asked {
+	struct md_machine *machines;
+	struct md_report *reports;
+	char *todo; /* 1: it is to be asked for */
+	size_t n, left;
+};
+
+static bool note_droplet(const struct json *droplet, void *arg)
 {
-	for (size_t i = 0; json_at(list, i); i++)
-		if (json_int_or(json_get(json_at(list, i), "id"), 0) == id)
-			return json_at(list, i);
-	return NULL;
+	int64_t id = json_int_or(json_get(droplet, "id"), 0);
+	struct asked *asked = arg;
+
+	for (size_t i = 0; id && i < asked->n; i++)
+		if (asked->todo[i] && md_state_int(&asked->machines[i], "DropletID") == id) {
+			report(&asked->machines[i], droplet, &asked->reports[i]);
+			asked->todo[i] = 0;
+			asked->left--;
+		}
+	return asked->left == 0;
 }
 
-/* Those that the list lacks are asked for: it changes while its pages are read. */
-static int ask_all(struct do_api *a, struct md_machine *machines, size_t n,
-	struct md_report *reports, struct err *errs, struct err *err)
+/* Many are looked up in a list of the account's. It changes while its pages are read: whom it lacks
+ * is looked for once more, in another one if they are many still. */
+static int ask_account(struct do_api *a, struct asked *asked, struct err *errs, struct err *err)
 {
-	_cleanup_json_ struct json *list = NULL;
+	bool gone = false;
 
-	if (do_list(a, "/droplets?", "droplets", "list the droplets", NULL, NULL, &list, err) < 0)
-		return -1;
-	for (size_t i = 0; i < n; i++) {
-		int64_t id = md_state_int(&machines[i], "DropletID");
-		const struct json *droplet = id ? find_id(list, id) : NULL;
-
-		if (droplet)
-			report(&machines[i], droplet, &reports[i]);
+	for (int look = 0; look < 2 && asked->left > ONE_BY_ONE_MAX; look++) {
+		if (do_list(a, "/droplets", "droplets", "list the droplets", note_droplet, asked,
+			    err) < 0)
+			return -1;
+		gone = look > 0;
+	}
+	for (size_t i = 0; i < asked->n; i++) {
+		if (!asked->todo[i])
+			continue;
+		if (gone)
+			report_gone(&asked->machines[i], &asked->reports[i]);
 		else
-			ask_one(a, &machines[i], &reports[i], &errs[i]);
+			ask_one(a, &asked->machines[i], &asked->reports[i], &errs[i]);
 	}
 	return 0;
 }
 
-/* The machines are of one account: groupBy. */
+static void copy_error(const struct err *err, struct err *ret)
+{
+	err_set(ret, err->code, "%s", err_msg(err));
+	ret->retryable = err->retryable;
+	ret->retry_after_ms = err->retry_after_ms;
+}
+
+static bool same_account(const struct md_machine *a, const struct md_machine *b)
+{
+	return streq(md_state_str(a, "AccessToken"), md_state_str(b, "AccessToken")) &&
+	       streq(md_state_str(a, "APIURL"), md_state_str(b, "APIURL"));
+}
+
+/* Those of an account in one go; *done grows by them. */
+static void ask_for_account_of(struct md_request *rq, const struct md_machine *first,
+	struct asked *asked, char *done, struct err *errs)
+{
+	_cleanup_free_ char *todo = xcalloc(asked->n, 1);
+	_cleanup_do_ struct do_api a = {0};
+	_cleanup_err_ struct err err = ERR_INIT;
+
+	asked->todo = todo;
+	asked->left = 0;
+	for (size_t i = 0; i < asked->n; i++)
+		if (!done[i] && same_account(first, &asked->machines[i])) {
+			done[i] = todo[i] = 1;
+			asked->left++;
+		}
+	do_open(&a, rq, first);
+	if (ask_account(&a, asked, errs, &err) < 0)
+		for (size_t i = 0; i < asked->n; i++)
+			if (todo[i])
+				copy_error(&err, &errs[i]);
+	asked->todo = NULL;
+}
+
 int do_states(struct md_request *rq, struct md_machine *machines, size_t n,
 	struct md_report *reports, struct err *errs, struct err *err)
 {
-	_cleanup_do_ struct do_api a;
+	_cleanup_free_ char *done = xcalloc(n + 1, 1);
+	struct asked asked = {.machines = machines, .reports = reports, .n = n};
 
-	do_open(&a, rq, &machines[0]);
-	if (n > ONE_BY_ONE_MAX)
-		return ask_all(&a, machines, n, reports, errs, err);
+	(void)err;
 	for (size_t i = 0; i < n; i++)
-		ask_one(&a, &machines[i], &reports[i], &errs[i]);
+		if (!md_state_int(&machines[i], "DropletID")) {
+			report_gone(&machines[i], &reports[i]);
+			done[i] = 1;
+		}
+	for (size_t i = 0; i < n; i++)
+		if (!done[i])
+			ask_for_account_of(rq, &machines[i], &asked, done, errs);
 	return 0;
 }

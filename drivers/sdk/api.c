@@ -18,13 +18,30 @@ void md_api_init(struct md_api *a, struct md_request *rq, const char *provider)
 
 void md_api_finish(struct md_api *a)
 {
+	for (size_t i = 0; i < a->secrets.n; i++)
+		explicit_bzero(a->secrets.items[i], strlen(a->secrets.items[i]));
 	strv_finish(&a->secrets);
+}
+
+static void add_secret(struct md_api *a, const char *text)
+{
+	if (!strv_contains(&a->secrets, text))
+		strv_add(&a->secrets, text);
 }
 
 void md_api_secret(struct md_api *a, const char *secret)
 {
-	if (secret && strlen(secret) >= SECRET_MIN && !strv_contains(&a->secrets, secret))
-		strv_add(&a->secrets, secret);
+	if (!secret || strlen(secret) < SECRET_MIN)
+		return;
+	_cleanup_json_ struct json *j = json_string(secret);
+	_cleanup_secret_ char *written = json_to_string(j, JSON_COMPACT);
+	_cleanup_buf_ struct buf escaped = BUF_INIT;
+
+	written[strlen(written) - 1] = '\0'; /* quotes */
+	md_http_escape(&escaped, secret);
+	add_secret(a, secret);
+	add_secret(a, written + 1);
+	add_secret(a, buf_str(&escaped));
 }
 
 static void mask(const struct md_api *a, char *text)
@@ -67,6 +84,25 @@ static void trace(const struct md_api *a, const struct md_api_call *c,
 	trace_body(a, "<", buf_str(&answer->body), answer->body.len);
 }
 
+static uint32_t exchange_ms(const struct md_api_call *c)
+{
+	const char *set = getenv(MD_API_TIMEOUT_VARIABLE);
+	unsigned long ms = set && *set ? strtoul(set, NULL, 10) : 0;
+	uint32_t usual = c->http.total_ms ? c->http.total_ms : MD_HTTP_TOTAL_MS;
+
+	return ms ? (uint32_t)MIN(ms, (unsigned long)usual) : usual;
+}
+
+static bool is_repeatable(const struct md_api_call *c)
+{
+	static const char *const methods[] = {"GET", "HEAD", "PUT", "DELETE"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
+		if (streq(c->http.method, methods[i]))
+			return true;
+	return c->repeatable;
+}
+
 /* One attempt. */
 static enum md_verdict attempt(
 	struct md_api *a, struct md_api_call *c, struct md_http_answer *ret, struct err *err)
@@ -76,6 +112,8 @@ static enum md_verdict attempt(
 
 	c->http.insecure = a->insecure;
 	c->http.ca_file = a->ca_file;
+	c->http.once = !is_repeatable(c);
+	c->http.total_ms = exchange_ms(c);
 	strv_finish(&c->http.headers);
 	if (a->prepare && a->prepare(a, c, err) < 0)
 		return MD_ANSWER_BAD;
@@ -90,17 +128,9 @@ static enum md_verdict attempt(
 	v = a->judge(a, c, ret, err);
 	if (v != MD_ANSWER_GOOD)
 		md_http_answer_finish(ret);
+	if (err->msg)
+		mask(a, err->msg); /* a provider may repeat what it was told */
 	return v;
-}
-
-static bool is_repeatable(const struct md_api_call *c)
-{
-	static const char *const methods[] = {"GET", "HEAD", "PUT", "DELETE"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
-		if (streq(c->http.method, methods[i]))
-			return true;
-	return c->repeatable;
 }
 
 static bool may_repeat(const struct md_api *a, const struct md_api_call *c, const struct err *err)
@@ -110,7 +140,7 @@ static bool may_repeat(const struct md_api *a, const struct md_api_call *c, cons
 	if (!err->retryable)
 		return false;
 	/* a wrong address is told at once, a network that was there may come back */
-	return err->may_exist || a->connected ? is_repeatable(c) : false;
+	return err->may_exist ? is_repeatable(c) : a->connected;
 }
 
 static uint32_t first_pause(void)
@@ -127,26 +157,35 @@ static uint32_t jitter(uint32_t ms)
 	return ms / 2 + randombytes_uniform(ms / 2 + 1);
 }
 
-/* Before attempt number n + 1. False: it would take too long, or has been tried enough. */
+/* How far a call is. */
+struct effort {
+	unsigned attempts;
+	uint32_t paused; /* ms */
+	int64_t began;
+};
+
+/* Before the next attempt. False: it would take too long, or has been tried enough. */
 static bool pause_of(
-	const struct md_api *a, const struct err *err, unsigned n, uint32_t spent, uint32_t *ret_ms)
+	const struct md_api *a, const struct err *err, const struct effort *done, uint32_t *ret_ms)
 {
-	uint32_t first = first_pause(), shift = MIN(n - 1, 10u);
+	uint32_t first = first_pause(), shift = MIN(done->attempts - 1, 10u);
 	uint32_t ms =
 		jitter(MIN(first << shift, MD_API_PAUSE_MAX_MS * first / MD_API_PAUSE_MS + 1));
 
 	ms = MAX(ms, err->retry_after_ms);
 	*ret_ms = ms;
-	return n <= a->retries && spent + ms <= MD_API_PATIENCE_MS;
+	return done->attempts <= a->retries && ms <= MD_API_PATIENCE_MS - done->paused &&
+	       sdk_now_ms() + ms - done->began <= MD_API_LAST_MS;
 }
 
 int md_api_call(
 	struct md_api *a, struct md_api_call *c, struct md_http_answer *ret, struct err *err)
 {
-	uint32_t spent = 0, ms;
+	struct effort done = {.attempts = 1, .began = sdk_now_ms()};
 	bool fresh = true;
+	uint32_t ms;
 
-	for (unsigned n = 1;;) {
+	for (;;) {
 		_cleanup_err_ struct err mine = ERR_INIT;
 		enum md_verdict v = attempt(a, c, ret, &mine);
 
@@ -156,15 +195,15 @@ int md_api_call(
 			fresh = false;
 			continue;
 		}
-		if (!may_repeat(a, c, &mine) || !pause_of(a, &mine, n, spent, &ms)) {
+		if (!may_repeat(a, c, &mine) || !pause_of(a, &mine, &done, &ms)) {
 			err_move(err, &mine);
 			return err_wrap(err, "%s: %s", c->what, a->provider);
 		}
 		md_log(a->rq, LOG_LEVEL_DEBUG, "again in %u ms: %s", ms, err_msg(&mine));
 		if (md_sleep(a->rq, ms, err) < 0)
 			return -1;
-		spent += ms;
-		n++;
+		done.paused += ms;
+		done.attempts++;
 	}
 }
 
@@ -180,6 +219,7 @@ int md_api_json(struct md_api *a, struct md_api_call *c, struct json **ret, stru
 	}
 	if (json_parse(answer.body.data, answer.body.len, ret, err) < 0) {
 		err->code = ERR_PROTOCOL;
+		err->may_exist = !streq(c->http.method, "GET");
 		return err_wrap(err, "%s: %s: the answer is not JSON", c->what, a->provider);
 	}
 	return 0;

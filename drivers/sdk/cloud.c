@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "utf8.h"
+
 #define HOST_KEY_FILE "ssh_host_ed25519_key"
 #define KEY_MAX (64u << 10)
 #define SSH_PORT 22
@@ -86,6 +88,18 @@ int md_cloud_login_key(struct md_machine *m, char **ret_pub, struct err *err)
 	return 0;
 }
 
+/* Is it one of the host's own (M3)? */
+static bool is_reserved(const char *name)
+{
+	static const char *const names[] = {"config.json", "ca.pem", "cert.pem", "key.pem",
+		"server.pem", "server-key.pem", "known_hosts"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (streq(names[i], name))
+			return true;
+	return !*name || *name == '.';
+}
+
 static int copy_one(const char *from, const char *to, const char *flag, struct err *err)
 {
 	if (access(to, F_OK) == 0)
@@ -97,10 +111,16 @@ int md_cloud_copy_key(
 	struct md_machine *m, const char *path, const char *flag, char **ret_pub, struct err *err)
 {
 	const char *slash = strrchr(path, '/');
-	_cleanup_free_ char *to = md_file(m, slash ? slash + 1 : path);
+	const char *name = slash ? slash + 1 : path;
+	_cleanup_free_ char *to = md_file(m, name);
 	_cleanup_free_ char *pub = xasprintf("%s.pub", path), *to_pub = xasprintf("%s.pub", to);
 	size_t len;
 
+	if (is_reserved(name))
+		return err_set(err, ERR_USER,
+			"%s %s: the machine's folder has another file of that name: give the key "
+			"another one",
+			flag, path);
 	if (copy_one(path, to, flag, err) < 0)
 		return -1;
 	json_set_str(m->state, "SSHKeyPath", to);
@@ -125,17 +145,40 @@ static int host_key(struct md_machine *m, char **ret_private, struct err *err)
 	return 0;
 }
 
+static bool is_text(const char *text, size_t len)
+{
+	for (size_t n, at = 0; at < len; at += n) {
+		n = utf8_sequence(text + at, len - at);
+		if (!n || !text[at])
+			return false;
+	}
+	return true;
+}
+
 static int user_file(const char *file, const char *flag, size_t max, char **ret, struct err *err)
 {
+	_cleanup_secret_ char *text = NULL;
 	size_t len;
 
 	if (!file || !*file)
 		return 0;
-	return md_read_file(file, max, ret, &len, err) < 0 ? err_wrap(err, "%s", flag) : 0;
+	if (md_read_file(file, max, &text, &len, err) < 0)
+		return err_wrap(err, "%s", flag);
+	if (!is_text(text, len))
+		return err_set(err, ERR_USER, "%s: %s is not text (UTF-8)", flag, file);
+	*ret = take(text);
+	return 0;
 }
 
-int md_cloud_user_data(struct md_machine *m, const char *file, const char *flag, size_t max,
-	char **ret, struct err *err)
+int md_cloud_check_user_data(const char *file, const char *flag, size_t max, struct err *err)
+{
+	_cleanup_secret_ char *text = NULL;
+
+	return user_file(file, flag, max, &text, err);
+}
+
+int md_cloud_user_data(struct md_request *rq, struct md_machine *m, const char *file,
+	const char *flag, size_t max, char **ret, struct err *err)
 {
 	_cleanup_secret_ char *key = NULL, *own = NULL, *text = NULL;
 	_cleanup_err_ struct err none = ERR_INIT;
@@ -148,17 +191,17 @@ int md_cloud_user_data(struct md_machine *m, const char *file, const char *flag,
 		.host_key_public = md_state_str(m, "HostKey"),
 		.user_data = own,
 	};
-	if (md_seed_user_data(&seed, &text, &none) < 0) {
-		log_info("%s: %s: no host key can be added to it; the one that the machine shows "
-			 "first is trusted",
+	if (md_seed_user_data(&seed, &text, &none) == 0 && strlen(text) > max && own)
+		err_set(&none, ERR_USER, "it leaves no room in the %zu bytes of user data", max);
+	if (none.code != ERR_NONE) {
+		md_log(rq, LOG_LEVEL_WARN,
+			"%s: %s: no host key can be added to it; the one that the machine shows "
+			"first is trusted",
 			flag, err_msg(&none));
 		json_set_str(m->state, "HostKey", "");
-		text = take(own);
+		*ret = take(own);
+		return 0;
 	}
-	if (strlen(text) > max)
-		return err_set(err, ERR_USER,
-			"%s: the user data is too long: %zu of at most %zu bytes", flag,
-			strlen(text), max);
 	*ret = take(text);
 	return 0;
 }

@@ -20,6 +20,7 @@ struct exchange {
 	const struct md_watch *w;
 	struct md_http_answer *answer;
 	int64_t looked;
+	size_t head; /* bytes so far */
 	bool cancelled, too_large;
 	char said[CURL_ERROR_SIZE];
 };
@@ -29,6 +30,11 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
 	struct exchange *x = arg;
 	size_t len = size * n;
 
+	x->head += len;
+	if (x->head > MD_HTTP_HEAD_MAX) {
+		x->too_large = true;
+		return 0;
+	}
 	if (len > MD_HTTP_HEADER_MAX || x->answer->headers.n >= 2 * (size_t)MD_HTTP_HEADERS_MAX)
 		return len;
 	_cleanup_free_ char *line = xstrndup(data, len);
@@ -112,6 +118,7 @@ static void set_options(
 	http_curl.easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 	http_curl.easy_setopt(
 		curl, CURLOPT_TIMEOUT_MS, (long)(c->total_ms ? c->total_ms : MD_HTTP_TOTAL_MS));
+	http_curl.easy_setopt(curl, CURLOPT_FRESH_CONNECT, (long)c->once);
 	if (c->connect_ms)
 		http_curl.easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)c->connect_ms);
 	if (c->insecure) {
@@ -153,8 +160,12 @@ static int judge(CURL *curl, const struct md_http_call *c, const struct exchange
 	if (x->cancelled)
 		err_set(err, ERR_CANCELED, "%s: cancelled", what);
 	else if (x->too_large)
-		err_set(err, ERR_PROTOCOL, "%s: the answer is larger than %u bytes", what,
-			MD_HTTP_ANSWER_MAX);
+		err_set(err, ERR_PROTOCOL,
+			"%s: the answer is too large (%u bytes, and %u of headers)", what,
+			MD_HTTP_ANSWER_MAX, MD_HTTP_HEAD_MAX);
+	else if (code == CURLE_WEIRD_SERVER_REPLY ||
+		 (code == CURLE_UNSUPPORTED_PROTOCOL && http_is_url(c->url)))
+		err_set(err, ERR_PROTOCOL, "%s: the answer is not HTTP", what);
 	else
 		http_curl_error(code, x->said, what, err);
 	err->may_exist = was_sent(curl);

@@ -8,9 +8,12 @@
  *     failed, perhaps done (retryable)      repeatable    growing pauses with jitter
  *     no connection                         any call      only if an earlier call had one
  *
- * at most `retries` times, and for at most MD_API_PATIENCE_MS of pauses in one call: a driver does
- * not sit and wait. What takes longer goes back to the program, which asks all machines of the
- * provider less often for a while (ERR_THROTTLED with retry_after_ms), and calls again.
+ * at most `retries` times, for at most MD_API_PATIENCE_MS of pauses in one call, and not once
+ * MD_API_LAST_MS have passed since it began: a driver does not sit and wait. What takes longer goes
+ * back to the program (ERR_THROTTLED with retry_after_ms), which calls again.
+ *
+ * What may not be repeated goes over a connection of its own: one that was used before may be
+ * closed by the server just then, and libcurl would send the request a second time.
  */
 #pragma once
 
@@ -21,11 +24,13 @@ struct md_request;
 
 #define MD_API_RETRIES 5u
 #define MD_API_PATIENCE_MS 15000u
+#define MD_API_LAST_MS 60000u
 #define MD_API_PAUSE_MS 500u      /* the first; doubled each time … */
 #define MD_API_PAUSE_MAX_MS 8000u /* … up to this */
 /* For tests: the first pause in milliseconds, which the others grow from. A driver that has it
- * among its .environment obeys. */
+ * among its .environment obeys. And how long an exchange may take, if less than usual. */
 #define MD_API_PAUSE_VARIABLE "MACHINE_DRIVER_PAUSE_MS"
+#define MD_API_TIMEOUT_VARIABLE "MACHINE_DRIVER_TIMEOUT_MS"
 
 struct md_api;
 
@@ -54,21 +59,22 @@ struct md_api {
 	enum md_verdict (*judge)(struct md_api *a, const struct md_api_call *c,
 		const struct md_http_answer *answer, struct err *err);
 	void *arg;           /* the driver's */
-	struct strv secrets; /* masked in traces; md_api_secret */
+	struct strv secrets; /* masked in traces and errors; md_api_secret */
 	bool connected;      /* a call was answered */
 };
 
 void md_api_init(struct md_api *a, struct md_request *rq, const char *provider);
 void md_api_finish(struct md_api *a);
-/* Masks a text wherever traces show it. Short ones (< 6 bytes) would mask half of everything: they
- * are left. */
+/* Masks a text wherever traces and errors show it, as it is, as JSON writes it, and as a query
+ * does. Short ones (< 6 bytes) would mask half of everything: they are left. */
 void md_api_secret(struct md_api *a, const char *secret);
 
 /* Makes the call until its answer is good. The error begins with c->what, and names the provider.
  */
 int md_api_call(
 	struct md_api *a, struct md_api_call *c, struct md_http_answer *ret, struct err *err);
-/* The same; the answer's body as JSON. An empty body (204) gives an empty object. */
+/* The same; the answer's body as JSON. An empty body (204) gives an empty object. What is no JSON
+ * is an error with may_exist, unless the call only asks. */
 int md_api_json(struct md_api *a, struct md_api_call *c, struct json **ret, struct err *err);
 /* The same, with a JSON body; takes it. NULL: none. */
 int md_api_send_json(struct md_api *a, const char *method, const char *url, struct json *take_body,

@@ -19,11 +19,14 @@ int md_cloud_copy_key(
 /*
  * What cloud-init is given: the host key, so that the first contact is verified, and the user's own
  * file (NULL or "": none). The same text each time until md_cloud_made. Of a file that is nothing
- * to merge with (no #cloud-config, script or MIME), that file alone; the host key then is trusted
- * at first sight. flag: of the file, named in errors; max: bytes that the provider takes.
+ * to merge with (no #cloud-config, script or MIME), or leaves no room, that file alone; the host
+ * key then is trusted at first sight. flag: of the file, named in errors; max: bytes that the
+ * provider takes.
  */
-int md_cloud_user_data(struct md_machine *m, const char *file, const char *flag, size_t max,
-	char **ret, struct err *err);
+int md_cloud_user_data(struct md_request *rq, struct md_machine *m, const char *file,
+	const char *flag, size_t max, char **ret, struct err *err);
+/* For preCreateCheck: is the file there, text, and not too long? */
+int md_cloud_check_user_data(const char *file, const char *flag, size_t max, struct err *err);
 /* The machine has been made, and its id stored: its private host key is not needed here any more.
  */
 void md_cloud_made(struct md_machine *m);

@@ -18,7 +18,8 @@
 
 #define MD_HTTP_ANSWER_MAX (8u << 20) /* bytes of a body */
 #define MD_HTTP_HEADERS_MAX 100u      /* headers that are kept of an answer */
-#define MD_HTTP_HEADER_MAX 8192u      /* bytes of one */
+#define MD_HTTP_HEADER_MAX 8192u      /* bytes of one that is kept */
+#define MD_HTTP_HEAD_MAX (256u << 10) /* bytes of all */
 #define MD_HTTP_TOTAL_MS 120000u      /* of an exchange, if nothing else is set */
 
 struct md_http_call {
@@ -33,6 +34,7 @@ struct md_http_call {
 	bool insecure;            /* certificates are not verified */
 	const char *ca_file;      /* PEM; NULL or "": the system's */
 	bool no_proxy;
+	bool once; /* on a connection of its own, and sent once or not at all */
 };
 
 struct md_http_answer {
@@ -45,8 +47,8 @@ struct md_http_answer {
 /*
  * 0: there is an answer. -1: there is none, and err says why, with "GET URL" in front:
  * ERR_UNAVAILABLE, ERR_TIMEOUT, ERR_CANCELED, ERR_USER (certificates, no URL), ERR_PROTOCOL (the
- * answer is too large, or no HTTP). err->retryable: it may go better the next time. err->may_exist:
- * the server may have got the request, and done what it says.
+ * answer is too large, or not HTTP). err->retryable: it may go better the next time.
+ * err->may_exist: the server may have got the request, and done what it says.
  */
 int md_http(const struct md_watch *w, const struct md_http_call *c, struct md_http_answer *ret,
 	struct err *err);
