@@ -1,0 +1,467 @@
+"""The driver digitalocean when things go wrong: killed at any moment, servers that fail, throttle, hang or lie."""
+
+import time
+
+import pytest
+
+import dodriver
+from dodriver import CREATE, TAG, Machine
+from driverclient import DriverError, ProtocolError
+from fakes.digitalocean import DigitalOcean, TooMany
+from fakes.httpfake import (
+    ANSWERED, ANY, APPLIED, RECEIVED, Close, Delay, Endless, Garbage, Instead, ManyHeaders, Redirect, Refuse, Slow,
+    Truncate)
+
+REQUESTS = range(1, len(CREATE) + 1)
+ENDS = ['create', 'remove']
+DEEP = b'{"droplet":' + b'[' * 100000
+TIMEOUT = {'MACHINE_DRIVER_TIMEOUT_MS': '400'}
+# a POST that may have been done is not sent again, and 404 of a new droplet means patience
+FAULTS = {
+    '500': lambda: Refuse(500, 'server_error'),
+    '500 and done': lambda: Refuse(500, 'server_error', applied=True),
+    '503': lambda: Refuse(503, 'service_unavailable'),
+    '404': lambda: Refuse(404, 'not_found'),
+    'closed': lambda: Close(applied=False),
+    'closed and done': lambda: Close(applied=True),
+    'reset and done': lambda: Close(applied=True, reset=True),
+    'cut': Truncate,
+    'no json': lambda: Instead(b'<html>', headers=[('Content-Type', 'application/json')]),
+    'another json': lambda: Instead(b'{"ssh_key": {"id": "x"}, "droplet": []}'),
+    'empty': lambda: Instead(b''),
+}
+
+
+@pytest.fixture
+def cloud():
+    with DigitalOcean() as fake:
+        yield fake
+
+
+@pytest.fixture
+def machine(cloud, tmp_path):
+    return Machine(cloud, tmp_path)
+
+
+def one_of_each(machine):
+    cloud = machine.cloud
+    (droplet,), (key,) = cloud.account.droplets.values(), cloud.account.keys.values()
+    state = machine.state
+    assert (state['IPAddress'], state['DropletID'], state['SSHKeyID']) == \
+        (droplet.address.public, droplet.id, key.id)
+    assert droplet.asked['ssh_keys'] == [key.id] and droplet.tags == [TAG]
+
+
+def end_well(machine, end, **more):
+    """From what was stored: create again, or remove; nothing is there twice, nothing is left."""
+    with dodriver.start(**more) as driver:
+        if end == 'create':
+            machine.finish(driver, 'create')
+            one_of_each(machine)
+        machine.finish(driver, 'remove')
+    account = machine.cloud.account
+    assert not account.left() and not account.tags
+
+
+# killed
+
+@pytest.mark.parametrize('end', ENDS)
+@pytest.mark.parametrize('moment', [RECEIVED, APPLIED, ANSWERED])
+@pytest.mark.parametrize('number', REQUESTS)
+def test_killed(machine, number, moment, end):
+    """Before a request is sent; when it is done and not answered; after the answer."""
+    with dodriver.start() as driver:
+        machine.configure(driver)
+        machine.cloud.faults.hook(ANY, moment, lambda _: driver.process.kill(), nth=number)
+        if moment == RECEIVED:
+            machine.cloud.faults.add(ANY, Close(applied=False), nth=number)
+        try:
+            machine.finish(driver, 'create')
+            killed = False
+        except (ProtocolError, BrokenPipeError):
+            killed = True
+        assert killed or (number, moment) == (REQUESTS[-1], ANSWERED)
+        driver.process.wait(dodriver.LOOKS)
+    end_well(machine, end)
+
+
+@pytest.mark.parametrize('end', ENDS)
+@pytest.mark.parametrize('stored', [False, True])
+@pytest.mark.parametrize('number', range(1, 5))
+def test_killed_at_a_checkpoint(machine, number, stored, end):
+    """When it waits for the answer to one; the host has stored the state, or has not."""
+    seen = []
+
+    def kill(state):
+        seen.append(state)
+        if len(seen) < number or stored:
+            machine.save(state)
+        if len(seen) == number:
+            driver.process.kill()
+            driver.process.wait()
+
+    with dodriver.start() as driver:
+        machine.configure(driver)
+        with pytest.raises((ProtocolError, BrokenPipeError)):
+            machine.finish(driver, 'create', on_checkpoint=kill)
+    end_well(machine, end)
+
+
+@pytest.mark.parametrize('moment', [RECEIVED, APPLIED, ANSWERED])
+@pytest.mark.parametrize('number', range(1, 4))
+def test_killed_in_remove(machine, number, moment):
+    with dodriver.start() as driver:
+        machine.configure(driver).finish(driver, 'create')
+        machine.cloud.faults.hook(ANY, moment, lambda _: driver.process.kill(), nth=number)
+        if moment == RECEIVED:
+            machine.cloud.faults.add(ANY, Close(applied=False), nth=number)
+        try:
+            machine.finish(driver, 'remove')
+        except (ProtocolError, BrokenPipeError):
+            pass
+    end_well(machine, 'remove')
+
+
+# what servers do
+
+@pytest.mark.parametrize('end', ENDS)
+@pytest.mark.parametrize('fault', FAULTS)
+@pytest.mark.parametrize('number', REQUESTS)
+def test_faults(machine, number, fault, end):
+    """Whether create gets over it or fails: with the same driver or another, it ends well."""
+    with dodriver.start() as driver:
+        machine.configure(driver)
+        machine.cloud.faults.add(ANY, FAULTS[fault](), nth=number)
+        try:
+            machine.finish(driver, 'create')
+            one_of_each(machine)
+        except DriverError as error:
+            assert error.kind in ('unavailable', 'internal', 'notFound', 'timeout'), error.message
+            assert machine.cloud.token not in error.message
+        except AssertionError as error:
+            assert "'state': 'Error'" in str(error) and fault == '404' # of a report
+        assert machine.cloud.log.count('create_droplet') <= 2
+    end_well(machine, end)
+
+
+@pytest.mark.parametrize('fault', ['500 and done', 'closed and done', 'reset and done', 'cut', 'no json', 'another json',
+                                   'empty'])
+@pytest.mark.parametrize('action', ['create_key', 'create_droplet'])
+def test_made_without_a_clear_answer(machine, action, fault):
+    """Is found in the same call."""
+    with dodriver.start() as driver:
+        machine.configure(driver)
+        machine.cloud.faults.add(action, FAULTS[fault]())
+        machine.finish(driver, 'create')
+        one_of_each(machine)
+        assert machine.cloud.log.count(action) == 1
+        machine.finish(driver, 'remove')
+
+
+@pytest.mark.parametrize('fault', [lambda: TooMany(retry_after=1), lambda: TooMany(reset_after=1),
+                                   lambda: TooMany(reset_after=-30)])
+@pytest.mark.parametrize('number', REQUESTS)
+def test_too_many_requests(machine, number, fault):
+    """Waits as it is told; the fake notes who comes too early."""
+    with dodriver.start() as driver:
+        machine.configure(driver)
+        machine.cloud.faults.add(ANY, fault(), nth=number)
+        began = time.monotonic()
+        machine.finish(driver, 'create')
+        assert 0.9 < time.monotonic() - began < 15
+        one_of_each(machine)
+        machine.finish(driver, 'remove')
+
+
+@pytest.mark.parametrize('fault, after', [
+    (lambda: TooMany(retry_after=60), (60000, 60000)), (lambda: TooMany(reset_after=100), (99000, 101000)),
+    (lambda: TooMany(reset_after=9000), (300000, 300000)), (lambda: TooMany(reset_after=1 << 62), (300000, 300000))])
+@pytest.mark.parametrize('action', ['create_key', 'create_droplet'])
+def test_too_many_requests_for_long(machine, action, fault, after):
+    """Is told to the host, which comes again."""
+    with dodriver.start() as driver:
+        machine.configure(driver)
+        machine.cloud.faults.add(action, fault())
+        began = time.monotonic()
+        error = machine.fails(driver, 'create', 'throttled', 'API rate limit exceeded')
+        assert time.monotonic() - began < 10
+        assert error.data['retryable'] and after[0] <= error.data['retryAfterMs'] <= after[1]
+        assert not error.data['mayExist'] and machine.cloud.log.count(action) == 1
+    machine.cloud.log.clear() # as after a while
+    end_well(machine, 'create')
+
+
+def test_bursts(machine):
+    machine.cloud.faults.limit(per_second=2, burst=1)
+    with dodriver.start() as driver:
+        machine.configure(driver).finish(driver, 'create')
+        one_of_each(machine)
+        machine.finish(driver, 'remove')
+
+
+def test_repeats_end(machine):
+    machine.cloud.faults.add('get_droplet', Refuse(503, 'service_unavailable'), times=6)
+    with dodriver.start() as driver:
+        machine.configure(driver)
+        error = machine.fails(driver, 'create', 'unavailable', 'look at the droplet', '503', 'by order of the test')
+        assert error.data['retryable'] and machine.cloud.log.count('get_droplet') == 6
+    end_well(machine, 'create')
+
+
+def test_not_there_right_after_creation(machine):
+    machine.cloud.faults.add('get_droplet', Refuse(404, 'not_found'), times=2)
+    with dodriver.start() as driver:
+        machine.configure(driver).finish(driver, 'create')
+        assert machine.cloud.log.actions()[:5] == ['create_key', 'create_droplet'] + ['get_droplet'] * 3
+        machine.finish(driver, 'remove')
+
+
+def test_gone_before_it_was_ready(machine):
+    with dodriver.start() as driver:
+        machine.configure(driver)
+        machine.once(driver, 'create')
+        machine.cloud.account.lose(machine.droplet)
+        assert machine.once(driver, 'create')['status'] == 'wait'
+        machine.state['CreatedAt'] -= 61
+        machine.fails(driver, 'create', 'notFound', 'look at the droplet')
+    end_well(machine, 'remove')
+
+
+# errors
+
+@pytest.mark.parametrize('number', REQUESTS)
+@pytest.mark.parametrize('fault, kind, texts', [
+    (Refuse(401, 'unauthorized', 'Unable to authenticate you'), 'auth',
+     ['--digitalocean-access-token', 'DIGITALOCEAN_ACCESS_TOKEN', 'DigitalOcean']),
+    (Refuse(403, 'forbidden', 'You are not authorized'), 'auth',
+     ['You are not authorized', 'scope', 'ssh_key', 'tag:create'])])
+def test_credentials(machine, number, fault, kind, texts):
+    with dodriver.start() as driver:
+        machine.configure(driver)
+        machine.cloud.faults.add(ANY, fault, nth=number)
+        if number == 4: # a report
+            machine.once(driver, 'create')
+            report = machine.report(driver)
+            assert report['error']['data']['kind'] == kind
+            assert all(text in report['error']['message'] for text in texts)
+        else:
+            machine.fails(driver, 'create', kind, *texts)
+    end_well(machine, 'create')
+
+
+def test_refused_droplet_takes_its_key_along(machine):
+    machine.cloud.faults.add('create_droplet', Refuse(422, 'unprocessable_entity', 'no such size'))
+    with dodriver.start() as driver:
+        machine.configure(driver)
+        machine.fails(driver, 'create', 'user', 'create the droplet', 'no such size')
+        assert machine.cloud.log.actions() == ['create_key', 'create_droplet', 'delete_key']
+        assert not machine.cloud.account.left() and machine.state['SSHKeyID'] == 0
+    end_well(machine, 'create')
+
+
+@pytest.mark.parametrize('method, type_, status', [
+    ('stop', 'shutdown', 'off'), ('kill', 'power_off', 'off'), ('start', 'power_on', 'active'),
+    ('restart', 'reboot', 'active')])
+def test_pending_event(machine, method, type_, status):
+    """Is waited for; the host knows for what."""
+    with dodriver.start() as driver:
+        machine.configure(driver).finish(driver, 'create')
+        account = machine.cloud.account
+        account.settle(machine.droplet)
+        if method == 'start':
+            machine.finish(driver, 'kill')
+        refusal = Refuse(422, 'unprocessable_entity', 'Droplet already has a pending event.')
+        machine.cloud.faults.add('create_action', refusal, times=2)
+        outcome = machine.once(driver, method)
+        assert 'pending event' in outcome['message'] and 'waitFor' not in outcome
+        assert outcome['retryAfterMs'] == 5000
+        machine.finish(driver, method)
+        assert account.settle(machine.droplet).status == status
+        assert [action.type for action in machine.droplet.actions][-1] == type_
+        machine.finish(driver, 'remove')
+
+
+@pytest.mark.parametrize('fault', ['500', '500 and done', 'closed and done', '503'])
+def test_actions_are_asked_for_again(machine, fault):
+    with dodriver.start() as driver:
+        machine.configure(driver).finish(driver, 'create')
+        machine.cloud.account.settle(machine.droplet)
+        machine.cloud.faults.add('create_action', FAULTS[fault]())
+        machine.finish(driver, 'stop')
+        assert machine.droplet.status == 'off'
+        machine.finish(driver, 'remove')
+
+
+def test_power_of_a_droplet_that_is_gone(machine):
+    with dodriver.start() as driver:
+        machine.configure(driver).finish(driver, 'create')
+        machine.cloud.account.lose(machine.droplet)
+        for method in 'start', 'stop', 'kill', 'restart':
+            machine.fails(driver, method, 'notFound', str(machine.state['DropletID']))
+        machine.finish(driver, 'remove')
+
+
+@pytest.mark.parametrize('fault', ['500', 'closed', '503', '403'])
+def test_key_that_cannot_be_deleted(machine, fault):
+    """Does not keep the droplet, which costs money."""
+    make = {**FAULTS, '403': lambda: Refuse(403, 'forbidden')}[fault]
+    with dodriver.start() as driver:
+        machine.configure(driver).finish(driver, 'create')
+        machine.cloud.faults.add('delete_key', make(), times=None)
+        with pytest.raises(DriverError, match='delete the SSH key'):
+            machine.once(driver, 'remove')
+        assert not machine.cloud.account.droplets and machine.cloud.account.keys
+        machine.cloud.faults.add('delete_droplet', Refuse(403, 'forbidden', 'not this one'))
+        with pytest.raises(DriverError, match='delete the SSH key.*; and.*delete the droplet.*not this one'):
+            machine.once(driver, 'remove')
+        machine.cloud.faults.clear()
+    end_well(machine, 'remove')
+
+
+def test_remove_waits_for_an_event(machine):
+    with dodriver.start() as driver:
+        machine.configure(driver).finish(driver, 'create')
+        machine.cloud.faults.add('delete_droplet', Refuse(422, 'unprocessable_entity', 'pending event'), times=2)
+        outcome = machine.once(driver, 'remove')
+        assert outcome['status'] == 'wait' and 'pending event' in outcome['message']
+        machine.finish(driver, 'remove')
+
+
+def test_tag_that_cannot_be_deleted(machine):
+    """A note, no failure."""
+    with dodriver.start() as driver:
+        machine.configure(driver).finish(driver, 'create')
+        machine.cloud.faults.add('delete_tag', Refuse(403, 'forbidden'))
+        machine.finish(driver, 'remove')
+        notes = [note['params'] for note in driver.notifications if note['method'] == 'log']
+        assert any(TAG in note['message'] and note['level'] == 'warn' for note in notes)
+
+
+# hostile answers
+
+def hostile(machine, fault, *texts, kind='internal', seconds=20, **more):
+    with dodriver.start(**more) as driver:
+        machine.configure(driver)
+        machine.cloud.faults.add('list_regions', fault, times=None)
+        began = time.monotonic()
+        with pytest.raises(DriverError) as caught:
+            driver.call('preCreateCheck', timeout=seconds, machine=machine.reference())
+        assert time.monotonic() - began < seconds
+        assert caught.value.kind == kind, caught.value.message
+        assert all(text in caught.value.message for text in ('look up the region', 'DigitalOcean', *texts)), \
+            caught.value.message
+        assert driver.report(machine.reference())['state'] == 'Error' # it is as good as before
+        peak = [line for line in open(f'/proc/{driver.process.pid}/status') if line.startswith('VmHWM')]
+        assert int(peak[0].split()[1]) < 400 << 10
+    return caught.value
+
+
+@pytest.mark.parametrize('status', [301, 302, 303, 307, 308])
+def test_redirects_are_refused(machine, status):
+    with DigitalOcean() as other:
+        hostile(machine, Redirect(other.url + '/v2/regions', status), str(status), 'redirect')
+        assert not other.log.requests
+    assert machine.cloud.log.count('list_regions') == 1
+
+
+def test_endless_body(machine):
+    hostile(machine, Endless(), 'too large')
+
+
+def test_endless_headers(machine):
+    hostile(machine, ManyHeaders(), 'too large')
+
+
+def test_deep_json(machine):
+    hostile(machine, Instead(DEEP), 'not JSON')
+
+
+@pytest.mark.parametrize('body', [b'{', b'<html>', b'{}', b'[]', b'null', b'{"regions": 5}', b'{"regions": {"slug": 1}}',
+                                  b'\xff', b'{"regions": [], "x": "\xff"}', b'', b'{"regions":[]} x'])
+def test_malformed(machine, body):
+    hostile(machine, Instead(body))
+
+
+@pytest.mark.parametrize('body', [b'{"regions": []}', b'{"regions": [1, null, {"slug": 5}]}',
+                                  b'{"regions": [], "links": 1}', b'{"regions": [], "links": {"pages": []}}'])
+def test_empty_lists(machine, body):
+    machine.cloud.faults.add('list_regions', Instead(body))
+    with dodriver.start() as driver:
+        machine.configure(driver)
+        with pytest.raises(DriverError, match='no such region'):
+            driver.call('preCreateCheck', machine=machine.reference())
+
+
+def test_pages_without_end(machine):
+    body = b'{"regions": [{"slug": "x"}], "links": {"pages": {"next": "http://203.0.113.9/"}}}'
+    hostile(machine, Instead(body), 'more than 100 pages')
+
+
+def test_truncated(machine):
+    hostile(machine, Truncate(), kind='unavailable')
+    assert machine.cloud.log.count('list_regions') == 6
+
+
+def test_no_http(machine):
+    hostile(machine, Garbage(), 'not HTTP')
+
+
+@pytest.mark.parametrize('fault', [lambda: Slow(0.05), lambda: Delay(5)])
+def test_slow_answers(machine, fault):
+    hostile(machine, fault(), 'timed out', kind='timeout', **TIMEOUT)
+    assert 1 < machine.cloud.log.count('list_regions') <= 6
+
+
+def test_slow_after_it_was_done(machine):
+    """A timeout after success: there is one droplet."""
+    machine.cloud.faults.add('create_droplet', Delay(5, applied=True))
+    with dodriver.start(**TIMEOUT) as driver:
+        machine.configure(driver).finish(driver, 'create')
+        one_of_each(machine)
+        machine.finish(driver, 'remove')
+
+
+def test_nobody_listens(tmp_path):
+    """Fails at once, and says whom it asked."""
+    with DigitalOcean() as fake:
+        machine = Machine(fake, tmp_path)
+        with dodriver.start() as driver:
+            machine.configure(driver)
+    with dodriver.start() as driver:
+        error = machine.fails(driver, 'create', 'unavailable', 'import the SSH key', fake.address)
+        assert not error.data['mayExist']
+
+
+def test_a_connection_that_comes_back(machine):
+    """What nobody got may be sent again."""
+    with dodriver.start() as driver:
+        machine.configure(driver).finish(driver, 'create')
+        assert machine.cloud.log.connections() < len(machine.cloud.log.requests)
+        machine.finish(driver, 'remove')
+
+
+# secrets
+
+@pytest.mark.parametrize('debug', [False, True])
+def test_secrets_are_nowhere(machine, tmp_path, debug):
+    secret = 'hunter2"\\hunter2 \n#'
+    (tmp_path / 'data').write_text(f'#cloud-config\npassword: |\n  {secret}\n')
+    cloud = machine.cloud
+    errors = []
+    with dodriver.start(debug=debug) as driver:
+        machine.configure(driver, userdata=str(tmp_path / 'data'))
+        echo = f'you said {cloud.token}'
+        for action, fault in [('create_key', Refuse(500, 'server_error', echo)),
+                              ('create_droplet', Refuse(422, 'unprocessable_entity', echo)),
+                              ('get_droplet', Refuse(403, 'forbidden', echo)),
+                              ('get_droplet', Refuse(401, 'unauthorized', echo))]:
+            cloud.faults.add(action, fault)
+            errors.append(machine.fails(driver, 'create', *{
+                500: ['unavailable'], 422: ['user'], 403: ['auth'], 401: ['auth']}[fault.error[0]]))
+        machine.finish(driver, 'create')
+        machine.finish(driver, 'remove')
+        assert driver.end() == 0
+    said = driver.errors.decode() + str(driver.notifications) + ''.join(map(str, errors))
+    assert ('POST http://' in said) == debug
+    for text in cloud.token, 'PRIVATE KEY', 'hunter2', 'Bearer':
+        assert text not in said, text
