@@ -13,7 +13,7 @@ char *md_sshkey_md5(const char *pub)
 {
 	const char *text = strchr(pub, ' ');
 	unsigned char blob[BLOB_MAX], digest[MD5_BYTES];
-	char print[3 * MD5_BYTES];
+	char print[3 * MD5_BYTES + 1];
 	size_t len;
 
 	if (!text || sodium_base642bin(blob, sizeof(blob), text + 1, strcspn(text + 1, " \r\n"),
@@ -23,7 +23,7 @@ char *md_sshkey_md5(const char *pub)
 		return NULL;
 	for (size_t i = 0; i < MD5_BYTES; i++)
 		snprintf(print + 3 * i, 4, "%02x:", digest[i]);
-	print[sizeof(print) - 1] = '\0';
+	print[3 * MD5_BYTES - 1] = '\0'; /* a colon */
 	return xstrdup(print);
 }
 
