@@ -18,6 +18,8 @@ def populate(cli, method, behaviours):
     running = [cli.start(*flaky_create(name)) for name in
                [*map(machine_name, behaviours), *GOOD]]
     for process in running:
+        process.process.wait(120) # before anybody looks for what is left running
+    for process in running:
         assert process.finish().status == 0
     for behaviour in behaviours:
         cli.set_script(machine_name(behaviour), {method: behaviour})
