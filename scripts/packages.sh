@@ -4,7 +4,7 @@
 
 # build and run; names are the same in Debian 12 and 13
 PACKAGES_BUILD=(gcc libc6-dev pkg-config meson ninja-build
-	libyajl-dev libuv1-dev libmbedtls-dev libssh2-1-dev libsodium-dev libcurl4-openssl-dev libxml2-dev libcmocka-dev
+	libyajl-dev libuv1-dev libmbedtls-dev libssh2-1-dev libsodium-dev libcurl4-openssl-dev libxml2-dev libyaml-dev libcmocka-dev
 	scdoc openssh-client ca-certificates git)
 
 # scripts/build-image

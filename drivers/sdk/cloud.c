@@ -177,13 +177,13 @@ int md_cloud_check_user_data(const char *file, const char *flag, size_t max, str
 	return user_file(file, flag, max, &text, err);
 }
 
-int md_cloud_user_data(struct md_request *rq, struct md_machine *m, const char *file,
+int md_cloud_user_text(struct md_request *rq, struct md_machine *m, const char *own,
 	const char *flag, size_t max, char **ret, struct err *err)
 {
-	_cleanup_secret_ char *key = NULL, *own = NULL, *text = NULL;
+	_cleanup_secret_ char *key = NULL, *text = NULL;
 	_cleanup_err_ struct err none = ERR_INIT;
 
-	if (user_file(file, flag, max, &own, err) < 0 || host_key(m, &key, err) < 0)
+	if (host_key(m, &key, err) < 0)
 		return -1;
 	struct md_seed seed = {
 		.cloud = true,
@@ -199,11 +199,21 @@ int md_cloud_user_data(struct md_request *rq, struct md_machine *m, const char *
 			"first is trusted",
 			flag, err_msg(&none));
 		json_set_str(m->state, "HostKey", "");
-		*ret = take(own);
+		*ret = xstrdup(own);
 		return 0;
 	}
 	*ret = take(text);
 	return 0;
+}
+
+int md_cloud_user_data(struct md_request *rq, struct md_machine *m, const char *file,
+	const char *flag, size_t max, char **ret, struct err *err)
+{
+	_cleanup_secret_ char *own = NULL;
+
+	if (user_file(file, flag, max, &own, err) < 0)
+		return -1;
+	return md_cloud_user_text(rq, m, own, flag, max, ret, err);
 }
 
 void md_cloud_made(struct md_machine *m)

@@ -34,3 +34,17 @@ char *md_base64(const void *data, size_t len)
 
 	return sodium_bin2base64(text, size, data, len, sodium_base64_VARIANT_ORIGINAL);
 }
+
+int md_unbase64(const char *text, size_t len, char **ret, size_t *ret_len)
+{
+	_cleanup_secret_ char *data = xmalloc(len / 4 * 3 + 4);
+	size_t n;
+
+	if (sodium_base642bin((unsigned char *)data, len / 4 * 3 + 3, text, len, " \t\r\n", &n,
+		    NULL, sodium_base64_VARIANT_ORIGINAL) != 0)
+		return -1;
+	data[n] = '\0';
+	*ret = take(data);
+	*ret_len = n;
+	return 0;
+}

@@ -130,3 +130,4 @@ int md_sleep(struct md_request *rq, uint32_t ms, struct err *err);
 #include "md-sshkey.h"
 #include "md-watch.h"
 #include "md-xml.h"
+#include "md-yaml.h"

@@ -27,6 +27,9 @@ int md_cloud_user_data(struct md_request *rq, struct md_machine *m, const char *
 	const char *flag, size_t max, char **ret, struct err *err);
 /* For preCreateCheck: is the file there, text, and not too long? */
 int md_cloud_check_user_data(const char *file, const char *flag, size_t max, struct err *err);
+/* md_cloud_user_data of the file's content. */
+int md_cloud_user_text(struct md_request *rq, struct md_machine *m, const char *own,
+	const char *flag, size_t max, char **ret, struct err *err);
 /* The machine has been made, and its id stored: its private host key is not needed here any more.
  */
 void md_cloud_made(struct md_machine *m);

@@ -31,5 +31,7 @@ int md_copy_file(const char *from, const char *to, unsigned mode, struct err *er
 char *md_log_tail(const char *path);
 char *md_tail(char *text, size_t len);
 char *md_base64(const void *data, size_t len); /* with padding, on one line; malloc'ed */
+/* Its reverse; a NUL follows that does not count; line breaks are skipped. -1: it is no base64. */
+int md_unbase64(const char *text, size_t len, char **ret, size_t *ret_len);
 /* "~/x" and relative paths made absolute; malloc'ed. "" stays "". */
 char *md_expand_path(const char *path);
