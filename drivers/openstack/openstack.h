@@ -1,0 +1,153 @@
+/*
+ * Servers of an OpenStack cloud: keystone (who asks, where the services are), nova (servers, keys),
+ * neutron (networks, addresses), glance (images), cinder (volumes).
+ *
+ * What create makes, and how it is found again without its id:
+ *
+ *     key pair         its name is in the state before it is made
+ *     volume           metadata docker-machine-id
+ *     security group   its name
+ *     server           metadata docker-machine-id
+ *     floating IP      its description; one that is only borrowed has its id in the state before
+ */
+#pragma once
+
+#include "machine-driver.h"
+#include "md-cloud.h"
+
+#define OS_ID_KEY "docker-machine-id"
+#define OS_POLL_MS 4000u
+#define OS_USER_DATA_MAX 49149u /* nova takes 65,535 bytes of base64 */
+
+#define OS_STATUS_CONFLICT 409
+#define OS_STATUS_PRECONDITION 412
+
+enum os_service { OS_COMPUTE, OS_NETWORK, OS_IMAGE, OS_VOLUME, OS_SERVICES };
+
+/* Who asks: a token and what came with it. Kept by the process for the next request. */
+struct os_session {
+	char *key; /* the credentials that it was got with */
+	char *token;
+	char *project;        /* id */
+	struct json *catalog; /* in the form of identity v3 */
+	int64_t expires;      /* seconds since 1970; 0: not known */
+};
+
+struct os_api {
+	struct md_api api;
+	const struct md_machine *m;
+	struct os_session *session;   /* of the process; NULL: none yet */
+	char *endpoints[OS_SERVICES]; /* without a slash at the end; NULL: not looked up yet */
+	const char *microversion;     /* of nova, for the next call; NULL: the base */
+	const char *if_match;         /* for the next call */
+	bool secret;                  /* the next call is not traced */
+	long status;                  /* of the last answer */
+};
+
+/* api.c. Paths are what follows the service's endpoint; *ret may be NULL. */
+void os_open(struct os_api *a, struct md_request *rq, const struct md_machine *m);
+void os_close(struct os_api *a);
+int os_call(struct os_api *a, enum os_service service, const char *method, const char *path,
+	struct json *take_body, const char *what, struct json **ret, struct err *err);
+/* Adds the members of the list `key` of all pages to *ret, an array. path: "/servers/detail", and
+ * a query or NULL. */
+int os_list(struct os_api *a, enum os_service service, const char *path, const char *query,
+	const char *key, const char *what, struct json **ret, struct err *err);
+/* DELETE; what is gone already is no error. */
+int os_delete(struct os_api *a, enum os_service service, const char *path, const char *what,
+	struct err *err);
+/* The provider's own words in an answer; malloc'ed, NULL: none. */
+char *os_said(const struct md_http_answer *answer);
+#define _cleanup_os_ __attribute__((cleanup(os_close)))
+
+/* auth.c: gets a token, from the process's own or the cloud. */
+int os_login(struct os_api *a, struct err *err);
+void os_forget(struct os_api *a); /* the token is refused */
+
+/* identity.c */
+struct os_identity {
+	char *url; /* with its version, without a slash at the end */
+	bool v2;
+};
+int os_identity_find(
+	struct md_api *api, const char *auth_url, struct os_identity *ret, struct err *err);
+/* auth: the member of that name in the body of a token request. */
+int os_auth_v3(const struct md_machine *m, struct json **ret, struct err *err);
+int os_auth_v2(const struct md_machine *m, struct json **ret, struct err *err);
+const char *os_token(const struct md_machine *m); /* OS_TOKEN of now, else the one stored */
+bool os_uses_token(const struct md_machine *m);   /* to log in with, not a password */
+
+/* catalog.c */
+struct json *os_catalog_of_v2(const struct json *catalog);
+/* The address of a service, malloc'ed. *ret_region: where it is; malloc'ed, may be NULL. */
+int os_endpoint(const struct md_machine *m, const struct os_session *session,
+	enum os_service service, char **ret, char **ret_region, struct err *err);
+/* Tells when a region is taken among several. */
+void os_warn_regions(const struct md_machine *m, const struct os_session *session);
+
+/* clouds.c: the entry of clouds.yaml and the files beside it. */
+int os_cloud_read(const char *name, struct json **ret, struct err *err);
+
+/* configure.c, check.c */
+int os_configure(
+	struct md_request *rq, struct md_machine *m, const struct json *flags, struct err *err);
+int os_pre_create_check(struct md_request *rq, struct md_machine *m, struct err *err);
+
+/* names.c: names become ids in the state. Changes nothing in the cloud. */
+int os_resolve(struct os_api *a, struct md_machine *m, struct err *err);
+/* The things that are named by id exist. */
+int os_check_ids(struct os_api *a, const struct md_machine *m, struct err *err);
+
+/* key.c */
+int os_make_key(struct os_api *a, struct md_request *rq, struct md_machine *m, struct err *err);
+int os_remove_key(struct os_api *a, struct md_machine *m, struct err *err);
+int os_check_key(struct os_api *a, const struct md_machine *m, struct err *err);
+
+/* secgroup.c */
+int os_make_group(struct os_api *a, struct md_request *rq, struct md_machine *m, struct err *err);
+/* 1: it is still in use, wait. */
+int os_remove_group(struct os_api *a, struct md_machine *m, struct err *err);
+
+/* volume.c. 1: wait. */
+int os_make_volume(struct os_api *a, struct md_request *rq, struct md_machine *m, struct err *err);
+int os_attach_volume(struct os_api *a, struct md_machine *m, struct err *err);
+int os_remove_volume(struct os_api *a, struct md_machine *m, struct err *err);
+
+/* server.c */
+int os_make_server(struct os_api *a, struct md_request *rq, struct md_machine *m, struct err *err);
+/* ERR_NOT_FOUND tells that it is gone, or was never made. */
+int os_get_server(struct os_api *a, const struct md_machine *m, struct json **ret, struct err *err);
+/* 1: it is there, and its id is in the state; 0: it is not. */
+int os_find_server(struct os_api *a, struct md_machine *m, struct err *err);
+const char *os_status(const struct json *server);
+char *os_fault(const struct json *server); /* why it is in ERROR; malloc'ed */
+
+enum machine_state os_state(const struct json *server);
+/* Deletes it; what is gone already is no error. */
+int os_delete_server(struct os_api *a, const struct md_machine *m, struct err *err);
+
+/* address.c */
+int os_make_floating_ip(
+	struct os_api *a, struct md_request *rq, struct md_machine *m, struct err *err);
+int os_remove_floating_ip(struct os_api *a, struct md_machine *m, struct err *err);
+/* Of the wanted version; "": it has none yet. Borrowed. */
+const char *os_address(const struct md_machine *m, const struct json *server);
+
+/* create.c, remove.c */
+int os_create(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err);
+int os_remove(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err);
+/* What was made before the server, after its refusal; errors are told only. */
+void os_undo(struct os_api *a, struct md_request *rq, struct md_machine *m);
+/* Has the time of a wait passed? The first call begins it; one that says so ends it, for the next
+ * try. key: OS_WAIT or OS_WAIT_REMOVE. */
+bool os_overdue(struct md_request *rq, struct md_machine *m, const char *key, int64_t seconds);
+#define OS_WAIT "WaitUntil"
+#define OS_WAIT_REMOVE "RemoveUntil"
+
+/* power.c */
+int os_start(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err);
+int os_stop(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err);
+int os_restart(
+	struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err);
+int os_states(struct md_request *rq, struct md_machine *machines, size_t n,
+	struct md_report *reports, struct err *errs, struct err *err);

@@ -1,0 +1,208 @@
+/* The data volume: made for the machine, or one of the user's. */
+#include "openstack.h"
+
+#include <string.h>
+
+#define AVAILABLE_S 200
+#define STATUS_BAD_REQUEST 400
+
+/* Does the user want one to be made? */
+static bool wants_own(const struct md_machine *m)
+{
+	return md_state_int(m, "VolumeSize") > 0 && !md_state_bool(m, "BootFromVolume") &&
+	       (!*md_state_str(m, "VolumeId") || md_state_bool(m, "VolumeCreated"));
+}
+
+static char *name_of(const struct md_machine *m)
+{
+	const char *name = md_state_str(m, "VolumeName");
+
+	return *name ? xstrdup(name) : xasprintf("%s-data", m->name);
+}
+
+static int find_volume(struct os_api *a, struct md_machine *m, struct err *err)
+{
+	_cleanup_free_ char *name = name_of(m);
+	_cleanup_buf_ struct buf query = BUF_INIT;
+	_cleanup_json_ struct json *list = NULL;
+
+	buf_adds(&query, "name=");
+	md_http_escape(&query, name);
+	if (os_list(a, OS_VOLUME, "/volumes/detail", buf_str(&query), "volumes",
+		    "look for the volume", &list, err) < 0)
+		return -1;
+	for (size_t i = 0; json_at(list, i); i++) {
+		const struct json *v = json_at(list, i);
+		const char *tag = json_str(json_path(v, "metadata", OS_ID_KEY, NULL), "");
+
+		if (*tag && streq(tag, md_state_str(m, "ServerTag"))) {
+			json_set(m->state, "VolumeId", json_copy(json_get(v, "id")));
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static struct json *body_of(const struct md_machine *m)
+{
+	_cleanup_free_ char *name = name_of(m);
+	struct json *body = json_object(), *v = json_object(), *tags = json_object();
+	const char *type = md_state_str(m, "VolumeType");
+	const char *zone = md_state_str(m, "AvailabilityZone");
+
+	json_set_str(v, "name", name);
+	json_set(v, "size", json_int(md_state_int(m, "VolumeSize")));
+	if (*type)
+		json_set_str(v, "volume_type", type);
+	if (*zone)
+		json_set_str(v, "availability_zone", zone);
+	json_set_str(tags, OS_ID_KEY, md_state_str(m, "ServerTag"));
+	json_set(v, "metadata", tags);
+	json_set(body, "volume", v);
+	return body;
+}
+
+static int make_volume(
+	struct os_api *a, struct md_request *rq, struct md_machine *m, struct err *err)
+{
+	_cleanup_json_ struct json *answer = NULL;
+	_cleanup_err_ struct err mine = ERR_INIT;
+
+	md_progress(rq, "Creating the volume...");
+	if (os_call(a, OS_VOLUME, "POST", "/volumes", body_of(m), "create the volume", &answer,
+		    &mine) == 0) {
+		json_set(m->state, "VolumeId", json_copy(json_path(answer, "volume", "id", NULL)));
+		return 0;
+	}
+	if (mine.may_exist && find_volume(a, m, err) > 0)
+		return 0;
+	err_finish(err);
+	return err_move(err, &mine);
+}
+
+static int get_status(struct os_api *a, const struct md_machine *m, char **ret, struct err *err)
+{
+	_cleanup_free_ char *path = xasprintf("/volumes/%s", md_state_str(m, "VolumeId"));
+	_cleanup_json_ struct json *answer = NULL;
+
+	if (os_call(a, OS_VOLUME, "GET", path, NULL, "look at the volume", &answer, err) < 0)
+		return -1;
+	*ret = xstrdup(json_str(json_path(answer, "volume", "status", NULL), ""));
+	return 0;
+}
+
+static int wait_available(struct os_api *a, struct md_machine *m, struct err *err)
+{
+	_cleanup_free_ char *status = NULL;
+
+	if (get_status(a, m, &status, err) < 0)
+		return -1;
+	if (strncmp(status, "error", 5) == 0)
+		return err_set(err, ERR_UNAVAILABLE,
+			"the volume %s could not be made: it is in the status %s",
+			md_state_str(m, "VolumeId"), status);
+	if (streq(status, "available") || streq(status, "in-use")) {
+		json_set(m->state, OS_WAIT, json_int(0));
+		return 0;
+	}
+	if (os_overdue(a->api.rq, m, OS_WAIT, AVAILABLE_S))
+		return err_set(err, ERR_TIMEOUT,
+			"the volume %s is not available after %d s, but %s",
+			md_state_str(m, "VolumeId"), AVAILABLE_S, status);
+	return 1;
+}
+
+int os_make_volume(struct os_api *a, struct md_request *rq, struct md_machine *m, struct err *err)
+{
+	int found = 0;
+
+	if (!wants_own(m))
+		return 0;
+	if (!*md_state_str(m, "VolumeId")) {
+		if (md_state_bool(m, "VolumeCreated")) {
+			found = find_volume(a, m, err);
+		} else {
+			json_set(m->state, "VolumeCreated", json_bool(true));
+			found = md_checkpoint(rq, m->state, err);
+		}
+		if (found < 0 || (found == 0 && make_volume(a, rq, m, err) < 0) ||
+			md_checkpoint(rq, m->state, err) < 0)
+			return -1;
+	}
+	return wait_available(a, m, err);
+}
+
+static int find_attachment(
+	struct os_api *a, struct md_machine *m, const char *path, struct err *err)
+{
+	_cleanup_json_ struct json *answer = NULL;
+	const struct json *list;
+
+	if (os_call(a, OS_COMPUTE, "GET", path, NULL, "look at the server's volumes", &answer,
+		    err) < 0)
+		return -1;
+	list = json_get(answer, "volumeAttachments");
+	for (size_t i = 0; json_at(list, i); i++) {
+		const struct json *v = json_at(list, i);
+
+		if (!streq(json_str(json_get(v, "volumeId"), ""), md_state_str(m, "VolumeId")))
+			continue;
+		if (json_is(json_get(v, "device"), JSON_STRING))
+			json_set(m->state, "VolumeDevicePath", json_copy(json_get(v, "device")));
+		return 1;
+	}
+	return 0;
+}
+
+int os_attach_volume(struct os_api *a, struct md_machine *m, struct err *err)
+{
+	_cleanup_free_ char *path =
+		xasprintf("/servers/%s/os-volume_attachments", md_state_str(m, "MachineId"));
+	_cleanup_json_ struct json *answer = NULL;
+	_cleanup_err_ struct err mine = ERR_INIT;
+	const char *device = md_state_str(m, "VolumeDevicePath");
+	struct json *body, *v;
+	int found;
+
+	if (!*md_state_str(m, "VolumeId"))
+		return 0;
+	found = find_attachment(a, m, path, err);
+	if (found != 0)
+		return found < 0 ? -1 : 0;
+	body = json_object();
+	v = json_object();
+	json_set_str(v, "volumeId", md_state_str(m, "VolumeId"));
+	if (*device)
+		json_set_str(v, "device", device);
+	json_set(body, "volumeAttachment", v);
+	if (os_call(a, OS_COMPUTE, "POST", path, body, "attach the volume", &answer, &mine) < 0) {
+		if (mine.may_exist && find_attachment(a, m, path, err) > 0)
+			return 0;
+		err_finish(err);
+		return err_move(err, &mine);
+	}
+	v = json_path(answer, "volumeAttachment", "device", NULL);
+	if (json_is(v, JSON_STRING))
+		json_set(m->state, "VolumeDevicePath", json_copy(v));
+	return 0;
+}
+
+/* The server is gone. Until the volume knows, it is not deleted. */
+int os_remove_volume(struct os_api *a, struct md_machine *m, struct err *err)
+{
+	_cleanup_err_ struct err mine = ERR_INIT;
+	_cleanup_free_ char *path = NULL;
+
+	if (!md_state_bool(m, "VolumeCreated"))
+		return 0;
+	if (!*md_state_str(m, "VolumeId") && find_volume(a, m, err) < 0)
+		return -1;
+	if (!*md_state_str(m, "VolumeId"))
+		return 0;
+	path = xasprintf("/volumes/%s", md_state_str(m, "VolumeId"));
+	if (os_delete(a, OS_VOLUME, path, "delete the volume", &mine) == 0)
+		return 0;
+	return a->status == STATUS_BAD_REQUEST || a->status == OS_STATUS_CONFLICT
+		       ? 1
+		       : err_move(err, &mine);
+}
