@@ -39,7 +39,7 @@ static void test_shapes(void **state)
 static void test_scalars(void **state)
 {
 	(void)state;
-	assert_tree("[null, ~, Null, 'null', \"\"]", "[null,null,\"null\",\"\"]");
+	assert_tree("[null, ~, Null, 'null', \"\"]", "[null,null,null,\"null\",\"\"]");
 	assert_tree("[true, False, 'true', yes]", "[true,false,\"true\",\"yes\"]");
 	assert_tree(
 		"[0, -1.50, 1e3, 123456789012345678901]", "[0,-1.50,1e3,123456789012345678901]");
