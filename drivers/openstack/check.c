@@ -46,7 +46,7 @@ static int check_volume(struct os_api *a, const struct md_machine *m, struct err
 
 int os_pre_create_check(struct md_request *rq, struct md_machine *m, struct err *err)
 {
-	_cleanup_os_ struct os_api a;
+	_cleanup_os_ struct os_api a = {0};
 
 	os_open(&a, rq, m);
 	if (os_login(&a, err) < 0)

@@ -148,7 +148,7 @@ static int finish(struct os_api *a, struct md_request *rq, struct md_machine *m,
 
 int os_create(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
 {
-	_cleanup_os_ struct os_api a;
+	_cleanup_os_ struct os_api a = {0};
 	_cleanup_json_ struct json *server = NULL;
 	int r;
 

@@ -36,7 +36,7 @@ static int power(struct md_request *rq, struct md_machine *m, enum machine_state
 {
 	_cleanup_json_ struct json *server = NULL;
 	_cleanup_err_ struct err mine = ERR_INIT;
-	_cleanup_os_ struct os_api a;
+	_cleanup_os_ struct os_api a = {0};
 	const char *action;
 
 	os_open(&a, rq, m);
@@ -71,7 +71,7 @@ int os_stop(struct md_request *rq, struct md_machine *m, struct md_outcome *out,
 int os_restart(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
 {
 	struct json *how = json_object();
-	_cleanup_os_ struct os_api a;
+	_cleanup_os_ struct os_api a = {0};
 
 	(void)out;
 	os_open(&a, rq, m);
@@ -152,7 +152,7 @@ static int ask_all(struct os_api *a, struct md_machine *machines, size_t n,
 int os_states(struct md_request *rq, struct md_machine *machines, size_t n,
 	struct md_report *reports, struct err *errs, struct err *err)
 {
-	_cleanup_os_ struct os_api a;
+	_cleanup_os_ struct os_api a = {0};
 
 	os_open(&a, rq, &machines[0]);
 	if (n > ONE_BY_ONE_MAX)

@@ -86,7 +86,7 @@ static void remove_all(struct os_api *a, struct md_machine *m, struct removal *r
 int os_remove(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
 {
 	struct removal r = {.first = ERR_INIT};
-	_cleanup_os_ struct os_api a;
+	_cleanup_os_ struct os_api a = {0};
 
 	if (!anything_made(m))
 		return 0;
