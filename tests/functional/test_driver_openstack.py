@@ -1,0 +1,561 @@
+"""The driver openstack against a strict fake of the five services: what it asks, what it makes and removes, and what
+is left when it dies between any two requests."""
+
+import base64
+import contextlib
+import json
+import os
+import subprocess
+import time
+
+import pytest
+
+from cli import build_dir
+from driverclient import Driver, DriverError, ProtocolError, driver_file, reference
+from fakes.httpfake import ANSWERED, ANY, APPLIED, RECEIVED, Close, HttpFake, Refuse
+from fakes.openstack_api import CREDENTIAL, PASSWORD, PROJECT, TOKEN, OpenStack
+
+ID = '0123456789abcdef0123456789abcdef'
+LOGIN = {'openstack-username': 'u', 'openstack-password': PASSWORD, 'openstack-tenant-name': 'p'}
+BASIC = {**LOGIN, 'openstack-region': 'one', 'openstack-flavor-name': 'large', 'openstack-image-name': 'ubuntu'}
+FULL = {**BASIC, 'openstack-net-name': 'private', 'openstack-server-group-name': 'apart', 'openstack-volume-size': 3,
+        'openstack-floatingip-pool': 'public', 'openstack-sec-groups': 'default, web', 'openstack-sec-group-create': True,
+        'openstack-availability-zone': 'nova', 'openstack-config-drive': True, 'openstack-metadata': 'k,v,empty,'}
+TURNS = 60
+
+
+class Host:
+    """The program's part: stores states, polls, calls again; starts a driver that was killed again."""
+
+    def __init__(self, folder, cloud, fake, env=None):
+        self.cloud, self.fake = cloud, fake
+        self.folder = folder / 'machines' / 'web1'
+        self.folder.mkdir(parents=True)
+        self.store = folder
+        self.env = {'PATH': os.environ['PATH'], 'HOME': str(folder), 'MACHINE_DRIVER_PAUSE_MS': '1', **(env or {})}
+        self.state, self.done, self.messages, self.errors = None, False, [], b''
+        self.driver = None
+        self.start_driver()
+
+    def start_driver(self):
+        self.driver = Driver(driver_file('openstack'), env=self.env, cwd=self.store)
+
+    def flags(self, given):
+        values = {flag['name']: flag['default'] for flag in self.driver.info['flags']}
+        return {**values, 'openstack-auth-url': f'{self.fake.url}/identity/v3', **given}
+
+    def configure(self, given):
+        self.state = self.driver.configure(self.flags(given), machine=self.machine({}))
+
+    def machine(self, state=None):
+        return reference(state=self.state if state is None else state, folder=self.folder, store=self.store,
+                         ident='' if self.done else ID)
+
+    def keep(self, state):
+        self.state = json.loads(json.dumps(state))
+
+    def report(self):
+        return self.driver.report(self.machine())
+
+    def call(self, method):
+        """The outcome of a method, with all its waiting."""
+        for _ in range(TURNS):
+            outcome = self.driver.call(method, machine=self.machine(), on_checkpoint=self.keep)
+            self.state = outcome.get('state', self.state)
+            if outcome['status'] == 'done':
+                self.done = self.done or method == 'create'
+                return
+            assert outcome['status'] == 'wait'
+            self.messages.append(outcome['message'])
+            for _ in range(TURNS if 'waitFor' in outcome else 0):
+                report = self.report()
+                assert report['state'] != 'Error', report
+                if report['state'] == outcome['waitFor']:
+                    break
+        raise AssertionError(f'no end of {method}: {self.messages}')
+
+    def revive(self):
+        """Another driver in place of one that was killed."""
+        self.close()
+        self.start_driver()
+
+    def close(self):
+        driver, self.driver = self.driver, None
+        if driver:
+            driver.__exit__(None)
+            self.errors += driver.errors + json.dumps(driver.notifications).encode()
+
+    def secrets(self):
+        """Those that the driver has told on its standard error or in notes."""
+        self.close()
+        return [secret for secret in (PASSWORD, TOKEN, CREDENTIAL['secret'], 'gAAAA', 'PRIVATE KEY', 'never shown')
+                if secret.encode() in self.errors]
+
+
+@pytest.fixture
+def cloud():
+    return OpenStack()
+
+
+@pytest.fixture
+def fake(cloud):
+    with HttpFake(cloud) as server:
+        cloud.url = server.url
+        yield server
+
+
+@pytest.fixture
+def make_host(tmp_path, cloud, fake):
+    hosts = []
+
+    def make(env=None):
+        hosts.append(Host(tmp_path / str(len(hosts)), cloud, fake, env))
+        return hosts[-1]
+    yield make
+    for host in hosts:
+        assert not host.secrets()
+
+
+@pytest.fixture
+def host(make_host):
+    return make_host()
+
+
+def settle(cloud):
+    """What is being deleted is gone."""
+    for server in [server for server in cloud.servers if server['OS-EXT-STS:task_state'] == 'deleting']:
+        cloud.gone(server)
+
+
+def counts(cloud):
+    return {key: len(items) for key, items in cloud.left().items()}
+
+
+def made(cloud, *words):
+    (server,) = cloud.servers
+    asked = server['_asked']
+    for word in words:
+        asked = asked[word]
+    return asked
+
+
+def test_life(host, cloud, fake):
+    host.configure(BASIC)
+    host.driver.call('preCreateCheck', machine=host.machine())
+    assert not cloud.created and host.report()['state'] == 'Error'
+    host.call('create')
+    assert counts(cloud) == {'keypairs': 1, 'servers': 1}
+    assert fake.log.actions().count('POST identity/auth/tokens') == 1
+    asked = made(cloud)
+    data = base64.b64decode(asked['server'].pop('user_data')).decode()
+    assert asked == {'server': {
+        'name': 'web1', 'flavorRef': 'flavor-large', 'imageRef': 'image-ubuntu', 'key_name': f'web1-{ID}',
+        'metadata': {'docker-machine-id': ID}}}
+    assert data.startswith('#cloud-config') and 'ssh_keys' in data and 'PRIVATE KEY' in data
+    report = host.report()
+    assert report['state'] == 'Running' and report['ip'] == cloud.servers[0]['_address']
+    assert report['ssh']['hostKeys'] == [host.state['HostKey']] and report['ssh']['user'] == 'root'
+    assert not (host.folder / 'ssh_host_ed25519_key').exists()
+    fake.log.clear()
+    host.call('create')
+    assert not fake.log.actions()
+    for method, state in [('start', 'Running'), ('stop', 'Stopped'), ('stop', 'Stopped'), ('kill', 'Stopped'),
+                          ('start', 'Running'), ('restart', 'Starting')]:
+        host.call(method)
+        assert host.report()['state'] in (state, 'Running')
+    host.call('remove')
+    host.call('remove')
+    settle(cloud)
+    assert host.report()['state'] == 'Error' and 'does not exist' in host.report()['message']
+    assert not cloud.left()
+
+
+def test_everything(host, cloud, fake):
+    data = '#!/bin/sh\necho hello\n'
+    (host.store / 'data').write_text(data)
+    host.configure({**FULL, 'openstack-user-data-file': str(host.store / 'data')})
+    assert base64.b64decode(host.state['UserData']).decode() == data
+    assert host.state['SecurityGroups'] == ['default', 'web'] and host.state['Metadata'] == {'k': 'v', 'empty': ''}
+    host.driver.call('preCreateCheck', machine=host.machine())
+    host.call('create')
+    assert counts(cloud) == {key: 1 for key in ('keypairs', 'servers', 'volumes', 'floatingips', 'security_groups')}
+    asked = made(cloud)
+    assert 'echo hello' in base64.b64decode(asked['server']['user_data']).decode()
+    assert asked['os:scheduler_hints'] == {'group': 'group-1'}
+    assert asked['server']['networks'] == [{'uuid': 'net-a'}] and asked['server']['config_drive'] is True
+    assert asked['server']['security_groups'] == [
+        {'name': 'default'}, {'name': 'web'}, {'name': cloud.security_groups[-1]['id']}]
+    assert asked['server']['metadata'] == {'k': 'v', 'empty': '', 'docker-machine-id': ID}
+    assert sorted(rule['port_range_min'] for rule in cloud.rules) == [22, 2376]
+    assert cloud.volumes[0] | {'id': 0, '_looks': 0} == {
+        'name': 'web1-data', 'size': 3, 'availability_zone': 'nova', 'metadata': {'docker-machine-id': ID},
+        'status': 'in-use', 'id': 0, '_looks': 0}
+    assert host.report()['ip'] == cloud.floatingips[0]['floating_ip_address']
+    host.call('remove')
+    assert not cloud.left()
+    order = [action for action in fake.log.actions() if action.startswith('DELETE')]
+    kinds = ['floatingips', 'servers', 'volumes', 'os-keypairs', 'security-groups']
+    assert [kind for kind in kinds for action in order if kind in action] == [
+        kind for action in order for kind in kinds if kind in action]
+
+
+@pytest.mark.parametrize('flags, form', [
+    ({'openstack-user-id': 'id', 'openstack-password': PASSWORD, 'openstack-tenant-id': PROJECT},
+     {'methods': ['password'], 'password': {'user': {'id': 'id', 'password': PASSWORD}}}),
+    ({**LOGIN, 'openstack-domain-name': 'd', 'openstack-user-domain-id': 'ud'},
+     {'methods': ['password'], 'password': {'user': {'name': 'u', 'domain': {'id': 'ud'}, 'password': PASSWORD}}}),
+    ({'openstack-token': TOKEN, 'openstack-tenant-name': 'p'}, {'methods': ['token'], 'token': {'id': TOKEN}}),
+    ({'openstack-application-credential-id': 'c', 'openstack-application-credential-secret': CREDENTIAL['secret']},
+     {'methods': ['application_credential'],
+      'application_credential': {'id': 'c', 'secret': CREDENTIAL['secret']}}),
+    ({'openstack-application-credential-name': 'c', 'openstack-application-credential-secret': CREDENTIAL['secret'],
+      'openstack-username': 'u'},
+     {'methods': ['application_credential'], 'application_credential': {
+         'name': 'c', 'secret': CREDENTIAL['secret'], 'user': {'name': 'u', 'domain': {'id': 'default'}}}}),
+])
+def test_ways_to_log_in(host, fake, flags, form):
+    host.configure({**flags, 'openstack-flavor-id': 'flavor-tiny', 'openstack-image-id': 'image-debian',
+                    'openstack-region': 'one'})
+    host.driver.call('preCreateCheck', machine=host.machine())
+    auth = json.loads(fake.log.of('POST identity/auth/tokens')[0].body)['auth']
+    assert auth['identity'] == form
+    project = {'id': PROJECT} if 'openstack-tenant-id' in flags else {
+        'name': 'p', 'domain': {'name': 'd'} if 'openstack-domain-name' in flags else {'id': 'default'}}
+    assert auth.get('scope') == (None if 'application_credential' in form else {'project': project})
+
+
+def test_versions_are_asked_for(host, cloud, fake):
+    cloud.versions = True
+    host.configure({**BASIC, 'openstack-auth-url': f'{fake.url}/identity'})
+    host.driver.call('preCreateCheck', machine=host.machine())
+    assert fake.log.actions()[0] == 'GET versions/identity/'
+
+
+def test_token_that_ends(host, cloud, fake):
+    """A new one is fetched once, and the request repeated."""
+    host.configure(BASIC)
+    host.call('create')
+    cloud.tokens.clear()
+    fake.log.clear()
+    assert host.report()['state'] == 'Running'
+    assert fake.log.actions() == ['GET compute/servers/ID', 'POST identity/auth/tokens', 'GET compute/servers/ID']
+    fake.faults.add('POST identity/auth/tokens', Refuse(401, 'error', 'wrong'))
+    cloud.tokens.clear()
+    assert host.report()['error']['data']['kind'] == 'auth'
+
+
+def test_many_states_are_one_list(host, cloud, fake):
+    host.configure(BASIC)
+    host.call('create')
+    cloud.servers += [{**cloud.servers[0], 'id': f'more-{n}', 'name': f'more{n}'} for n in range(4)]
+    states = [host.state, *({**host.state, 'MachineId': f'more-{n}'} for n in range(5))]
+    fake.log.clear()
+    reports = host.driver.call('states', machines=[host.machine(state) for state in states])['machines']
+    assert [report['state'] for report in reports] == ['Running'] * 5 + ['Error']
+    assert fake.log.actions() == ['GET compute/servers/detail'] * 3 + ['GET compute/servers/ID']
+
+
+@pytest.mark.parametrize('status, task, state', [
+    ('BUILD', None, 'Starting'), ('REBOOT', None, 'Starting'), ('PAUSED', None, 'Paused'), ('SUSPENDED', None, 'Saved'),
+    ('SHELVED_OFFLOADED', None, 'Saved'), ('SHUTOFF', None, 'Stopped'), ('ERROR', None, 'Error'),
+    ('VERIFY_RESIZE', None, 'Running'), ('UNKNOWN', None, ''), ('ACTIVE', 'powering-off', 'Stopping'),
+    ('SHUTOFF', 'powering-on', 'Starting'), ('SOFT_DELETED', None, 'Error')])
+def test_states(host, cloud, status, task, state):
+    host.configure(BASIC)
+    host.call('create')
+    cloud.servers[0].update({'status': status, 'OS-EXT-STS:task_state': task, '_looks': 1})
+    assert host.report()['state'] == state
+
+
+@pytest.mark.parametrize('status, action', [('PAUSED', 'unpause'), ('SUSPENDED', 'resume'), ('SHELVED', 'unshelve')])
+def test_starts_as_it_was_stopped(host, cloud, fake, status, action):
+    host.configure(BASIC)
+    host.call('create')
+    cloud.servers[0]['status'] = status
+    host.call('start')
+    assert json.loads(fake.log.of('POST compute/servers/ID/action')[0].body) == {action: None}
+
+
+def test_server_that_fails(host, cloud):
+    """Its fault is told; create replaces it."""
+    cloud.fault = 'No valid host was found.'
+    host.configure(BASIC)
+    with pytest.raises(AssertionError, match='No valid host was found'):
+        host.call('create')
+    cloud.fault = None
+    host.call('create')
+    assert [server['status'] for server in cloud.servers if server['OS-EXT-STS:task_state'] != 'deleting'] == ['ACTIVE']
+    host.call('remove')
+    settle(cloud)
+    assert not cloud.left()
+
+
+def test_server_that_takes_too_long(host, cloud):
+    cloud.build_polls = 100000
+    host.configure({**BASIC, 'openstack-active-timeout': 1})
+    outcome = host.driver.call('create', machine=host.machine())
+    assert outcome['waitFor'] == 'Running'
+    host.state = {**outcome['state'], 'WaitUntil': outcome['state']['WaitUntil'] - 5}
+    assert host.report()['state'] == 'Error' and 'openstack-active-timeout' in host.report()['message']
+
+
+def test_refused_server_leaves_nothing(host, cloud):
+    cloud.fault = 'quota'
+    host.configure({**BASIC, 'openstack-sec-group-create': True, 'openstack-volume-size': 1})
+    with pytest.raises(DriverError) as caught:
+        host.call('create')
+    assert caught.value.kind == 'quota' and 'create the server' in caught.value.message
+    assert not cloud.left()
+    cloud.fault = None
+    host.call('create')
+    assert counts(cloud)['servers'] == 1
+
+
+def test_borrowed_floating_ip(host, cloud):
+    ip = {'id': 'fip-0', 'floating_ip_address': '203.0.113.200', 'floating_network_id': 'net-ext', 'port_id': None,
+          'description': '', 'revision_number': 4}
+    other = {**ip, 'id': 'fip-1', 'port_id': 'port-x'}
+    foreign = {**ip, 'id': 'fip-2', 'description': 'docker-machine:ffff'}
+    cloud.floatingips += [other, foreign, ip]
+    host.configure({**BASIC, 'openstack-floatingip-pool': 'public'})
+    host.call('create')
+    assert ip['port_id'] == cloud.ports[0]['id'] and host.report()['ip'] == '203.0.113.200'
+    host.call('remove')
+    settle(cloud)
+    assert cloud.floatingips == [other, foreign, ip] and ip['port_id'] is None
+    assert not cloud.servers
+
+
+def test_floating_ip_that_another_takes(host, cloud, fake):
+    ips = [{'id': f'fip-{n}', 'floating_ip_address': f'203.0.113.{n}', 'floating_network_id': 'net-ext', 'port_id': None,
+            'revision_number': 1} for n in range(2)]
+    cloud.floatingips += ips
+
+    def take(_request):
+        ips[0]['port_id'] = 'port-of-another'
+    fake.faults.hook('PUT network/floatingips/ID', RECEIVED, take)
+    host.configure({**BASIC, 'openstack-floatingip-pool': 'public'})
+    host.call('create')
+    assert host.report()['ip'] == '203.0.113.1'
+    assert fake.log.of('PUT network/floatingips/ID')[0].header('If-Match') == 'revision_number=1'
+
+
+def test_boot_from_a_typed_volume(host, cloud):
+    host.configure({**BASIC, 'openstack-boot-from-volume': True, 'openstack-volume-size': 9, 'openstack-volume-type': 'ssd'})
+    host.call('create')
+    asked = made(cloud, 'server')
+    assert asked['networks'] == 'auto' and 'imageRef' not in asked and not cloud.volumes
+    assert asked['block_device_mapping_v2'] == [{
+        'boot_index': 0, 'uuid': 'image-ubuntu', 'source_type': 'image', 'destination_type': 'volume', 'volume_size': 9,
+        'volume_type': 'ssd', 'delete_on_termination': True}]
+
+
+def test_ipv6(host, cloud):
+    host.configure({**BASIC, 'openstack-ip-version': 6})
+    host.call('create')
+    assert host.report()['url'] == f'tcp://[{cloud.servers[0]["addresses"]["private"][1]["addr"]}]:2376'
+
+
+def keypair(folder, name):
+    subprocess.run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', folder / name], check=True)
+    return (folder / f'{name}.pub').read_text()
+
+
+def test_key_of_the_user(host, cloud):
+    pub = keypair(host.store, 'mine')
+    keypair(host.store, 'wrong')
+    (host.store / 'mine.pub').unlink()
+    cloud.keypairs.append({'name': 'mine', 'public_key': pub})
+    host.configure({**BASIC, 'openstack-keypair-name': 'mine', 'openstack-private-key-file': str(host.store / 'wrong')})
+    with pytest.raises(DriverError, match='not the key'):
+        host.driver.call('preCreateCheck', machine=host.machine())
+    host.configure({**BASIC, 'openstack-keypair-name': 'mine', 'openstack-private-key-file': str(host.store / 'mine')})
+    host.call('create')
+    assert host.state['ExistingKey'] and host.state['SSHKeyPath'] == str(host.folder / 'mine')
+    assert (host.folder / 'mine.pub').read_text() == pub and (host.folder / 'mine').stat().st_mode & 0o777 == 0o600
+    host.call('remove')
+    settle(cloud)
+    assert counts(cloud) == {'keypairs': 1}
+
+
+@pytest.mark.parametrize('flags, text', [
+    ({'openstack-flavor-name': 'nope'}, 'unable to find flavor named nope'),
+    ({'openstack-image-name': 'twice'}, 'image-twice, image-other'),
+    ({'openstack-net-name': 'nope'}, 'unable to find network named nope'),
+    ({'openstack-floatingip-pool': 'private'}, 'unable to find external network named private'),
+    ({'openstack-sec-groups': 'nope'}, 'unable to find a security group named nope'),
+    ({'openstack-flavor-name': '', 'openstack-flavor-id': 'nope'}, '--openstack-flavor-id nope'),
+    ({'openstack-password': 'wrong-password'}, 'credentials are not accepted'),
+    ({'openstack-region': 'three'}, 'no compute service in the region three'),
+])
+def test_what_is_not_there(host, cloud, flags, text):
+    host.configure({**BASIC, **flags})
+    with pytest.raises(DriverError) as caught:
+        host.driver.call('preCreateCheck', machine=host.machine())
+    assert text in caught.value.message and 'wrong-password' not in caught.value.message
+    assert not cloud.created
+
+
+@pytest.mark.parametrize('flags, text', [
+    ({'openstack-auth-url': ''}, 'Authentication URL'), ({'openstack-username': ''}, 'Username must'),
+    ({'openstack-password': ''}, 'Password must'), ({'openstack-tenant-name': ''}, 'tenant id or name'),
+    ({'openstack-flavor-name': ''}, 'Flavor name or Flavor id must be specified'),
+    ({'openstack-flavor-id': 'x'}, 'either one or the other'), ({'openstack-image-name': ''}, 'Image name or Image id'),
+    ({'openstack-image-id': 'x'}, 'not both'), ({'openstack-net-id': 'x', 'openstack-net-name': 'y'}, 'not both'),
+    ({'openstack-endpoint-type': 'x'}, 'endpoint type must be'), ({'openstack-keypair-name': 'x'}, 'both must be specified'),
+    ({'openstack-user-data-file': '/nonexistent'}, 'openstack-user-data-file'), ({'openstack-ip-version': 5}, 'ip-version'),
+    ({'openstack-active-timeout': 0}, 'active-timeout'), ({'openstack-ssh-port': 0}, 'ssh-port'),
+    ({'openstack-volume-size': -1}, 'volume-size'), ({'openstack-metadata': 'a,b,c'}, 'openstack-metadata'),
+    ({'openstack-nova-network': True}, 'nova-network'), ({'openstack-boot-from-volume': True}, 'volume-size'),
+])
+def test_flags_that_are_refused(host, flags, text):
+    with pytest.raises(DriverError) as caught:
+        host.configure({**BASIC, **flags})
+    assert text in caught.value.message and caught.value.kind in ('user', 'notSupported', 'notFound')
+
+
+CLOUDS = '''
+clouds:
+  mine:
+    profile: base
+    auth: {username: u, project_name: 0123}
+    region_name: two
+    verify: no
+  robot:
+    auth_type: v3applicationcredential
+    auth: {auth_url: "http://127.0.0.1/v3", application_credential_id: c, application_credential_secret: s}
+'''
+
+
+def test_clouds_yaml(make_host):
+    host = make_host({'OS_PROJECT_DOMAIN_NAME': 'pd', 'OS_INTERFACE': 'internal',
+                      'OS_COMPUTE_ENDPOINT_OVERRIDE': 'http://127.0.0.1/c'})
+    (host.store / 'clouds.yaml').write_text(CLOUDS)
+    (host.store / 'secure.yaml').write_text(f'clouds: {{mine: {{auth: {{password: {PASSWORD}}}}}}}')
+    (host.store / 'clouds-public.yaml').write_text('public-clouds: {base: {auth: {auth_url: "http://127.0.0.1/v3"}, region_name: x}}')
+    some = {'openstack-flavor-id': 'f', 'openstack-image-id': 'i', 'openstack-auth-url': ''}
+    host.configure({**some, 'openstack-cloud': 'mine', 'openstack-region': 'three'})
+    wanted = {'AuthUrl': 'http://127.0.0.1/v3', 'Username': 'u', 'Password': PASSWORD, 'TenantName': '0123', 'Region': 'three',
+              'Insecure': True, 'TenantDomainName': 'pd', 'EndpointType': 'internalURL', 'Cloud': 'mine',
+              'Endpoints': {'compute': 'http://127.0.0.1/c'}}
+    assert {key: host.state[key] for key in wanted} == wanted
+    host.configure({**some, 'openstack-cloud': 'robot'})
+    assert host.state['ApplicationCredentialId'] == 'c' and not host.state['Username']
+    for cloud, text in [('none', 'has no such cloud'), ('mine', 'YAML')]:
+        with pytest.raises(DriverError, match=text):
+            host.configure({**some, 'openstack-cloud': cloud})
+        (host.store / 'clouds.yaml').write_text('clouds: [')
+
+
+def test_machine_of_another_program(host, cloud):
+    """Docker Machine's state has fewer members, and its fork writes one of them in other letters."""
+    host.configure(BASIC)
+    host.call('create')
+    kept = ('IPAddress', 'AuthUrl', 'Username', 'Password', 'TenantName', 'Region', 'MachineId', 'KeyPairName', 'IpVersion')
+    host.state = {**{key: host.state[key] for key in kept}, 'DomainId': 'default', 'UserData': None, 'Other': 1}
+    assert host.report()['state'] == 'Running'
+    host.call('stop')
+    assert host.state['Other'] == 1
+    host.call('remove')
+    settle(cloud)
+    assert not cloud.left()
+
+
+def test_remove_of_nothing_asks_nobody(host, fake):
+    host.configure(BASIC)
+    host.call('remove')
+    assert not fake.log.actions()
+
+
+# Death between any two requests.
+
+MOMENTS = {'before': (RECEIVED, [Close()]), 'unanswered': (APPLIED, []), 'answered': (ANSWERED, [])}
+
+
+def die(host, number, moment):
+    """The driver is killed at its request of that number. False: it was done before."""
+    when, faults = MOMENTS[moment]
+    host.fake.faults.clear()
+
+    def kill(_request):
+        host.driver.process.kill()
+        host.driver.process.wait()
+    host.fake.faults.hook(ANY, when, kill, nth=number)
+    for fault in faults:
+        host.fake.faults.add(ANY, fault, nth=number)
+    try:
+        host.call('create')
+        return False
+    except (ProtocolError, BrokenPipeError):
+        return True
+    finally:
+        host.fake.faults.clear()
+
+
+def all_deaths(make_host, cloud, flags, moment, then):
+    for number in range(1, 200):
+        host = make_host()
+        host.configure(flags)
+        if not die(host, number, moment):
+            assert number > 8
+            return
+        host.driver.process.wait()
+        with contextlib.suppress(AssertionError):
+            host.driver.__exit__(None)
+        host.driver = None
+        host.start_driver()
+        if then == 'create':
+            host.call('create')
+            assert set(counts(cloud).values()) == {1}, (number, cloud.left())
+            assert host.report()['state'] == 'Running'
+        host.call('remove')
+        settle(cloud)
+        assert not cloud.left(), (number, cloud.left())
+        host.close()
+    raise AssertionError('no end')
+
+
+@pytest.mark.parametrize('then', ['create', 'remove'])
+@pytest.mark.parametrize('moment', sorted(MOMENTS))
+def test_killed_in_a_simple_create(make_host, cloud, moment, then):
+    all_deaths(make_host, cloud, BASIC, moment, then)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('then', ['create', 'remove'])
+@pytest.mark.parametrize('moment', sorted(MOMENTS))
+def test_killed_in_a_full_create(make_host, cloud, moment, then):
+    all_deaths(make_host, cloud, FULL, moment, then)
+
+
+@pytest.mark.parametrize('fault', [Close(applied=True), Close(), Refuse(503, 'unavailable', applied=True),
+                                   Refuse(500, 'computeFault', applied=True)], ids=['lost', 'closed', '503', '500'])
+def test_answers_that_are_lost(make_host, cloud, fake, fault):
+    """Whether a thing was made is looked up, not guessed: create goes on, or can be called again."""
+    names = ['POST compute/os-keypairs', 'POST network/security-groups', 'POST volume/volumes', 'POST compute/servers',
+             'POST compute/servers/ID/os-volume_attachments', 'POST network/floatingips', 'GET compute/servers/ID']
+    for name in names:
+        host = make_host()
+        host.configure(FULL)
+        fake.faults.add(name, fault)
+        for _ in range(2):
+            with contextlib.suppress(DriverError):
+                host.call('create')
+        assert host.done and set(counts(cloud).values()) == {1}, (name, cloud.left())
+        assert not fake.faults.pending()
+        host.call('remove')
+        settle(cloud)
+        assert not cloud.left(), name
+
+
+@pytest.mark.long
+def test_conformance(cloud, fake, tmp_path):
+    flags = {**BASIC, 'openstack-auth-url': f'{fake.url}/identity/v3'}
+    words = [word for name, value in flags.items() for word in (f'--{name}', str(value))]
+    env = {**os.environ, 'MACHINE_CONFORM_SECONDS': '20', 'HOME': str(tmp_path)}
+    began = time.monotonic()
+    run = subprocess.run([build_dir() / 'machine' / 'cli' / 'machine', 'driver', 'test', driver_file('openstack'), *words],
+                         capture_output=True, text=True, timeout=280, env=env)
+    assert run.returncode == 0 and 'FAIL' not in run.stdout, (run.stdout, run.stderr, time.monotonic() - began)
+    settle(cloud)
+    assert not cloud.left()
