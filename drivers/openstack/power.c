@@ -86,32 +86,43 @@ static bool is_late(const struct md_machine *m, const struct json *server)
 	return until && (int64_t)time(NULL) > until && streq(os_status(server), "BUILD");
 }
 
+/* After our own remove it is as good as gone; the cloud takes its time. */
+static bool is_gone(const struct md_machine *m, const struct json *server)
+{
+	const char *task = json_str(json_get(server, "OS-EXT-STS:task_state"), "");
+
+	return strstr(os_status(server), "DELETED") ||
+	       (md_state_bool(m, "Removed") && streq(task, "deleting"));
+}
+
 static void report(const struct md_machine *m, const struct json *server, struct md_report *out)
 {
+	const char *id = md_state_str(m, "MachineId");
 	enum machine_state state = os_state(server);
-	bool late = is_late(m, server);
+	bool late = is_late(m, server), gone = is_gone(m, server);
 
 	if (!*md_state_str(m, "IPAddress") && *os_address(m, server))
 		json_set_str(m->state, "IPAddress", os_address(m, server));
-	md_cloud_report(m, late ? STATE_ERROR : state, out);
+	md_cloud_report(m, late || gone ? STATE_ERROR : state, out);
 	if (late)
 		out->message = xasprintf("the server %s is not ACTIVE after %lld s "
 					 "(--openstack-active-timeout), but %s",
-			md_state_str(m, "MachineId"), (long long)md_state_int(m, "ActiveTimeout"),
-			os_status(server));
-	else if (strstr(os_status(server), "DELETED"))
-		out->message = xasprintf("the server %s does not exist in the cloud (any more)",
-			md_state_str(m, "MachineId"));
+			id, (long long)md_state_int(m, "ActiveTimeout"), os_status(server));
+	else if (gone)
+		out->message =
+			xasprintf("the server %s does not exist in the cloud (any more)", id);
 	else if (state == STATE_ERROR)
 		out->message = os_fault(server);
 }
 
 static void ask_one(
-	struct os_api *a, const struct md_machine *m, struct md_report *out, struct err *err)
+	struct md_request *rq, const struct md_machine *m, struct md_report *out, struct err *err)
 {
 	_cleanup_json_ struct json *server = NULL;
+	_cleanup_os_ struct os_api a = {0};
 
-	if (os_get_server(a, m, &server, err) == 0) {
+	os_open(&a, rq, m);
+	if (os_get_server(&a, m, &server, err) == 0) {
 		report(m, server, out);
 	} else if (err->code == ERR_NOT_FOUND) {
 		out->state = STATE_ERROR;
@@ -129,12 +140,14 @@ static const struct json *find_id(const struct json *list, const char *id)
 }
 
 /* Those that the list lacks are asked for: it changes while its pages are read. */
-static int ask_all(struct os_api *a, struct md_machine *machines, size_t n,
+static int ask_all(struct md_request *rq, struct md_machine *machines, size_t n,
 	struct md_report *reports, struct err *errs, struct err *err)
 {
+	_cleanup_os_ struct os_api a = {0};
 	_cleanup_json_ struct json *list = NULL;
 
-	if (os_list(a, OS_COMPUTE, "/servers/detail", NULL, "servers", "list the servers", &list,
+	os_open(&a, rq, &machines[0]);
+	if (os_list(&a, OS_COMPUTE, "/servers/detail", NULL, "servers", "list the servers", &list,
 		    err) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
@@ -143,7 +156,7 @@ static int ask_all(struct os_api *a, struct md_machine *machines, size_t n,
 		if (server)
 			report(&machines[i], server, &reports[i]);
 		else
-			ask_one(a, &machines[i], &reports[i], &errs[i]);
+			ask_one(rq, &machines[i], &reports[i], &errs[i]);
 	}
 	return 0;
 }
@@ -152,12 +165,9 @@ static int ask_all(struct os_api *a, struct md_machine *machines, size_t n,
 int os_states(struct md_request *rq, struct md_machine *machines, size_t n,
 	struct md_report *reports, struct err *errs, struct err *err)
 {
-	_cleanup_os_ struct os_api a = {0};
-
-	os_open(&a, rq, &machines[0]);
 	if (n > ONE_BY_ONE_MAX)
-		return ask_all(&a, machines, n, reports, errs, err);
+		return ask_all(rq, machines, n, reports, errs, err);
 	for (size_t i = 0; i < n; i++)
-		ask_one(&a, &machines[i], &reports[i], &errs[i]);
+		ask_one(rq, &machines[i], &reports[i], &errs[i]);
 	return 0;
 }

@@ -94,8 +94,10 @@ int os_remove(struct md_request *rq, struct md_machine *m, struct md_outcome *ou
 	remove_all(&a, m, &r);
 	if (r.first.code)
 		return err_move(err, &r.first);
-	if (!r.waits_for)
+	if (!r.waits_for) {
+		json_set(m->state, "Removed", json_bool(true));
 		return 0;
+	}
 	if (os_overdue(rq, m, OS_WAIT_REMOVE, GONE_S))
 		return err_set(err, ERR_TIMEOUT, "waited %d s for %s (server %s)", GONE_S,
 			r.waits_for, md_state_str(m, "MachineId"));

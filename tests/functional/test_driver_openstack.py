@@ -165,9 +165,10 @@ def test_life(host, cloud, fake):
         assert host.report()['state'] in (state, 'Running')
     host.call('remove')
     host.call('remove')
-    settle(cloud)
+    assert cloud.servers[0]['OS-EXT-STS:task_state'] == 'deleting'
     assert host.report()['state'] == 'Error' and 'does not exist' in host.report()['message']
-    assert not cloud.left()
+    settle(cloud)
+    assert host.report()['state'] == 'Error' and not cloud.left()
 
 
 def test_everything(host, cloud, fake):
@@ -259,7 +260,7 @@ def test_many_states_are_one_list(host, cloud, fake):
     ('BUILD', None, 'Starting'), ('REBOOT', None, 'Starting'), ('PAUSED', None, 'Paused'), ('SUSPENDED', None, 'Saved'),
     ('SHELVED_OFFLOADED', None, 'Saved'), ('SHUTOFF', None, 'Stopped'), ('ERROR', None, 'Error'),
     ('VERIFY_RESIZE', None, 'Running'), ('UNKNOWN', None, ''), ('ACTIVE', 'powering-off', 'Stopping'),
-    ('SHUTOFF', 'powering-on', 'Starting'), ('SOFT_DELETED', None, 'Error')])
+    ('SHUTOFF', 'powering-on', 'Starting'), ('ACTIVE', 'deleting', 'Stopping'), ('SOFT_DELETED', None, 'Error')])
 def test_states(host, cloud, status, task, state):
     host.configure(BASIC)
     host.call('create')
@@ -528,8 +529,10 @@ def test_killed_in_a_full_create(make_host, cloud, moment, then):
     all_deaths(make_host, cloud, FULL, moment, then)
 
 
-@pytest.mark.parametrize('fault', [Close(applied=True), Close(), Refuse(503, 'unavailable', applied=True),
-                                   Refuse(500, 'computeFault', applied=True)], ids=['lost', 'closed', '503', '500'])
+@pytest.mark.parametrize('fault', [
+    pytest.param(Close(applied=True), id='lost'), pytest.param(Close(), id='closed', marks=pytest.mark.long),
+    pytest.param(Refuse(503, 'unavailable', applied=True), id='503', marks=pytest.mark.long),
+    pytest.param(Refuse(500, 'computeFault', applied=True), id='500', marks=pytest.mark.long)])
 def test_answers_that_are_lost(make_host, cloud, fake, fault):
     """Whether a thing was made is looked up, not guessed: create goes on, or can be called again."""
     names = ['POST compute/os-keypairs', 'POST network/security-groups', 'POST volume/volumes', 'POST compute/servers',
