@@ -161,7 +161,8 @@ int os_endpoint(const struct md_machine *m, const struct os_session *session,
 	return 0;
 }
 
-void os_warn_regions(const struct md_machine *m, const struct os_session *session)
+void os_warn_regions(
+	struct md_request *rq, const struct md_machine *m, const struct os_session *session)
 {
 	_cleanup_strv_ struct strv regions = STRV_INIT;
 	_cleanup_free_ char *list = NULL;
@@ -176,6 +177,7 @@ void os_warn_regions(const struct md_machine *m, const struct os_session *sessio
 	if (regions.n < 2)
 		return;
 	list = strv_join(&regions, ", ");
-	log_warn("the cloud has the regions %s; %s is taken (--openstack-region chooses)", list,
+	md_log(rq, LOG_LEVEL_WARN,
+		"the cloud has the regions %s; %s is taken (--openstack-region chooses)", list,
 		regions.items[0]);
 }

@@ -51,7 +51,7 @@ int os_pre_create_check(struct md_request *rq, struct md_machine *m, struct err 
 	os_open(&a, rq, m);
 	if (os_login(&a, err) < 0)
 		return -1;
-	os_warn_regions(m, a.session);
+	os_warn_regions(rq, m, a.session);
 	if (os_check_ids(&a, m, err) < 0 || os_resolve(&a, m, err) < 0 ||
 		os_check_key(&a, m, err) < 0 || check_groups(&a, m, err) < 0)
 		return -1;

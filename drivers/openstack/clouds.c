@@ -99,8 +99,8 @@ static int read_entry(const char *clouds, const char *base, const char *kind, co
 	return 0;
 }
 
-static int complete(const char *file, const char *name, const struct json *entry, struct json **ret,
-	struct err *err)
+static int complete(struct md_request *rq, const char *file, const char *name,
+	const struct json *entry, struct json **ret, struct err *err)
 {
 	_cleanup_json_ struct json *all = json_object(), *public = NULL, *secure = NULL;
 	const char *profile = md_yaml_text(json_get(entry, "profile"));
@@ -111,8 +111,8 @@ static int complete(const char *file, const char *name, const struct json *entry
 		read_entry(file, "clouds-public", "public-clouds", profile, &public, err) < 0)
 		return -1;
 	if (*profile && !public)
-		log_warn("%s: cloud %s: clouds-public.yaml has no profile \"%s\"", file, name,
-			profile);
+		md_log(rq, LOG_LEVEL_WARN, "%s: cloud %s: clouds-public.yaml has no profile \"%s\"",
+			file, name, profile);
 	lay_over(all, public);
 	lay_over(all, entry);
 	if (read_entry(file, "secure", "clouds", name, &secure, err) < 0)
@@ -122,7 +122,7 @@ static int complete(const char *file, const char *name, const struct json *entry
 	return 0;
 }
 
-int os_cloud_read(const char *name, struct json **ret, struct err *err)
+int os_cloud_read(struct md_request *rq, const char *name, struct json **ret, struct err *err)
 {
 	_cleanup_strv_ struct strv looked = STRV_INIT;
 	const char *set = getenv("OS_CLIENT_CONFIG_FILE");
@@ -145,5 +145,5 @@ int os_cloud_read(const char *name, struct json **ret, struct err *err)
 	if (!json_is(entry, JSON_OBJECT))
 		return err_set(
 			err, ERR_USER, "--openstack-cloud %s: %s has no such cloud", name, file);
-	return complete(file, name, entry, ret, err);
+	return complete(rq, file, name, entry, ret, err);
 }

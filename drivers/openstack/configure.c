@@ -195,13 +195,13 @@ static void set_endpoints(struct md_machine *m, const struct json *entry)
 	json_set(m->state, "Endpoints", all);
 }
 
-static int take_cloud(struct md_machine *m, struct err *err)
+static int take_cloud(struct md_request *rq, struct md_machine *m, struct err *err)
 {
 	_cleanup_json_ struct json *entry = NULL;
 	unsigned ways = ways_of(m), wanted = 0;
 
 	if (is_set(m, "Cloud")) {
-		if (os_cloud_read(md_state_str(m, "Cloud"), &entry, err) < 0 ||
+		if (os_cloud_read(rq, md_state_str(m, "Cloud"), &entry, err) < 0 ||
 			(!ways && ways_of_cloud(entry, &wanted, err) < 0))
 			return -1;
 		if (*md_yaml_text(json_get(entry, "cert")))
@@ -390,11 +390,10 @@ static int set_metadata(struct md_machine *m, const char *flag, struct err *err)
 int os_configure(
 	struct md_request *rq, struct md_machine *m, const struct json *flags, struct err *err)
 {
-	(void)rq;
 	md_fields_set(m, fields, ARRAY_SIZE(fields), flags);
 	json_set_str(m->state, "SSHUser", md_flag_str(flags, "openstack-ssh-user"));
 	fill(m, 0, from_variable, NULL);
-	if (take_cloud(m, err) < 0 || check(m, flags, err) < 0 ||
+	if (take_cloud(rq, m, err) < 0 || check(m, flags, err) < 0 ||
 		md_flag_port(m, "SSHPort", flags, "openstack-ssh-port", err) < 0 ||
 		read_user_data(m, md_flag_str(flags, "openstack-user-data-file"), err) < 0 ||
 		set_metadata(m, md_flag_str(flags, "openstack-metadata"), err) < 0)
@@ -402,7 +401,8 @@ int os_configure(
 	set_groups(m, md_flag_str(flags, "openstack-sec-groups"));
 	json_set(m->state, "ExistingKey", json_bool(is_set(m, "KeyPairName")));
 	if (!md_http_url_secure(md_state_str(m, "AuthUrl")))
-		log_warn("--openstack-auth-url: it is not of https: whoever listens reads the "
-			 "credentials");
+		md_log(rq, LOG_LEVEL_WARN,
+			"--openstack-auth-url: it is not of https: whoever listens reads the "
+			"credentials");
 	return 0;
 }

@@ -83,10 +83,11 @@ struct json *os_catalog_of_v2(const struct json *catalog);
 int os_endpoint(const struct md_machine *m, const struct os_session *session,
 	enum os_service service, char **ret, char **ret_region, struct err *err);
 /* Tells when a region is taken among several. */
-void os_warn_regions(const struct md_machine *m, const struct os_session *session);
+void os_warn_regions(
+	struct md_request *rq, const struct md_machine *m, const struct os_session *session);
 
 /* clouds.c: the entry of clouds.yaml and the files beside it. */
-int os_cloud_read(const char *name, struct json **ret, struct err *err);
+int os_cloud_read(struct md_request *rq, const char *name, struct json **ret, struct err *err);
 
 /* configure.c, check.c */
 int os_configure(

@@ -111,7 +111,7 @@ static int read_sequence(struct reading *r, const yaml_node_t *n, unsigned depth
 
 	for (yaml_node_item_t *i = n->data.sequence.items.start; i < n->data.sequence.items.top;
 		i++) {
-		struct json *value;
+		struct json *value = NULL;
 
 		if (read_node(r, *i, depth + 1, &value) < 0)
 			return -1;
@@ -152,7 +152,7 @@ static int read_mapping(struct reading *r, const yaml_node_t *n, unsigned depth,
 	for (yaml_node_pair_t *p = n->data.mapping.pairs.start; p < n->data.mapping.pairs.top;
 		p++) {
 		const yaml_node_t *key = yaml_document_get_node(r->doc, p->key);
-		struct json *value;
+		struct json *value = NULL;
 
 		if (!key || key->type != YAML_SCALAR_NODE)
 			return refuse(r, n, "has a key that is no text");

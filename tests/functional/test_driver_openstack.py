@@ -232,6 +232,39 @@ def test_versions_are_asked_for(host, cloud, fake):
     assert fake.log.actions()[0] == 'GET versions/identity/'
 
 
+def test_old_identity_service(host, fake):
+    host.configure({**BASIC, 'openstack-auth-url': f'{fake.url}/identity/v2.0/'})
+    host.call('create')
+    assert host.report()['state'] == 'Running'
+    assert fake.log.count('POST identity_old/tokens') == 1
+    for flags, text in [({'openstack-domain-name': 'd'}, 'no domains'), ({
+            'openstack-application-credential-id': 'c', 'openstack-application-credential-secret': 's'}, 'no application')]:
+        host.configure({**BASIC, 'openstack-auth-url': f'{fake.url}/identity/v2.0', **flags})
+        with pytest.raises(DriverError, match=text):
+            host.driver.call('preCreateCheck', machine=host.machine())
+
+
+def test_regions_and_interfaces(host, cloud, fake):
+    """The first region that the catalog has is told, and kept; another interface leads elsewhere."""
+    cloud.regions = ['two', 'one'] # the catalog has them backwards, and the good addresses are of the first here
+    host.configure({**BASIC, 'openstack-region': ''})
+    with pytest.raises(DriverError, match='look up the flavor'):
+        host.driver.call('preCreateCheck', machine=host.machine())
+    assert any('regions one, two; one is taken' in str(note) for note in host.driver.notifications)
+    assert fake.log.requests[-1].path.startswith('/public-one/')
+    fake.forgive('no such')
+    host.configure({**BASIC, 'openstack-region': 'two', 'openstack-endpoint-type': 'internal'})
+    with pytest.raises(DriverError, match='look up the flavor'):
+        host.driver.call('preCreateCheck', machine=host.machine())
+    assert fake.log.requests[-1].path.startswith('/internal-two/')
+    fake.forgive('no such')
+    cloud.regions = ['only']
+    host.configure({**BASIC, 'openstack-region': '', 'openstack-password': PASSWORD})
+    host.revive()
+    host.call('create')
+    assert host.state['Region'] == 'only'
+
+
 def test_token_that_ends(host, cloud, fake):
     """A new one is fetched once, and the request repeated."""
     host.configure(BASIC)

@@ -19,8 +19,9 @@ PROJECT = 'project-1'
 PAGE = 2
 OUTSIDE = 'http://controller.invalid:8774'
 KEYS = ('keypairs', 'servers', 'volumes', 'floatingips', 'security_groups')
-PATHS = {'identity': '/identity/v3', 'compute': '/compute/v2.1', 'network': '/network/v2.0', 'image': '/image/v2',
+PATHS = {'identity': '/identity/v3', 'identity_old': '/identity/v2.0', 'compute': '/compute/v2.1', 'network': '/network/v2.0', 'image': '/image/v2',
          'volume': f'/volume/v3/{PROJECT}'}
+WITHOUT_TOKEN = ('identity', 'identity_old', 'versions')
 ONE = re.compile(r'^/(servers|floatingips|volumes|security-groups|os-keypairs|flavors|images|networks)/([^/]+)(/.*)?$')
 STATUS = {400: 'badRequest', 403: 'forbidden', 404: 'itemNotFound', 409: 'conflictingRequest', 500: 'computeFault'}
 
@@ -81,7 +82,7 @@ class OpenStack:
     def handle(self, request):
         self.check_headers(request)
         body = self.body(request)
-        if request.service != 'identity' and request.service != 'versions':
+        if request.service not in WITHOUT_TOKEN:
             if request.header('X-Auth-Token') not in self.tokens:
                 return answer(401, {'error': {'message': 'The request you have made requires authentication.'}})
         try:
@@ -93,7 +94,7 @@ class OpenStack:
 
     def check_headers(self, request):
         token, version = request.header('X-Auth-Token'), request.header('OpenStack-API-Version')
-        if (token is not None) == (request.service in ('identity', 'versions')):
+        if (token is not None) == (request.service in WITHOUT_TOKEN):
             request.violation('X-Auth-Token is for all but the identity service')
         if request.header('Accept') != 'application/json' or request.repeated_headers():
             request.violation(f'headers: {request.headers}')
@@ -209,6 +210,17 @@ class OpenStack:
         self.tokens.add(token)
         return answer(201, {'token': {'expires_at': '2099-01-01T00:00:00.000000Z', 'project': {'id': PROJECT},
                                       'catalog': self.catalog()}}, [('X-Subject-Token', token)])
+
+    def post_identity_old_tokens(self, _ident, body):
+        if body['auth']['passwordCredentials']['password'] != PASSWORD:
+            return answer(401, {'error': {'message': 'Invalid user / password', 'code': 401}})
+        token = f'gAAAA-token-{next(self.numbers)}'
+        self.tokens.add(token)
+        catalog = [{**service, 'endpoints': [
+            {'region': region, **{f'{end["interface"]}URL': end['url'] for end in service['endpoints'] if end['region'] == region}}
+            for region in reversed(self.regions)]} for service in self.catalog()]
+        return answer(200, {'access': {'token': {'id': token, 'expires': '2099-01-01T00:00:00Z', 'tenant': {'id': PROJECT}},
+                                       'serviceCatalog': catalog}})
 
     def catalog(self):
         def service(kind, path):

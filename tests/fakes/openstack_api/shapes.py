@@ -16,6 +16,9 @@ BODIES = {
         {'identity': {'methods': (['token'],), 'token': {'id': str}}, 'scope': SCOPE},
         {'identity': {'methods': (['application_credential'],), 'application_credential': [
             {'id': str, 'secret': str}, {'name': str, 'secret': str, 'user': USER}]}}]},
+    'POST identity_old/tokens': {'auth': [
+        {'passwordCredentials': {'username': str, 'password': str}, 'tenantName': str},
+        {'passwordCredentials': {'username': str, 'password': str}, 'tenantId': str}]},
     'POST compute/os-keypairs': {'keypair': {'name': str, 'public_key': str}},
     'POST compute/servers': {
         'server': {
