@@ -106,7 +106,7 @@ def test_modes(chroot):
 def test_used(chroot):
     assert chroot.sh('docker-machine version').startswith('docker-machine version 0.')
     listed = chroot.sh('machine driver ls').splitlines()[1:]
-    assert [line.split()[0] for line in listed] == ['generic', 'none', 'nspawn', 'qemu']
+    assert [line.split()[0] for line in listed] == ['amazonec2', 'digitalocean', 'generic', 'none', 'nspawn', 'openstack', 'qemu']
     assert all('/usr/libexec/machine/machine-driver-' in line for line in listed)
     made = chroot.sh('docker-machine create -d none --url tcp://127.0.0.1:2376 web1')
     assert made.endswith('run: docker-machine env web1\n')

@@ -11,7 +11,7 @@ import pytest
 
 from cli import TOP
 
-DRIVERS = ['generic', 'none', 'nspawn', 'qemu']
+DRIVERS = ['amazonec2', 'digitalocean', 'generic', 'none', 'nspawn', 'openstack', 'qemu']
 GUEST = TOP / 'scripts' / 'guest'
 FILES = {
     'bin/machine', 'bin/docker-machine', 'libexec/machine/machine-image', 'libexec/machine/build-image',

@@ -8,7 +8,7 @@ import pytest
 from cli import TOP
 
 PAGES = ['machine.1', 'machine-store.5', 'machine-driver.7']
-DRIVERS = ['none', 'generic', 'digitalocean', 'nspawn', 'qemu'] # those that the page has flags of
+DRIVERS = ['none', 'generic', 'digitalocean', 'nspawn', 'openstack', 'qemu'] # those that the page has flags of
 FLAG = re.compile(r'(?<![\w-])--?[a-z][a-z0-9-]*')
 
 
