@@ -12,7 +12,7 @@ import pytest
 
 from cli import build_dir
 from driverclient import Driver, DriverError, ProtocolError, driver_file, reference
-from fakes.httpfake import ANSWERED, ANY, APPLIED, RECEIVED, Close, HttpFake, Refuse
+from fakes.httpfake import ANSWERED, ANY, APPLIED, RECEIVED, Close, Hangup, HttpFake, Refuse
 from fakes.openstack_api import CREDENTIAL, PASSWORD, PROJECT, TOKEN, OpenStack
 
 ID = '0123456789abcdef0123456789abcdef'
@@ -503,20 +503,19 @@ def test_remove_of_nothing_asks_nobody(host, fake):
 
 # Death between any two requests.
 
-MOMENTS = {'before': (RECEIVED, [Close()]), 'unanswered': (APPLIED, []), 'answered': (ANSWERED, [])}
+MOMENTS = {'before': RECEIVED, 'unanswered': APPLIED, 'answered': ANSWERED}
 
 
 def die(host, number, moment):
     """The driver is killed at its request of that number. False: it was done before."""
-    when, faults = MOMENTS[moment]
     host.fake.faults.clear()
 
     def kill(_request):
         host.driver.process.kill()
         host.driver.process.wait()
-    host.fake.faults.hook(ANY, when, kill, nth=number)
-    for fault in faults:
-        host.fake.faults.add(ANY, fault, nth=number)
+        if moment == 'before': # nothing is done
+            raise Hangup
+    host.fake.faults.hook(ANY, MOMENTS[moment], kill, nth=number)
     try:
         host.call('create')
         return False
