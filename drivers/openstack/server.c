@@ -118,7 +118,7 @@ int os_find_server(struct os_api *a, struct md_machine *m, struct err *err)
 
 /* The user's own, with a host key where cloud-init can take one; base64. What is no text (it may
  * be compressed) is sent as it is. */
-static int user_data(struct md_machine *m, char **ret, struct err *err)
+static int user_data(struct md_request *rq, struct md_machine *m, char **ret, struct err *err)
 {
 	const char *stored = md_state_str(m, "UserData");
 	_cleanup_secret_ char *own = NULL, *all = NULL;
@@ -131,8 +131,8 @@ static int user_data(struct md_machine *m, char **ret, struct err *err)
 		*ret = xstrdup(stored);
 		return 0;
 	}
-	if (md_cloud_user_text(m, own, "--openstack-user-data-file", OS_USER_DATA_MAX, &all, err) <
-		0)
+	if (md_cloud_user_text(
+		    rq, m, own, "--openstack-user-data-file", OS_USER_DATA_MAX, &all, err) < 0)
 		return -1;
 	*ret = md_base64(all, strlen(all));
 	return 0;
@@ -221,7 +221,7 @@ static int body_of(struct os_api *a, struct md_machine *m, struct json **ret, st
 	_cleanup_secret_ char *data = NULL;
 	struct json *body, *s, *groups;
 
-	if (user_data(m, &data, err) < 0)
+	if (user_data(a->api.rq, m, &data, err) < 0)
 		return -1;
 	body = json_object();
 	s = json_object();
