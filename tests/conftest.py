@@ -1,5 +1,6 @@
 """Fixtures for all tests driven by pytest. `cli` is the program with a fresh store."""
 
+import collections
 import os
 import pathlib
 import signal
@@ -17,6 +18,7 @@ LONG = os.environ.get('MACHINE_TEST_LONG') == '1'
 
 def pytest_configure(config):
     config.addinivalue_line('markers', 'long: takes many minutes; left out unless MACHINE_TEST_LONG=1')
+    config.addinivalue_line('markers', 'sampled(n): of many parameters every n-th; the others are long')
     cli_module.become_subreaper()
 
     def terminate(number, _frame):
@@ -24,6 +26,18 @@ def pytest_configure(config):
 
     for number in signal.SIGTERM, signal.SIGHUP:
         signal.signal(number, terminate)
+
+
+def sample(items):
+    """A product of many requests, moments and ends costs minutes; what breaks one breaks its neighbours."""
+    seen = collections.Counter()
+    for item in items:
+        sampled = item.get_closest_marker('sampled')
+        if sampled:
+            name = item.module, item.originalname
+            if seen[name] % sampled.args[0]:
+                item.add_marker(pytest.mark.long)
+            seen[name] += 1
 
 
 def leave_out_long(config, items):
@@ -43,6 +57,7 @@ def pytest_collection_modifyitems(config, items):
                 chosen = getattr(item, 'callspec', None)
                 value = chosen.params.get(parameter, default) if chosen else default
                 item.add_marker(pytest.mark.xdist_group(f'{fixture}-{value}'))
+    sample(items)
     leave_out_long(config, items)
 
 

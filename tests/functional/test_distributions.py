@@ -71,7 +71,8 @@ def play(cli, tmp_path):
 
 
 # Told by another's row of the table (ID_LIKE, or the same one): the nightly run has them, too.
-ALIKE = {'almalinux9', 'amzn2', 'linuxmint21', 'ol9', 'opensuse-tumbleweed', 'pop2204', 'raspbian11', 'rhel9', 'rocky9'}
+ALIKE = {'almalinux9', 'amzn2', 'amzn2023', 'fedora-coreos', 'linuxmint21', 'ol9', 'opensuse-tumbleweed', 'pop2204', 'raspbian11',
+         'rhel9', 'rocky9', 'sles15'}
 
 
 @pytest.mark.parametrize('name', [pytest.param(name, marks=pytest.mark.long if name in ALIKE else ())

@@ -51,6 +51,7 @@ def go_on(ec2, machine, how):
 @pytest.mark.parametrize('how', ['create', 'remove'])
 @pytest.mark.parametrize('moment', [RECEIVED, APPLIED, ANSWERED])
 @pytest.mark.parametrize('step', STEPS, ids=name_of)
+@pytest.mark.sampled(3)
 def test_killed(ec2, machine, step, moment, how):
     action, nth = step
     with start() as driver:
@@ -85,6 +86,7 @@ FAULTS = {
 
 @pytest.mark.parametrize('fault', FAULTS)
 @pytest.mark.parametrize('step', STEPS, ids=name_of)
+@pytest.mark.sampled(3)
 def test_once_wrong(ec2, machine, step, fault):
     """A fault that passes is no matter at all: nobody has to create again."""
     action, nth = step
@@ -108,6 +110,7 @@ STAYING = {
 @pytest.mark.parametrize('how', ['create', 'remove'])
 @pytest.mark.parametrize('fault', STAYING)
 @pytest.mark.parametrize('step', CHANGES, ids=name_of)
+@pytest.mark.sampled(3)
 def test_wrong_to_the_end(ec2, machine, step, fault, how):
     """Done each time, and the driver never learns of it."""
     action, nth = step

@@ -108,6 +108,7 @@ def test_ls_of_300(ec2, cli, env):
     assert running(ec2) == []
 
 
+@pytest.mark.long
 def test_conformance(ec2, cli, env):
     run = cli.run('driver', 'test', AMAZONEC2, env={**env, 'MACHINE_CONFORM_SECONDS': '30'}, timeout=300)
     assert run.status == 0 and 'FAIL' not in run.out, run.out + run.err

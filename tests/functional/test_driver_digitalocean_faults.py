@@ -68,6 +68,7 @@ def end_well(machine, end, **more):
 @pytest.mark.parametrize('end', ENDS)
 @pytest.mark.parametrize('moment', [RECEIVED, APPLIED, ANSWERED])
 @pytest.mark.parametrize('number', REQUESTS)
+@pytest.mark.sampled(2)
 def test_killed(machine, number, moment, end):
     """Before a request is sent; when it is done and not answered; after the answer."""
     with dodriver.start() as driver:
@@ -127,6 +128,7 @@ def test_killed_in_remove(machine, number, moment):
 @pytest.mark.parametrize('end', ENDS)
 @pytest.mark.parametrize('fault', FAULTS)
 @pytest.mark.parametrize('number', REQUESTS)
+@pytest.mark.sampled(4)
 def test_faults(machine, number, fault, end):
     """Whether create gets over it or fails: with the same driver or another, it ends well."""
     with dodriver.start() as driver:
@@ -161,6 +163,7 @@ def test_made_without_a_clear_answer(machine, action, fault):
 @pytest.mark.parametrize('fault', [lambda: TooMany(retry_after=1), lambda: TooMany(reset_after=1),
                                    lambda: TooMany(reset_after=-30)])
 @pytest.mark.parametrize('number', REQUESTS)
+@pytest.mark.sampled(2)
 def test_too_many_requests(machine, number, fault):
     """Waits as it is told; the fake notes who comes too early."""
     with dodriver.start() as driver:
@@ -235,6 +238,7 @@ def test_gone_before_it_was_ready(machine):
      ['--digitalocean-access-token', 'DIGITALOCEAN_ACCESS_TOKEN', 'DigitalOcean']),
     (Refuse(403, 'forbidden', 'You are not authorized'), 'auth',
      ['You are not authorized', 'scope', 'ssh_key', 'tag:create'])])
+@pytest.mark.sampled(2)
 def test_credentials(machine, number, fault, kind, texts):
     with dodriver.start() as driver:
         machine.configure(driver)

@@ -205,6 +205,7 @@ def test_files_have_the_very_content(guest):
     ({'package_update': True}, 'ignored: "package_update" of user-data'),
     ({'$(touch pwned)\n': 1}, 'ignored: "$(touch pwned)\\n" of user-data'),
 ])
+@pytest.mark.sampled(3)
 def test_what_cannot_be_used_is_told_and_the_rest_done(guest, settings, message):
     before = {path for path in guest.root.rglob('*')}
     guest.user_data(config(**settings, runcmd=['echo done']))

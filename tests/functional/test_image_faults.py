@@ -18,7 +18,7 @@ LIBRARY = build_dir(fault=True) / 'tests' / 'functional' / 'libfailfs.so'
 CHANGES = ('link,linkat,rename,renameat,renameat2,unlink,unlinkat,rmdir,mkdir,mkdirat,symlink,'
            'symlinkat,chmod,fchmod,fchmodat,ftruncate,fsync,fdatasync,write,pwrite64').split(',')
 LONG = pytest.mark.long
-KINDS = [pytest.param('folder', marks=LONG), pytest.param('file', marks=LONG), 'download']
+KINDS = ['folder', pytest.param('file', marks=LONG), pytest.param('download', marks=LONG)]
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_killed_anywhere(empty_cli, words):
 
 
 @pytest.mark.parametrize('words, sticky', [
-    ('folder', True), pytest.param('file', True, marks=LONG), ('download', True),
+    ('folder', True), pytest.param('file', True, marks=LONG), pytest.param('download', True, marks=LONG),
     pytest.param('download', False, marks=LONG)], indirect=['words'])
 def test_no_space(empty_cli, tmp_path, words, sticky):
     cli, log = empty_cli, tmp_path / 'failures'

@@ -81,6 +81,7 @@ COMPOSED = ['common hostname', 'common hostname_boot2docker', 'common cloud_init
 
 
 @pytest.mark.parametrize('names', COMPOSED)
+@pytest.mark.sampled(3)
 def test_composed_script_is_clean(names, tmp_path):
     """As it is sent: every function that is called is there, and nothing but what a POSIX shell has is used."""
     script = tmp_path / 'script'

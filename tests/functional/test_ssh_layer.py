@@ -297,6 +297,7 @@ def test_host_that_never_speaks(probe, backend):
 @pytest.mark.parametrize('backend', BACKENDS)
 @pytest.mark.parametrize('speech', [b'', b'Exceeded MaxStartups\r\n', b'HTTP/1.1 400 no\r\n\r\n',
                                     b'SSH-2.0-x\r\n' + bytes(100), b'SSH-2.0-x\r\n' + b'\xff' * 99])
+@pytest.mark.sampled(2)
 def test_host_that_is_no_sshd(probe, backend, speech):
     s, port = listener()
     with s:
@@ -390,6 +391,7 @@ def expecting(probe, sshd, backend, *texts, **kwargs):
 @pytest.mark.parametrize('backend', BACKENDS)
 @pytest.mark.parametrize('kind', ['ed25519', 'ecdsa', 'rsa'])
 @pytest.mark.parametrize('form', ['key', 'line', 'fingerprint'])
+@pytest.mark.sampled(2)
 def test_expected_host_key(probe, server, backend, kind, form):
     """Whichever of its keys is expected, the server is made to show that one, and it is recorded."""
     sshd = server(host_keys=('ed25519', 'ecdsa', 'rsa'))
@@ -441,6 +443,7 @@ def test_one_of_several_expected_keys(probe, server, backend):
 
 @pytest.mark.parametrize('backend', BACKENDS)
 @pytest.mark.parametrize('text', ['', 'SHA256:short', 'ssh-ed25519 AAAA', 'MD5:00:11', 'x\ny'])
+@pytest.mark.sampled(2)
 def test_what_is_no_key_is_expected_of_nobody(probe, sshd, backend, text):
     code, said = error(expecting(probe, sshd, backend, text))
     assert code == 'OTHER' and 'is neither an SSH host key nor a fingerprint' in said
@@ -454,6 +457,7 @@ def test_expected_host_key_with_the_login_refused(probe, sshd):
 
 @pytest.mark.parametrize('backend', BACKENDS)
 @pytest.mark.parametrize('pattern', ['[127.0.0.1]:22', 'host.example,10.0.0.1', '*', '|1|x|y'])
+@pytest.mark.sampled(2)
 def test_key_known_under_another_name(probe, server, backend, pattern):
     ours, other = server(), server()
     for s, works in (ours, True), (other, False):

@@ -258,6 +258,14 @@ static void slow_work(void *arg)
 	__atomic_add_fetch(&r->counter, 1, __ATOMIC_SEQ_CST);
 }
 
+static void late_work(void *arg)
+{
+	struct record *r = arg;
+
+	usleep(400000);
+	__atomic_add_fetch(&r->counter, 1, __ATOMIC_SEQ_CST);
+}
+
 static void works(struct co *co, void *arg)
 {
 	struct record *r = arg;
@@ -269,8 +277,8 @@ static void works_with_deadline(struct co *co, void *arg)
 {
 	struct co_deadline d;
 
-	co_deadline_begin(co, &d, 5);
-	works(co, arg);
+	co_deadline_begin(co, &d, 300);
+	note(arg, co_work(co, late_work, arg));
 	co_deadline_end(co, &d);
 }
 
