@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 import cli as cli_module
+import hosts
 from real import check_engine, in_shell, mount
 
 CREATE_SECONDS = 120
@@ -144,10 +145,14 @@ def test_swarm_mode(local):
     for name in names[1:]:
         joined = in_shell(local, name, f'docker swarm join --token {token} {first}:2377')
         assert joined.returncode == 0, joined.stdout
-    nodes = [json.loads(line) for line in
-             docker(local, 's1', 'node', 'ls', '--format', '{{json .}}').splitlines()]
+    def ready():
+        """A node that has joined is not Ready at once."""
+        found = [json.loads(line) for line in
+                 docker(local, 's1', 'node', 'ls', '--format', '{{json .}}').splitlines()]
+        return found if {n['Status'] for n in found} == {'Ready'} else None
+
+    nodes = hosts.wait_for('swarm of ready nodes', ready, 60)
     assert sorted(n['Hostname'] for n in nodes) == names
-    assert {n['Status'] for n in nodes} == {'Ready'}
     assert [n['Hostname'] for n in nodes if n['ManagerStatus'] == 'Leader'] == ['s1']
     for name in names:
         state = docker(local, name, 'info', '--format', '{{.Swarm.LocalNodeState}}')
