@@ -89,7 +89,7 @@ class Instance:
         return [leak for leak in self.fake.leaks() if 'security-group' not in str(leak)]
 
 
-@pytest.fixture(params=[Droplet, Instance], ids=lambda c: c.driver)
+@pytest.fixture(params=[pytest.param(Droplet, marks=pytest.mark.long), Instance], ids=lambda c: c.driver)
 def cloud(request, lab):
     host = lab.boot(docker=True, user='root' if request.param is Droplet else 'debian')
     host.off = False

@@ -138,7 +138,8 @@ def test_swarm_mode(local):
     """Three hosts become a swarm by hand, with the real client."""
     names = ['s1', 's2', 's3']
     running = [local.start('create', '-d', 'nspawn', name) for name in names]
-    assert all(process.finish(CREATE_SECONDS).status == 0 for process in running)
+    done = [process.finish(CREATE_SECONDS) for process in running]
+    assert all(r.status == 0 for r in done), [r for r in done if r.status]
     first = local.ok('ip', 's1').out.strip()
     local.ok('ssh', 's1', f'docker swarm init --advertise-addr {first}')
     token = local.ok('ssh', 's1', 'docker swarm join-token -q worker').out.strip()

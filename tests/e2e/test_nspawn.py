@@ -142,6 +142,7 @@ CREATE_POINTS = ['create.claimed', 'registry.reserved', 'registry.network_up', '
 
 
 @pytest.mark.parametrize('point', CREATE_POINTS)
+@pytest.mark.sampled(4)
 def test_create_ended_anywhere(faulty, hosts, point):
     """The driver or one of the host's processes ends at a point: rm leaves nothing."""
     result = faulty.run('create', '-d', 'nspawn', 'w1', env={'MACHINE_TEST_FAULT': point},

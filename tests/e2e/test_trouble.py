@@ -14,6 +14,7 @@ STEPS = ['create', 'running', 'detect', 'provision', 'check']
 
 @pytest.mark.parametrize('point', [f'create.{s}{e}' for s in STEPS for e in ('.begin', '')]
                          + ['create.complete'])
+@pytest.mark.sampled(4)
 def test_killed_create_goes_on(new_cli, lab, point, request):
     cli = new_cli(fault=True)
     host = lab.boot(docker=True)

@@ -72,7 +72,7 @@ def play(cli, tmp_path):
 
 # Told by another's row of the table (ID_LIKE, or the same one): the nightly run has them, too.
 ALIKE = {'almalinux9', 'amzn2', 'amzn2023', 'fedora-coreos', 'linuxmint21', 'ol9', 'opensuse-tumbleweed', 'pop2204', 'raspbian11',
-         'rhel9', 'rocky9', 'sles15'}
+         'rhel9', 'rocky9', 'sles15', 'centos7-requiretty', 'debian12-root', 'debian12-password', 'flatcar'}
 
 
 @pytest.mark.parametrize('name', [pytest.param(name, marks=pytest.mark.long if name in ALIKE else ())

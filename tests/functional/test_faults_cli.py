@@ -8,6 +8,8 @@ from cli import flaky_create
 from faults import EMPTY, FATAL, HARMLESS, PATIENT, QUICK, check_error, machine_name
 
 ACTIONS = {'start': 'Stopped', 'stop': 'Running', 'restart': 'Running', 'kill': 'Running'}
+# they take one way through the program: two of them are for the nightly run
+EACH = [pytest.param(a, marks=pytest.mark.long if a in ('stop', 'restart') else ()) for a in ACTIONS]
 GOOD = ['good1', 'good2', 'good3']
 SHARED = {'acted': ('action', 'rm'), 'listed': ('', 'all'), 'asked': ('behaviour', ''),
           'greeted': ('', 'all')}
@@ -58,7 +60,7 @@ def acted(new_cli):
 
 
 @pytest.mark.parametrize('behaviour', [*FATAL, *EMPTY])
-@pytest.mark.parametrize('action', ACTIONS)
+@pytest.mark.parametrize('action', EACH)
 def test_clear_error(acted, action, behaviour):
     _, result = acted(action)
     assert result.status == 1, result
@@ -67,7 +69,7 @@ def test_clear_error(acted, action, behaviour):
     check_error(errors_of(result.err, name), behaviour, name, action, pattern)
 
 
-@pytest.mark.parametrize('action', ACTIONS)
+@pytest.mark.parametrize('action', EACH)
 def test_the_others_finish(acted, action):
     cli, result = acted(action)
     past = {'start': 'was started', 'stop': 'was stopped', 'kill': 'was killed'}
@@ -78,7 +80,7 @@ def test_the_others_finish(acted, action):
         assert [c for c in cli.calls(action, name)]
 
 
-@pytest.mark.parametrize('action', [*ACTIONS, 'rm'])
+@pytest.mark.parametrize('action', [*EACH, 'rm'])
 def test_nothing_left(acted, action):
     cli, result = acted(action)
     assert not result.leftovers
