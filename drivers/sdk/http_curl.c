@@ -1,12 +1,10 @@
 #include "http_curl.h"
 
 #include "config.h"
+#include "lazy.h"
 #include "mem.h"
 
-#include <dlfcn.h>
 #include <stdbool.h>
-#include <stddef.h>
-#include <string.h>
 
 #define STALL_BYTES 1L /* a second */
 
@@ -14,14 +12,11 @@
 
 struct http_curl http_curl;
 
-#define FUNCTION(name)                                          \
-	{                                                       \
-		"curl_" #name, offsetof(struct http_curl, name) \
+#define FUNCTION(name)                                  \
+	{                                               \
+		"curl_" #name, (void **)&http_curl.name \
 	}
-static const struct {
-	const char *name;
-	size_t offset;
-} functions[] = {
+static const struct lazy_function functions[] = {
 	FUNCTION(easy_init),
 	FUNCTION(easy_reset),
 	FUNCTION(easy_cleanup),
@@ -37,21 +32,9 @@ static const struct {
 int http_curl_load(struct err *err)
 {
 	static bool loaded;
-	void *library;
 
-	if (loaded)
-		return 0;
-	library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-	if (!library)
-		return err_set(err, ERR_NOT_SUPPORTED, "load libcurl: %s", dlerror());
-	for (size_t i = 0; i < ARRAY_SIZE(functions); i++) {
-		void *address = dlsym(library, functions[i].name);
-
-		if (!address)
-			return err_set(err, ERR_NOT_SUPPORTED, "load libcurl: %s lacks %s", LIBRARY,
-				functions[i].name);
-		memcpy((char *)&http_curl + functions[i].offset, &address, sizeof(address));
-	}
+	if (!loaded && lazy_load(LIBRARY, functions, ARRAY_SIZE(functions), err) < 0)
+		return -1;
 	loaded = true;
 	return 0;
 }

@@ -1,6 +1,7 @@
 #include "ssh_lazy.h"
 
-#include <dlfcn.h>
+#include "lazy.h"
+
 #include <libssh2.h>
 #include <stdbool.h>
 
@@ -75,13 +76,13 @@ enum { FUNCTIONS N_FUNCTIONS };
 #undef FORWARD
 #undef FORWARD_VOID
 
-#define FORWARD(type, name, params, args) "libssh2_" #name,
-#define FORWARD_VOID(name, params, args) "libssh2_" #name,
-static const char *const names[] = {FUNCTIONS};
+static void *addresses[N_FUNCTIONS];
+
+#define FORWARD(type, name, params, args) {"libssh2_" #name, &addresses[F_##name]},
+#define FORWARD_VOID(name, params, args) {"libssh2_" #name, &addresses[F_##name]},
+static const struct lazy_function functions[] = {FUNCTIONS};
 #undef FORWARD
 #undef FORWARD_VOID
-
-static void *addresses[N_FUNCTIONS];
 
 #define FORWARD(type, name, params, args)                                      \
 	type libssh2_##name params                                             \
@@ -98,21 +99,9 @@ FUNCTIONS
 int ssh_lazy_load(struct err *err)
 {
 	static bool loaded;
-	void *library;
 
-	if (loaded)
-		return 0;
-	library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-	if (!library)
-		return err_set(err, ERR_NOT_SUPPORTED, "load libssh2: %s", dlerror());
-	for (size_t i = 0; i < N_FUNCTIONS; i++) {
-		addresses[i] = dlsym(library, names[i]);
-		if (!addresses[i]) {
-			dlclose(library);
-			return err_set(err, ERR_NOT_SUPPORTED, "load libssh2: %s lacks %s", LIBRARY,
-				names[i]);
-		}
-	}
+	if (!loaded && lazy_load(LIBRARY, functions, N_FUNCTIONS, err) < 0)
+		return -1;
 	loaded = true;
 	return 0;
 }
