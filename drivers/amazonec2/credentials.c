@@ -64,9 +64,9 @@ static int from_state(
 {
 	(void)rq;
 	(void)err;
-	return take_all(xstrdup(json_str(json_get_fold(m->state, "AccessKey"), "")),
-		xstrdup(json_str(json_get_fold(m->state, "SecretKey"), "")),
-		xstrdup(json_str(json_get_fold(m->state, "SessionToken"), "")), ret);
+	return take_all(xstrdup(md_state_str(m, "AccessKey")),
+		xstrdup(md_state_str(m, "SecretKey")), xstrdup(md_state_str(m, "SessionToken")),
+		ret);
 }
 
 static int from_environment(

@@ -12,10 +12,8 @@
 
 #define ENGINE_PORT 2376
 #define SSH_PORT 22
-#define PORT_MAX 65535
 #define PROBE_MS 15000
 #define HOST_MAX 255
-#define COPY_NAME "ssh_key" /* of a key whose own name is not to be had */
 
 static const struct flagspec flags[] = {
 	{.name = "generic-engine-port",
@@ -48,16 +46,11 @@ static const struct flagspec flags[] = {
 		.usage = "SSH user"},
 };
 
-static const char *get_str(const struct md_machine *m, const char *key)
-{
-	return json_str(json_get_fold(m->state, key), "");
-}
-
 static int get_port(const struct md_machine *m, const char *key, int fallback)
 {
-	int64_t port = json_int_or(json_get_fold(m->state, key), 0);
+	int64_t port = md_state_int(m, key);
 
-	return port >= 1 && port <= PORT_MAX ? (int)port : fallback;
+	return port >= 1 && port <= MD_PORT_MAX ? (int)port : fallback;
 }
 
 /* These end up in ssh's arguments and on lines of files. */
@@ -69,18 +62,6 @@ static bool has_odd_character(const char *s)
 		if (iscntrl((unsigned char)*s) || isspace((unsigned char)*s))
 			return true;
 	return false;
-}
-
-static int set_port(struct md_machine *m, const char *key, const struct json *values,
-	const char *flag, struct err *err)
-{
-	int64_t port = md_flag_int(values, flag);
-
-	if (port < 1 || port > PORT_MAX)
-		return err_set(err, ERR_USER, "--%s %lld: a port is a number from 1 to %d", flag,
-			(long long)port, PORT_MAX);
-	json_set(m->state, key, json_int(port));
-	return 0;
 }
 
 static int set_address(struct md_machine *m, const struct json *values, struct err *err)
@@ -112,8 +93,8 @@ static int configure(
 	const char *problem;
 
 	if (set_address(m, values, err) < 0 ||
-		set_port(m, "SSHPort", values, "generic-ssh-port", err) < 0 ||
-		set_port(m, "EnginePort", values, "generic-engine-port", err) < 0)
+		md_flag_port(m, "SSHPort", values, "generic-ssh-port", err) < 0 ||
+		md_flag_port(m, "EnginePort", values, "generic-engine-port", err) < 0)
 		return -1;
 	if (has_odd_character(user))
 		return err_set(err, ERR_USER, "--generic-ssh-user \"%s\" is not a user name", user);
@@ -130,24 +111,9 @@ static int configure(
 
 static int pre_create_check(struct md_request *rq, struct md_machine *m, struct err *err)
 {
-	const char *key = get_str(m, "SSHKey");
+	const char *key = md_state_str(m, "SSHKey");
 
 	return *key ? keyfile_check(key, err) : 0;
-}
-
-/* The copy keeps the key's name, but where that is one of the program's own (M3). */
-static char *copy_path(const struct md_machine *m, const char *key)
-{
-	static const char *const reserved[] = {
-		"ca.pem", "cert.pem", "key.pem", "server.pem", "server-key.pem", "known_hosts"};
-	const char *slash = strrchr(key, '/'), *name = slash ? slash + 1 : key;
-
-	if (!*name || *name == '.' || strncmp(name, "config.json", strlen("config.json")) == 0)
-		return md_file(m, COPY_NAME);
-	for (size_t i = 0; i < ARRAY_SIZE(reserved); i++)
-		if (streq(name, reserved[i]))
-			return md_file(m, COPY_NAME);
-	return md_file(m, name);
 }
 
 static int import_key(struct md_request *rq, const char *key, const char *copy, struct err *err)
@@ -167,7 +133,7 @@ static int import_key(struct md_request *rq, const char *key, const char *copy, 
 static int create(
 	struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
 {
-	const char *key = get_str(m, "SSHKey"), *stored = get_str(m, "SSHKeyPath");
+	const char *key = md_state_str(m, "SSHKey"), *stored = md_state_str(m, "SSHKeyPath");
 	_cleanup_free_ char *copy = NULL;
 
 	if (!*key) {
@@ -175,7 +141,7 @@ static int create(
 			"No SSH key specified. Assuming an existing key at the default location.");
 		return 0;
 	}
-	copy = copy_path(m, key);
+	copy = md_key_copy_path(m, key);
 	if (streq(stored, copy) && access(copy, F_OK) == 0)
 		return 0;
 	if (import_key(rq, key, copy, err) < 0)
@@ -187,7 +153,7 @@ static int create(
 /* A store that was moved leaves a path behind that leads nowhere; the copy is in the folder. */
 static char *key_path(const struct md_machine *m)
 {
-	const char *stored = get_str(m, "SSHKeyPath"), *slash = strrchr(stored, '/');
+	const char *stored = md_state_str(m, "SSHKeyPath"), *slash = strrchr(stored, '/');
 	_cleanup_free_ char *here = NULL;
 
 	if (slash && access(stored, F_OK) < 0) {
@@ -201,20 +167,20 @@ static char *key_path(const struct md_machine *m)
 static int state(
 	struct md_request *rq, struct md_machine *m, struct md_report *out, struct err *err)
 {
-	const char *host = get_str(m, "IPAddress");
+	const char *host = md_state_str(m, "IPAddress");
 
 	if (!*host)
-		host = get_str(m, "IPv6Address");
+		host = md_state_str(m, "IPv6Address");
 	if (!*host)
 		return err_set(err, ERR_INTERNAL, "IP address is not set");
 	out->ip = xstrdup(host);
 	out->url = md_url(host, get_port(m, "EnginePort", ENGINE_PORT));
 	out->ssh_host = xstrdup(host);
 	out->ssh_port = get_port(m, "SSHPort", SSH_PORT);
-	out->ssh_user = xstrdup(get_str(m, "SSHUser"));
+	out->ssh_user = xstrdup(md_state_str(m, "SSHUser"));
 	out->ssh_key_path = key_path(m);
-	if (*get_str(m, "SSHHostKey"))
-		strv_add(&out->ssh_host_keys, get_str(m, "SSHHostKey"));
+	if (*md_state_str(m, "SSHHostKey"))
+		strv_add(&out->ssh_host_keys, md_state_str(m, "SSHHostKey"));
 	out->probe_tcp = md_host_port(host, out->ssh_port);
 	out->probe_open = STATE_RUNNING;
 	out->probe_closed = STATE_STOPPED;
@@ -227,8 +193,8 @@ static int restart(
 {
 	out->status = MD_RUN;
 	/* a host where one logs in as root need not have sudo */
-	out->command = xstrdup(
-		streq(get_str(m, "SSHUser"), "root") ? "shutdown -r now" : "sudo shutdown -r now");
+	out->command = xstrdup(streq(md_state_str(m, "SSHUser"), "root") ? "shutdown -r now"
+									 : "sudo shutdown -r now");
 	out->disconnects = true;
 	return 0;
 }

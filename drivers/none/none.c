@@ -103,8 +103,8 @@ static int state(
 	struct md_request *rq, struct md_machine *m, struct md_report *out, struct err *err)
 {
 	out->state = STATE_RUNNING;
-	out->ip = xstrdup(json_str(json_get_fold(m->state, "IPAddress"), ""));
-	out->url = xstrdup(json_str(json_get_fold(m->state, "URL"), ""));
+	out->ip = xstrdup(md_state_str(m, "IPAddress"));
+	out->url = xstrdup(md_state_str(m, "URL"));
 	out->url_always = true;
 	return 0;
 }

@@ -111,7 +111,7 @@ static int check_store(const struct md_watch *w, const struct md_machine *m, str
 
 static int check_image(struct md_request *rq, const struct md_machine *m, struct err *err)
 {
-	const char *ref = host_str(m, STATE_IMAGE);
+	const char *ref = md_state_str(m, STATE_IMAGE);
 	struct md_watch w = md_watch_request(rq);
 	_cleanup_image_ struct md_image image = {0};
 

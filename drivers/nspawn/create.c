@@ -19,7 +19,7 @@
 /* The id is not told any more once the machine is complete. */
 static int remember_id(struct md_request *rq, struct md_machine *m, struct err *err)
 {
-	if (*host_str(m, STATE_MACHINE_ID))
+	if (*md_state_str(m, STATE_MACHINE_ID))
 		return 0;
 	json_set_str(m->state, STATE_MACHINE_ID, m->id);
 	return md_checkpoint(rq, m->state, err);
@@ -44,7 +44,7 @@ static int make_folder(const struct md_machine *m, const char *name, unsigned mo
 static int claim(const struct md_machine *m, struct err *err)
 {
 	_cleanup_free_ char *path = host_file(m, FILE_ID);
-	const char *id = host_str(m, STATE_MACHINE_ID);
+	const char *id = md_state_str(m, STATE_MACHINE_ID);
 
 	if (make_folder(m, "", 0700, err) < 0)
 		return -1;
@@ -53,17 +53,17 @@ static int claim(const struct md_machine *m, struct err *err)
 
 static int reserve(struct md_request *rq, struct md_machine *m, struct err *err)
 {
-	struct registry_machine self = {m->dir, m->name, host_str(m, STATE_MACHINE_ID)};
+	struct registry_machine self = {m->dir, m->name, md_state_str(m, STATE_MACHINE_ID)};
 	struct md_watch w = md_watch_request(rq);
 	_cleanup_registry_ struct registry r = {.lock = -1};
 	_cleanup_free_ char *address = NULL, *subnet = NULL;
 	uint32_t number;
 
-	if (*host_str(m, "IPAddress"))
+	if (*md_state_str(m, "IPAddress"))
 		return 0;
 	/* found again by the machine's id, whether the address is stored or not */
 	if (registry_open(&r, &w, err) < 0 ||
-		registry_reserve(&r, &self, "", host_str(m, STATE_SUBNET), &number, err) < 0)
+		registry_reserve(&r, &self, "", md_state_str(m, STATE_SUBNET), &number, err) < 0)
 		return -1;
 	address = subnet_address(&r.subnet, number);
 	subnet = subnet_text(&r.subnet);
@@ -89,11 +89,11 @@ static int unpack(struct md_request *rq, struct md_machine *m, const char *id, s
 int host_image(struct md_request *rq, struct md_machine *m, struct err *err)
 {
 	struct md_watch w = md_watch_request(rq);
-	const char *id = host_str(m, STATE_IMAGE_ID);
+	const char *id = md_state_str(m, STATE_IMAGE_ID);
 	_cleanup_image_ struct md_image image = {0};
 	_cleanup_err_ struct err unusable = ERR_INIT;
 
-	if (md_image_get(&w, m->store_path, *id ? id : host_str(m, STATE_IMAGE), "",
+	if (md_image_get(&w, m->store_path, *id ? id : md_state_str(m, STATE_IMAGE), "",
 		    MD_IMAGE_ROOTFS | MD_IMAGE_UNREAD, &image, err) < 0 ||
 		md_image_use(m->dir, &image, err) < 0)
 		return -1;
@@ -131,7 +131,7 @@ static int make_upper(struct md_machine *m, const char *tree, struct err *err)
 	struct personal p = {.tree = tree,
 		.upper = fresh,
 		.hostname = hostname,
-		.user = host_str(m, "SSHUser"),
+		.user = md_state_str(m, "SSHUser"),
 		.host_key = key,
 		.host_key_pub = key_pub};
 
@@ -167,7 +167,7 @@ int host_create(
 		return -1;
 	nspawn_fault("create.image");
 	tree = host_tree(m);
-	if (personal_check_user(tree, host_str(m, "SSHUser"), err) < 0 ||
+	if (personal_check_user(tree, md_state_str(m, "SSHUser"), err) < 0 ||
 		make_folders(m, err) < 0 || make_upper(m, tree, err) < 0 ||
 		md_checkpoint(rq, m->state, err) < 0)
 		return -1;

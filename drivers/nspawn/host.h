@@ -16,7 +16,6 @@
 #define SSH_PORT 22
 #define ENGINE_PORT 2376
 
-const char *host_str(const struct md_machine *m, const char *key);
 /* A file of the machine in its folder NSPAWN_DIR. Malloc'ed. */
 char *host_file(const struct md_machine *m, const char *name);
 /* The unpacked image of the machine. Malloc'ed. */

@@ -58,11 +58,6 @@ static const struct flagspec flags[] = {
 			 "free)"},
 };
 
-const char *host_str(const struct md_machine *m, const char *key)
-{
-	return json_str(json_get_fold(m->state, key), "");
-}
-
 char *host_file(const struct md_machine *m, const char *name)
 {
 	return xasprintf("%s/" NSPAWN_DIR "/%s", m->dir, name);
@@ -71,7 +66,7 @@ char *host_file(const struct md_machine *m, const char *name)
 char *host_tree(const struct md_machine *m)
 {
 	_cleanup_free_ char *image =
-		xasprintf("%s/cache/images/%s", m->store_path, host_str(m, STATE_IMAGE_ID));
+		xasprintf("%s/cache/images/%s", m->store_path, md_state_str(m, STATE_IMAGE_ID));
 
 	return rootfs_tree(image);
 }

@@ -38,7 +38,7 @@ static int is_running(const struct md_machine *m, struct err *err)
 
 static struct registry_machine self_of(const struct md_machine *m)
 {
-	return (struct registry_machine){m->dir, m->name, host_str(m, STATE_MACHINE_ID)};
+	return (struct registry_machine){m->dir, m->name, md_state_str(m, STATE_MACHINE_ID)};
 }
 
 /* The plan, and the files that are new at every start. */
@@ -53,8 +53,8 @@ static int prepare_start(
 	const struct json *binds = json_get(m->state, STATE_BINDS);
 
 	if (host_image(rq, m, err) < 0 || registry_open(&r, &w, err) < 0 ||
-		registry_reserve(&r, &self, host_str(m, "IPAddress"), host_str(m, STATE_SUBNET),
-			&ret->number, err) < 0 ||
+		registry_reserve(&r, &self, md_state_str(m, "IPAddress"),
+			md_state_str(m, STATE_SUBNET), &ret->number, err) < 0 ||
 		registry_wipe(&r, ret->number, err) < 0)
 		return -1;
 	network = network_file_now(&r.subnet, ret->number);
@@ -148,9 +148,9 @@ static void thaw(const struct md_machine *m)
 	_cleanup_free_ char *name = NULL;
 	struct subnet s;
 
-	if (!subnet_parse(host_str(m, STATE_SUBNET), &s))
+	if (!subnet_parse(md_state_str(m, STATE_SUBNET), &s))
 		return;
-	name = xasprintf(NSPAWN_GROUP, subnet_number(&s, host_str(m, "IPAddress")));
+	name = xasprintf(NSPAWN_GROUP, subnet_number(&s, md_state_str(m, "IPAddress")));
 	if (cgroup_of_name(name, &groups, &none) == 0)
 		cgroup_thaw(&groups);
 }
@@ -206,7 +206,7 @@ int host_remove(
 {
 	_cleanup_free_ char *dir = host_file(m, ""), *id = host_file(m, FILE_ID);
 
-	if (!*host_str(m, STATE_MACHINE_ID) && access(dir, F_OK) < 0)
+	if (!*md_state_str(m, STATE_MACHINE_ID) && access(dir, F_OK) < 0)
 		return 0; /* nothing was made */
 	if (host_need_root(err) < 0 || power_cut(rq, m, err) < 0)
 		return -1;
@@ -223,7 +223,7 @@ int host_remove(
 
 static void report_addresses(const struct md_machine *m, struct md_report *out)
 {
-	const char *address = host_str(m, "IPAddress");
+	const char *address = md_state_str(m, "IPAddress");
 
 	if (!*address)
 		return;
@@ -231,10 +231,10 @@ static void report_addresses(const struct md_machine *m, struct md_report *out)
 	out->url = md_url(address, ENGINE_PORT);
 	out->ssh_host = xstrdup(address);
 	out->ssh_port = SSH_PORT;
-	out->ssh_user = xstrdup(host_str(m, "SSHUser"));
+	out->ssh_user = xstrdup(md_state_str(m, "SSHUser"));
 	out->ssh_key_path = md_file(m, "id_ed25519");
-	if (*host_str(m, STATE_HOST_KEY))
-		strv_add(&out->ssh_host_keys, host_str(m, STATE_HOST_KEY));
+	if (*md_state_str(m, STATE_HOST_KEY))
+		strv_add(&out->ssh_host_keys, md_state_str(m, STATE_HOST_KEY));
 }
 
 static void report_failure(const struct md_machine *m, const char *failed, struct md_report *out)
@@ -260,7 +260,7 @@ static int report(struct md_machine *m, struct md_report *out, struct err *err)
 		return -1;
 	report_addresses(m, out);
 	if (running) {
-		out->probe_tcp = md_host_port(host_str(m, "IPAddress"), SSH_PORT);
+		out->probe_tcp = md_host_port(md_state_str(m, "IPAddress"), SSH_PORT);
 		out->probe_open = STATE_RUNNING;
 		out->probe_closed = STATE_STARTING;
 		out->probe_timeout_ms = PROBE_MS;

@@ -68,7 +68,7 @@ char *boot_id(void)
 
 bool is_emulated(const struct md_machine *m)
 {
-	return streq(get_str(m, "Accel"), "tcg");
+	return streq(md_state_str(m, "Accel"), "tcg");
 }
 
 static int make_key(struct probe *p, struct err *err)
@@ -210,7 +210,7 @@ static int kvm_problem(struct md_request *rq, const struct md_machine *m, const 
 	_cleanup_lock_ int lock = -1;
 	_cleanup_(probe_finish) struct probe p = {
 		.watch = md_watch_request(rq),
-		.program = get_str(m, "Program"),
+		.program = md_state_str(m, "Program"),
 		.kernel = kernel,
 		.initrd = initrd,
 		.dir = xasprintf("%s/cache", m->store_path),
@@ -230,7 +230,7 @@ static int kvm_problem(struct md_request *rq, const struct md_machine *m, const 
 int accel_choose(struct md_request *rq, const struct md_machine *m, const char *kernel,
 	const char *initrd, enum accel *ret, struct err *err)
 {
-	const char *want = get_str(m, ACCEL_WANTED);
+	const char *want = md_state_str(m, ACCEL_WANTED);
 	_cleanup_free_ char *problem = NULL;
 
 	*ret = ACCEL_TCG;

@@ -60,7 +60,8 @@ static int check_programs(struct md_request *rq, const struct md_machine *m, str
 {
 	const struct {
 		const char *name, *package;
-	} programs[] = {{get_str(m, "Program"), "qemu-system-x86"}, {md_qemu_img(), "qemu-utils"}};
+	} programs[] = {
+		{md_state_str(m, "Program"), "qemu-system-x86"}, {md_qemu_img(), "qemu-utils"}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
 		_cleanup_free_ char *file = md_find_program(programs[i].name);
@@ -78,7 +79,7 @@ static int check_programs(struct md_request *rq, const struct md_machine *m, str
 
 static int check_space(struct md_request *rq, const struct md_machine *m, struct err *err)
 {
-	int64_t wanted = get_int(m, "DiskSize"), free_mb;
+	int64_t wanted = md_state_int(m, "DiskSize"), free_mb;
 	struct statvfs fs;
 
 	if (statvfs(m->store_path, &fs) < 0)
@@ -103,10 +104,10 @@ static int check_ports(const struct md_machine *m, struct err *err)
 	static const char *const keys[][2] = {
 		{SSH_PORT_WANTED, "qemu-ssh-port"}, {ENGINE_PORT_WANTED, "qemu-engine-port"}};
 	const struct json *forwards = json_get_fold(m->state, "Publish");
-	const char *bind = get_str(m, "BindAddress");
+	const char *bind = md_state_str(m, "BindAddress");
 
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		int port = (int)get_int(m, keys[i][0]);
+		int port = (int)md_state_int(m, keys[i][0]);
 
 		if (port && !port_is_free(bind, port))
 			return err_set(err, ERR_USER,
@@ -143,7 +144,7 @@ static int check_file(const char *flag, const char *path, struct err *err)
 
 static int check_user_data(const struct md_machine *m, struct err *err)
 {
-	const char *file = get_str(m, "UserDataFile");
+	const char *file = md_state_str(m, "UserDataFile");
 	_cleanup_free_ char *text = NULL, *whole = NULL;
 	struct md_seed seed = {0};
 
@@ -242,8 +243,8 @@ static int check_bridge(const char *bridge, struct err *err)
 
 static int check_network(const struct md_machine *m, struct err *err)
 {
-	bool bridge = streq(get_str(m, "Network"), "bridge");
-	const char *name = get_str(m, bridge ? "NetworkBridge" : "NetworkInterface");
+	bool bridge = streq(md_state_str(m, "Network"), "bridge");
+	const char *name = md_state_str(m, bridge ? "NetworkBridge" : "NetworkInterface");
 	_cleanup_free_ char *path =
 		xasprintf("/sys/class/net/%s/%s", name, bridge ? "bridge" : "tun_flags");
 
@@ -253,7 +254,7 @@ static int check_network(const struct md_machine *m, struct err *err)
 		return err_set(err, ERR_NOT_FOUND,
 			"--qemu-network %s: there is no %s \"%s\" on this computer; make it first, "
 			"or use --qemu-network user",
-			get_str(m, "Network"), bridge ? "bridge" : "tap interface", name);
+			md_state_str(m, "Network"), bridge ? "bridge" : "tap interface", name);
 	return bridge ? check_bridge(name, err) : 0;
 }
 
@@ -261,7 +262,7 @@ static int check_kvm(const struct md_machine *m, struct err *err)
 {
 	_cleanup_free_ char *problem = NULL;
 
-	if (!streq(get_str(m, ACCEL_WANTED), "kvm"))
+	if (!streq(md_state_str(m, ACCEL_WANTED), "kvm"))
 		return 0;
 	problem = kvm_obstacle();
 	if (!problem)
@@ -281,7 +282,7 @@ static int check_uefi(struct err *err)
 
 static int check_firmware(const struct md_machine *m, struct err *err)
 {
-	const char *firmware = get_str(m, "Firmware");
+	const char *firmware = md_state_str(m, "Firmware");
 
 	if (streq(firmware, "uefi"))
 		return check_uefi(err);
@@ -291,9 +292,9 @@ static int check_firmware(const struct md_machine *m, struct err *err)
 /* A download is left to create, which has the time for it, and can go on with it when it is cut. */
 static int check_image(const struct md_machine *m, struct err *err)
 {
-	unsigned any = MD_IMAGE_DISK | (*get_str(m, "Firmware") ? 0 : MD_IMAGE_DIRECT);
+	unsigned any = MD_IMAGE_DISK | (*md_state_str(m, "Firmware") ? 0 : MD_IMAGE_DIRECT);
 
-	if (md_image_expect(m->store_path, get_str(m, "Image"), any, err) < 0)
+	if (md_image_expect(m->store_path, md_state_str(m, "Image"), any, err) < 0)
 		return err_wrap(err, "--qemu-image");
 	return 0;
 }

@@ -11,91 +11,59 @@
  * The members of a state after those that every driver has: first the old plugin's, with its names
  * and types, then what it did not have. The rest, which only this driver reads, is behind them.
  */
-static const struct {
-	const char *key;
-	enum { TEXT, NUMBER, YES_NO, LIST } type;
-} fields[] = {
-	{"EnginePort", NUMBER},
-	{"FirstQuery", YES_NO}, /* always false */
-	{"Memory", NUMBER},
-	{"DiskSize", NUMBER},
-	{"CPU", NUMBER},
-	{"Program", TEXT},
-	{"Display", YES_NO},
-	{"DisplayType", TEXT},
-	{"Nographic", YES_NO},
-	{"VirtioDrives", YES_NO},
-	{"Network", TEXT},
-	{"PrivateNetwork", TEXT},
-	{"Boot2DockerURL", TEXT},
-	{"NetworkInterface", TEXT},
-	{"NetworkAddress", TEXT}, /* ADDRESS/PREFIX[,GATEWAY[,DNS]] */
-	{"NetworkBridge", TEXT},
-	{"CaCertPath", TEXT},
-	{"PrivateKeyPath", TEXT},
-	{"DiskPath", TEXT},
-	{"CacheMode", TEXT},
-	{"IOMode", TEXT},
-	{"UserDataFile", TEXT},
-	{"CloudConfigRoot", TEXT},
-	{"LocalPorts", TEXT},
-	{"Image", TEXT},
-	{"ImageChecksum", TEXT},
-	{"BaseImagePath", TEXT},
-	{"Accel", TEXT},   /* of the last start: kvm, tcg */
-	{"CPUType", TEXT}, /* … */
-	{"MachineType", TEXT},
-	{"Firmware", TEXT},
-	{"MACAddress", TEXT},
-	{"UUID", TEXT},
-	{"BindAddress", TEXT},
-	{"Publish", LIST},
-	{"Shares", LIST}, /* of {Host, Guest, Tag, ReadOnly, Type} */
-	{"HostKey", TEXT},
-	{"ExtraArgs", LIST},
+static const struct md_field fields[] = {
+	{"EnginePort", MD_NUMBER, NULL},
+	{"FirstQuery", MD_YES_NO, NULL}, /* always false */
+	{"Memory", MD_NUMBER, NULL},
+	{"DiskSize", MD_NUMBER, NULL},
+	{"CPU", MD_NUMBER, NULL},
+	{"Program", MD_TEXT, NULL},
+	{"Display", MD_YES_NO, NULL},
+	{"DisplayType", MD_TEXT, NULL},
+	{"Nographic", MD_YES_NO, NULL},
+	{"VirtioDrives", MD_YES_NO, NULL},
+	{"Network", MD_TEXT, NULL},
+	{"PrivateNetwork", MD_TEXT, NULL},
+	{"Boot2DockerURL", MD_TEXT, NULL},
+	{"NetworkInterface", MD_TEXT, NULL},
+	{"NetworkAddress", MD_TEXT, NULL}, /* ADDRESS/PREFIX[,GATEWAY[,DNS]] */
+	{"NetworkBridge", MD_TEXT, NULL},
+	{"CaCertPath", MD_TEXT, NULL},
+	{"PrivateKeyPath", MD_TEXT, NULL},
+	{"DiskPath", MD_TEXT, NULL},
+	{"CacheMode", MD_TEXT, NULL},
+	{"IOMode", MD_TEXT, NULL},
+	{"UserDataFile", MD_TEXT, NULL},
+	{"CloudConfigRoot", MD_TEXT, NULL},
+	{"LocalPorts", MD_TEXT, NULL},
+	{"Image", MD_TEXT, NULL},
+	{"ImageChecksum", MD_TEXT, NULL},
+	{"BaseImagePath", MD_TEXT, NULL},
+	{"Accel", MD_TEXT, NULL},   /* of the last start: kvm, tcg */
+	{"CPUType", MD_TEXT, NULL}, /* … */
+	{"MachineType", MD_TEXT, NULL},
+	{"Firmware", MD_TEXT, NULL},
+	{"MACAddress", MD_TEXT, NULL},
+	{"UUID", MD_TEXT, NULL},
+	{"BindAddress", MD_TEXT, NULL},
+	{"Publish", MD_LIST, NULL},
+	{"Shares", MD_LIST, NULL}, /* of {Host, Guest, Tag, ReadOnly, Type} */
+	{"HostKey", MD_TEXT, NULL},
+	{"ExtraArgs", MD_LIST, NULL},
 };
-
-static void add_fields(struct md_machine *m)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
-		struct json *value = NULL; /* a list without members is null, as Go has it */
-
-		if (fields[i].type == TEXT)
-			value = json_string("");
-		else if (fields[i].type == NUMBER)
-			value = json_int(0);
-		else if (fields[i].type == YES_NO)
-			value = json_bool(false);
-		json_set(m->state, fields[i].key, value);
-	}
-}
-
-const char *get_str(const struct md_machine *m, const char *key)
-{
-	return json_str(json_get_fold(m->state, key), "");
-}
-
-int64_t get_int(const struct md_machine *m, const char *key)
-{
-	return json_int_or(json_get_fold(m->state, key), 0);
-}
-
-bool get_bool(const struct md_machine *m, const char *key)
-{
-	return json_bool_or(json_get_fold(m->state, key), false);
-}
 
 bool on_user_network(const struct md_machine *m)
 {
-	return streq(get_str(m, "Network"), "user");
+	return streq(md_state_str(m, "Network"), "user");
 }
 
 char *address_of(const struct md_machine *m)
 {
-	const char *address = get_str(m, on_user_network(m) ? "BindAddress" : "NetworkAddress");
+	const char *address =
+		md_state_str(m, on_user_network(m) ? "BindAddress" : "NetworkAddress");
 
 	if (vm_is_old(m))
-		return xstrdup(get_str(m, "IPAddress"));
+		return xstrdup(md_state_str(m, "IPAddress"));
 	if (streq(address, "0.0.0.0"))
 		return xstrdup("127.0.0.1");
 	return xstrndup(address, strcspn(address, "/"));
@@ -145,7 +113,7 @@ static int set_shares(struct md_machine *m, const struct json *values, struct er
 static int set_forwards(struct md_machine *m, const struct json *values, struct err *err)
 {
 	const struct json *list = md_flag_list(values, "qemu-publish");
-	const char *range = get_str(m, "LocalPorts");
+	const char *range = md_state_str(m, "LocalPorts");
 	_cleanup_json_ struct json *forwards = json_array();
 	int min, max;
 
@@ -157,8 +125,8 @@ static int set_forwards(struct md_machine *m, const struct json *values, struct 
 		if (i == FORWARDS_MAX)
 			return err_set(
 				err, ERR_USER, "--qemu-publish: more than %u ports", FORWARDS_MAX);
-		if (forward_parse(json_str(json_at(list, i), ""), get_str(m, "BindAddress"), &rule,
-			    err) < 0)
+		if (forward_parse(json_str(json_at(list, i), ""), md_state_str(m, "BindAddress"),
+			    &rule, err) < 0)
 			return -1;
 		json_add(forwards, json_string(rule));
 	}
@@ -181,7 +149,8 @@ static int check_kind(const struct md_machine *m, const struct json *values, str
 		{"qemu-network-interface", "tap0", {"tap"}},
 	};
 	static const char *const ports[] = {"qemu-ssh-port", "qemu-engine-port"};
-	const char *network = get_str(m, "Network"), *wrong = NULL, *kind = "user", *also = NULL;
+	const char *network = md_state_str(m, "Network"), *wrong = NULL, *kind = "user",
+		   *also = NULL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
 		if (streq(md_flag_str(values, flags[i].flag), flags[i].usual) ||
@@ -222,9 +191,9 @@ static int set_network(struct md_machine *m, const struct json *values, struct e
 {
 	_cleanup_free_ char *reached = NULL, *address = NULL;
 
-	if (!is_ipv4(get_str(m, "BindAddress")))
+	if (!is_ipv4(md_state_str(m, "BindAddress")))
 		return err_set(err, ERR_USER, "--qemu-bind-address \"%s\" is not an IPv4 address",
-			get_str(m, "BindAddress"));
+			md_state_str(m, "BindAddress"));
 	if (check_kind(m, values, err) < 0 ||
 		set_mac(m, md_flag_str(values, "qemu-mac-address"), err) < 0 ||
 		address_list_parse(md_flag_str(values, "qemu-network-address"), &address, err) < 0)
@@ -233,18 +202,18 @@ static int set_network(struct md_machine *m, const struct json *values, struct e
 	reached = address_of(m);
 	json_set_str(m->state, "IPAddress", reached);
 	json_set(m->state, "SSHPort",
-		json_int(on_user_network(m) ? get_int(m, SSH_PORT_WANTED) : SSH_PORT));
+		json_int(on_user_network(m) ? md_state_int(m, SSH_PORT_WANTED) : SSH_PORT));
 	json_set(m->state, "EnginePort",
-		json_int(on_user_network(m) ? get_int(m, ENGINE_PORT_WANTED) : ENGINE_PORT));
+		json_int(on_user_network(m) ? md_state_int(m, ENGINE_PORT_WANTED) : ENGINE_PORT));
 	return 0;
 }
 
 /* Native asynchronous IO goes past the page cache. */
 static int check_io(const struct md_machine *m, struct err *err)
 {
-	const char *cache = get_str(m, "CacheMode");
+	const char *cache = md_state_str(m, "CacheMode");
 
-	if (streq(get_str(m, "IOMode"), "native") && !streq(cache, "none") &&
+	if (streq(md_state_str(m, "IOMode"), "native") && !streq(cache, "none") &&
 		!streq(cache, "directsync"))
 		return err_set(err, ERR_USER,
 			"--qemu-io-mode native needs --qemu-cache-mode none or directsync");
@@ -259,9 +228,9 @@ static int set_firmware(struct md_machine *m, const struct json *values, struct 
 		is_known_firmware(firmware) ? xstrdup(firmware) : md_expand_path(firmware);
 
 	json_set_str(m->state, "Firmware", path);
-	if (strlen(get_str(m, "Append")) > APPEND_MAX)
+	if (strlen(md_state_str(m, "Append")) > APPEND_MAX)
 		return err_set(err, ERR_USER, "--qemu-append: more than %u characters", APPEND_MAX);
-	if (*get_str(m, "Append") && *firmware)
+	if (*md_state_str(m, "Append") && *firmware)
 		return err_set(err, ERR_USER,
 			"--qemu-append has no effect with --qemu-firmware: the arguments are the "
 			"boot loader's then");
@@ -270,12 +239,12 @@ static int set_firmware(struct md_machine *m, const struct json *values, struct 
 
 static int check_image(const struct md_machine *m, struct err *err)
 {
-	if (*get_str(m, "Boot2DockerURL"))
+	if (*md_state_str(m, "Boot2DockerURL"))
 		return err_set(err, ERR_NOT_SUPPORTED,
 			"--qemu-boot2docker-url: boot2docker is no longer maintained, and this "
 			"driver does not start it; leave the flag out for Debian 12, or choose an "
 			"image with --qemu-image");
-	if (md_image_check(get_str(m, "Image"), get_str(m, "ImageChecksum"), err) < 0)
+	if (md_image_check(md_state_str(m, "Image"), md_state_str(m, "ImageChecksum"), err) < 0)
 		return err_wrap(err, "--qemu-image, --qemu-image-checksum");
 	return 0;
 }
@@ -297,7 +266,7 @@ static void set_rest(struct md_machine *m, const struct json *values)
 int qemu_configure(
 	struct md_request *rq, struct md_machine *m, const struct json *values, struct err *err)
 {
-	add_fields(m);
+	md_fields_set(m, fields, ARRAY_SIZE(fields), NULL);
 	if (!is_host_name(m->name))
 		return err_set(err, ERR_USER,
 			"\"%s\" is no name for a host: at most %u letters, digits, '-' and '.', "

@@ -34,14 +34,14 @@ static int make_identity(struct md_request *rq, struct md_machine *m, struct err
 	const char *id = m->id;
 	_cleanup_free_ char *uuid = NULL, *mac = NULL;
 
-	if (*get_str(m, "UUID"))
+	if (*md_state_str(m, "UUID"))
 		return 0;
 	if (strlen(id) != ID_LEN)
 		return err_set(err, ERR_INTERNAL, "the machine has no id");
 	uuid = xasprintf("%.8s-%.4s-%.4s-%.4s-%.12s", id, id + 8, id + 12, id + 16, id + 20);
 	mac = make_mac(m);
 	json_set_str(m->state, "UUID", uuid);
-	if (!*get_str(m, "MACAddress"))
+	if (!*md_state_str(m, "MACAddress"))
 		json_set_str(m->state, "MACAddress", mac);
 	if (sockets_settle(m, err) < 0)
 		return -1;
@@ -58,7 +58,7 @@ static const char *base_name(const char *path)
 /* The state names the image's files relative to its folder: the store may be moved. */
 static void note_image(struct md_machine *m, const struct md_image *image)
 {
-	bool direct = (image->parts & MD_IMAGE_DIRECT) && !*get_str(m, "Firmware");
+	bool direct = (image->parts & MD_IMAGE_DIRECT) && !*md_state_str(m, "Firmware");
 
 	json_set_str(m->state, "ImageID", image->id);
 	json_set_str(m->state, "BaseImagePath", direct ? image->root_disk : image->disk);
@@ -87,7 +87,7 @@ static bool is_lean(const char *user_data)
 static int check_user_data(
 	const struct md_machine *m, const struct md_image *image, struct err *err)
 {
-	const char *file = get_str(m, "UserDataFile");
+	const char *file = md_state_str(m, "UserDataFile");
 	_cleanup_free_ char *text = NULL;
 
 	if (!*file || image->seed == MD_SEED_CLOUD_INIT)
@@ -106,7 +106,7 @@ static int check_image(const struct md_machine *m, const struct md_image *image,
 {
 	if (check_user_data(m, image, err) < 0)
 		return -1;
-	if (*get_str(m, "Append") && !(image->parts & MD_IMAGE_DIRECT))
+	if (*md_state_str(m, "Append") && !(image->parts & MD_IMAGE_DIRECT))
 		return err_set(err, ERR_USER,
 			"--qemu-append: the image %s boots by a boot loader of its own, which sets "
 			"the kernel's arguments",
@@ -117,12 +117,13 @@ static int check_image(const struct md_machine *m, const struct md_image *image,
 static int choose_image(struct md_request *rq, struct md_machine *m, struct err *err)
 {
 	struct md_watch w = md_watch_request(rq);
-	bool loader = *get_str(m, "Firmware");
+	bool loader = *md_state_str(m, "Firmware");
 	_cleanup_image_ struct md_image image = {0};
 
-	if (*get_str(m, "ImageID"))
+	if (*md_state_str(m, "ImageID"))
 		return 0;
-	if (md_image_get(&w, m->store_path, get_str(m, "Image"), get_str(m, "ImageChecksum"),
+	if (md_image_get(&w, m->store_path, md_state_str(m, "Image"),
+		    md_state_str(m, "ImageChecksum"),
 		    loader ? MD_IMAGE_DISK : MD_IMAGE_DIRECT | MD_IMAGE_DISK, &image, err) < 0 ||
 		check_image(m, &image, err) < 0 || md_image_use(m->dir, &image, err) < 0)
 		return -1;
@@ -160,9 +161,9 @@ static int make_disk(struct md_request *rq, struct md_machine *m, struct err *er
 {
 	struct md_watch w = md_watch_request(rq);
 	_cleanup_free_ char *disk = md_file(m, DISK_FILE), *temporary = md_file(m, DISK_TEMPORARY);
-	_cleanup_free_ char *base = xasprintf(IMAGE_LINK "/%s", get_str(m, "BaseDisk"));
+	_cleanup_free_ char *base = xasprintf(IMAGE_LINK "/%s", md_state_str(m, "BaseDisk"));
 	_cleanup_free_ char *base_path = md_file(m, base);
-	int64_t size = get_int(m, "DiskSize") * MIB, base_size;
+	int64_t size = md_state_int(m, "DiskSize") * MIB, base_size;
 
 	if (access(disk, F_OK) == 0)
 		return 0;
@@ -171,7 +172,7 @@ static int make_disk(struct md_request *rq, struct md_machine *m, struct err *er
 	size = MAX(size, base_size);
 	json_set(m->state, "DiskSize", json_int((size + MIB - 1) / MIB));
 	md_progress(rq, "Creating a disk of %lld MB on the image %s...",
-		(long long)get_int(m, "DiskSize"), get_str(m, "ImageID"));
+		(long long)md_state_int(m, "DiskSize"), md_state_str(m, "ImageID"));
 	_cleanup_free_ char *bytes = xasprintf("%lld", (long long)size);
 	const char *argv[] = {md_qemu_img(), "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b",
 		base, temporary, bytes, NULL};
@@ -187,7 +188,7 @@ static int make_disk(struct md_request *rq, struct md_machine *m, struct err *er
 static int fill_seed(struct md_machine *m, struct md_seed *s, char **key, char **login,
 	char **user_data, struct err *err)
 {
-	const char *user_file = get_str(m, "UserDataFile");
+	const char *user_file = md_state_str(m, "UserDataFile");
 	_cleanup_free_ char *key_path = md_file(m, HOST_KEY),
 			    *login_path = md_file(m, "id_ed25519.pub");
 
@@ -198,23 +199,23 @@ static int fill_seed(struct md_machine *m, struct md_seed *s, char **key, char *
 		return err_wrap(err, "--qemu-userdata");
 	(*login)[strcspn(*login, "\r\n")] = '\0';
 	strv_add(&s->authorized_keys, *login);
-	s->instance_id = get_str(m, "UUID");
+	s->instance_id = md_state_str(m, "UUID");
 	s->hostname = m->name;
-	s->user = get_str(m, "SSHUser");
+	s->user = md_state_str(m, "SSHUser");
 	s->host_key_private = *key;
-	s->host_key_public = get_str(m, "HostKey");
-	s->lean = !get_bool(m, "CloudInit");
+	s->host_key_public = md_state_str(m, "HostKey");
+	s->lean = !md_state_bool(m, "CloudInit");
 	s->user_data = *user_data;
-	s->mac = get_str(m, "MACAddress");
+	s->mac = md_state_str(m, "MACAddress");
 	return 0;
 }
 
 /* ADDRESS/PREFIX[,GATEWAY[,DNS]]; parts keeps what the seed borrows. */
 static void fill_address(const struct md_machine *m, struct md_seed *s, struct strv *parts)
 {
-	if (on_user_network(m) || !*get_str(m, "NetworkAddress"))
+	if (on_user_network(m) || !*md_state_str(m, "NetworkAddress"))
 		return;
-	strv_split(parts, get_str(m, "NetworkAddress"), ',');
+	strv_split(parts, md_state_str(m, "NetworkAddress"), ',');
 	s->address = parts->items[0];
 	s->gateway = parts->n > 1 ? parts->items[1] : "";
 	s->dns = parts->n > 2 ? parts->items[2] : s->gateway;
@@ -253,7 +254,7 @@ static int make_firmware(struct md_machine *m, struct err *err)
 {
 	_cleanup_free_ char *code = NULL, *from = NULL, *to = md_file(m, UEFI_FILE);
 
-	if (!streq(get_str(m, "Firmware"), "uefi"))
+	if (!streq(md_state_str(m, "Firmware"), "uefi"))
 		return 0;
 	if (firmware_find_uefi(&code, &from, err) < 0 ||
 		(access(to, F_OK) < 0 && md_copy_file(from, to, 0600, err) < 0))
@@ -265,7 +266,7 @@ static int make_firmware(struct md_machine *m, struct err *err)
 /* Kernels for clouds are made without what they do not need there. */
 static void warn_9p(struct md_request *rq, const struct md_machine *m)
 {
-	if (share_has(m, "9p") && get_bool(m, "CloudInit"))
+	if (share_has(m, "9p") && md_state_bool(m, "CloudInit"))
 		md_log(rq, LOG_LEVEL_WARN,
 			"the folders of --qemu-share are shared by 9p, which the kernels of some "
 			"cloud "
@@ -276,7 +277,7 @@ static void warn_9p(struct md_request *rq, const struct md_machine *m)
 
 static int make_parts(struct md_request *rq, struct md_machine *m, struct err *err)
 {
-	if (get_bool(m, "Made"))
+	if (md_state_bool(m, "Made"))
 		return 0;
 	if (share_settle(rq, m, err) < 0 || choose_image(rq, m, err) < 0 ||
 		make_keys(rq, m, err) < 0 || make_firmware(m, err) < 0 ||
@@ -295,7 +296,7 @@ static int finish_seed(const struct md_machine *m, struct md_outcome *out, struc
 
 	if (access(later, F_OK) < 0)
 		return 0;
-	if (!get_bool(m, LOGGED_IN)) {
+	if (!md_state_bool(m, LOGGED_IN)) {
 		json_set(m->state, LOGGED_IN, json_bool(true));
 		out->status = MD_RUN;
 		out->command = xstrdup(AWAIT_CLOUD_INIT);

@@ -50,7 +50,7 @@ static int refuse_old(const struct md_machine *m, struct err *err)
 /* Under the lock. Called again when the machine is up. */
 int power_on(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
 {
-	if (!get_bool(m, "Made"))
+	if (!md_state_bool(m, "Made"))
 		return err_set(err, ERR_NOT_FOUND,
 			"the machine was not made completely: go on with \"create --resume\"");
 	stop_over(m);
@@ -58,11 +58,11 @@ int power_on(struct md_request *rq, struct md_machine *m, struct md_outcome *out
 		if (vm_start(rq, m, err) < 0)
 			return -1;
 		wait_running(m, out);
-	} else if (get_int(m, BOOTING) == BOOTING_UNKNOWN) { /* its start ended too early */
+	} else if (md_state_int(m, BOOTING) == BOOTING_UNKNOWN) { /* its start ended too early */
 		if (vm_adopt(rq, m, err) < 0)
 			return -1;
 		wait_running(m, out);
-	} else if (get_int(m, BOOTING)) {
+	} else if (md_state_int(m, BOOTING)) {
 		json_unset(m->state, BOOTING);
 		console_to_memory(m);
 	}
@@ -134,7 +134,7 @@ static int give_up_stop(struct md_request *rq, struct md_machine *m, struct err 
 static int go_off(
 	struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
 {
-	int64_t now = boot_time_ms(), pressed = get_int(m, STOP_PRESSED);
+	int64_t now = boot_time_ms(), pressed = md_state_int(m, STOP_PRESSED);
 
 	if (!vm_find(m)) {
 		stop_over(m);
@@ -144,7 +144,7 @@ static int go_off(
 		json_set(m->state, STOP_SINCE, json_int(now));
 		pressed = 0;
 	}
-	if (now - get_int(m, STOP_SINCE) > (is_emulated(m) ? STOP_SLOW_MS : STOP_MS))
+	if (now - md_state_int(m, STOP_SINCE) > (is_emulated(m) ? STOP_SLOW_MS : STOP_MS))
 		return give_up_stop(rq, m, err);
 	if (!pressed || now - pressed >= BUTTON_MS) {
 		if (press(m, err) < 0)
@@ -189,7 +189,7 @@ int qemu_restart(
 
 	if (refuse_old(m, err) < 0 || vm_lock(rq, m, &lock, err) < 0)
 		return -1;
-	if (streq(get_str(m, RESTART_KEY), "on") && vm_find(m)) {
+	if (streq(md_state_str(m, RESTART_KEY), "on") && vm_find(m)) {
 		json_unset(m->state, RESTART_KEY);
 		return power_on(rq, m, out, err);
 	}

@@ -45,10 +45,6 @@ int flag_choose(const char *flag, const char *value, const char *const *choices,
 /* configure.c */
 int qemu_configure(
 	struct md_request *rq, struct md_machine *m, const struct json *values, struct err *err);
-/* Members of the state; the key is read as Go reads it. */
-const char *get_str(const struct md_machine *m, const char *key);
-int64_t get_int(const struct md_machine *m, const char *key);
-bool get_bool(const struct md_machine *m, const char *key);
 bool on_user_network(const struct md_machine *m);
 /* Where the machine is reached; malloc'ed. */
 char *address_of(const struct md_machine *m);

@@ -66,7 +66,7 @@ int sockets_settle(struct md_machine *m, struct err *err)
 
 const char *sockets_dir(const struct md_machine *m)
 {
-	const char *dir = get_str(m, DIR_KEY);
+	const char *dir = md_state_str(m, DIR_KEY);
 
 	return *dir ? dir : m->dir;
 }
@@ -79,14 +79,14 @@ char *socket_path(const struct md_machine *m, const char *name)
 /* What is below a run-time folder is gone when the computer starts again. */
 int sockets_make_dir(const struct md_machine *m, struct err *err)
 {
-	const char *dir = get_str(m, DIR_KEY);
+	const char *dir = md_state_str(m, DIR_KEY);
 
 	return *dir ? md_make_dirs(dir, 0700, err) : 0;
 }
 
 int sockets_remove_dir(const struct md_machine *m, struct err *err)
 {
-	const char *dir = get_str(m, DIR_KEY);
+	const char *dir = md_state_str(m, DIR_KEY);
 
 	if (*dir && rmdir(dir) < 0 && errno != ENOENT && errno != ENOTDIR)
 		return err_errno(err, errno, "remove %s", dir);

@@ -33,23 +33,23 @@ static void start_finish(struct start *s)
 
 static char *image_file(const struct md_machine *m, const char *key)
 {
-	const char *name = get_str(m, key);
+	const char *name = md_state_str(m, key);
 
 	return *name ? xasprintf("%s/" IMAGE_LINK "/%s", m->dir, name) : NULL;
 }
 
 static char *kernel_arguments(const struct md_machine *m)
 {
-	const char *more = get_str(m, "Append");
+	const char *more = md_state_str(m, "Append");
 
-	return xasprintf("%s%s%s", get_str(m, "Cmdline"), *more ? " " : "", more);
+	return xasprintf("%s%s%s", md_state_str(m, "Cmdline"), *more ? " " : "", more);
 }
 
 static const char *display_of(const struct md_machine *m)
 {
-	const char *type = get_str(m, "DisplayType");
+	const char *type = md_state_str(m, "DisplayType");
 
-	if (!get_bool(m, "Display"))
+	if (!md_state_bool(m, "Display"))
 		return "";
 	return *type ? type : "gtk";
 }
@@ -58,46 +58,47 @@ static const char *display_of(const struct md_machine *m)
  * processor a level of every page table walk. */
 static const char *processor(const struct md_machine *m, bool kvm)
 {
-	const char *wanted = get_str(m, CPU_TYPE_WANTED);
+	const char *wanted = md_state_str(m, CPU_TYPE_WANTED);
 
 	if (*wanted && !streq(wanted, "auto"))
 		return wanted;
 	if (!kvm)
 		return CPU_EMULATED;
-	return streq(get_str(m, "CPUType"), CPU_LESS) ? CPU_LESS : CPU_HOST;
+	return streq(md_state_str(m, "CPUType"), CPU_LESS) ? CPU_LESS : CPU_HOST;
 }
 
 static void fill(struct start *s, bool kvm)
 {
 	const struct md_machine *m = s->m;
-	const char *firmware = get_str(m, "Firmware");
+	const char *firmware = md_state_str(m, "Firmware");
 
 	s->vm = (struct qemu_vm){
-		.program = get_str(m, "Program"),
+		.program = md_state_str(m, "Program"),
 		.name = m->name,
-		.uuid = get_str(m, "UUID"),
+		.uuid = md_state_str(m, "UUID"),
 		.dir = m->dir,
 		.sockets = sockets_dir(m),
-		.memory = get_int(m, "Memory"),
-		.cpus = get_int(m, "CPU") > 0 ? get_int(m, "CPU") : sysconf(_SC_NPROCESSORS_ONLN),
+		.memory = md_state_int(m, "Memory"),
+		.cpus = md_state_int(m, "CPU") > 0 ? md_state_int(m, "CPU")
+						   : sysconf(_SC_NPROCESSORS_ONLN),
 		.kvm = kvm,
 		.cpu = processor(m, kvm),
-		.machine = get_str(m, "MachineType"),
+		.machine = md_state_str(m, "MachineType"),
 		.firmware = is_known_firmware(firmware) ? "" : firmware,
-		.uefi = streq(firmware, "uefi") ? get_str(m, "FirmwareCode") : "",
+		.uefi = streq(firmware, "uefi") ? md_state_str(m, "FirmwareCode") : "",
 		.kernel = s->kernel,
 		.initrd = s->initrd,
 		.cmdline = s->cmdline,
-		.cache = get_str(m, "CacheMode"),
-		.io = get_str(m, "IOMode"),
+		.cache = md_state_str(m, "CacheMode"),
+		.io = md_state_str(m, "IOMode"),
 		.display = display_of(m),
-		.network = get_str(m, "Network"),
-		.bridge = get_str(m, "NetworkBridge"),
-		.interface = get_str(m, "NetworkInterface"),
-		.mac = get_str(m, "MACAddress"),
-		.bind = get_str(m, "BindAddress"),
-		.ssh_port = (int)get_int(m, "SSHPort"),
-		.engine_port = (int)get_int(m, "EnginePort"),
+		.network = md_state_str(m, "Network"),
+		.bridge = md_state_str(m, "NetworkBridge"),
+		.interface = md_state_str(m, "NetworkInterface"),
+		.mac = md_state_str(m, "MACAddress"),
+		.bind = md_state_str(m, "BindAddress"),
+		.ssh_port = (int)md_state_int(m, "SSHPort"),
+		.engine_port = (int)md_state_int(m, "EnginePort"),
 		.forwards = json_get_fold(m->state, "Publish"),
 		.shares = json_get_fold(m->state, "Shares"),
 		.extra = json_get_fold(m->state, "ExtraArgs"),
@@ -136,7 +137,7 @@ static int free_port(const char *address, int min, int max, int but)
 /* 0 lets QEMU take a free one. */
 static int choose_ports(struct start *s, struct err *err)
 {
-	const char *range = get_str(s->m, "LocalPorts");
+	const char *range = md_state_str(s->m, "LocalPorts");
 	struct qemu_vm *vm = &s->vm;
 	int min, max;
 
@@ -254,9 +255,9 @@ static bool lost_port(struct start *s, const char *words)
 {
 	_cleanup_free_ char *ssh = qemu_hostfwd(s->vm.bind, s->vm.ssh_port, SSH_PORT);
 	_cleanup_free_ char *engine = qemu_hostfwd(s->vm.bind, s->vm.engine_port, ENGINE_PORT);
-	bool is_ssh = s->vm.ssh_port && strstr(words, ssh) && !get_int(s->m, SSH_PORT_WANTED);
-	bool is_engine =
-		s->vm.engine_port && strstr(words, engine) && !get_int(s->m, ENGINE_PORT_WANTED);
+	bool is_ssh = s->vm.ssh_port && strstr(words, ssh) && !md_state_int(s->m, SSH_PORT_WANTED);
+	bool is_engine = s->vm.engine_port && strstr(words, engine) &&
+			 !md_state_int(s->m, ENGINE_PORT_WANTED);
 
 	if (!strstr(words, "host forwarding rule") || (!is_ssh && !is_engine))
 		return false;
@@ -284,7 +285,7 @@ static bool lost_kvm(struct start *s, const char *words)
 		s->vm.cpu = CPU_LESS;
 		return true;
 	}
-	if (!streq(get_str(s->m, ACCEL_WANTED), "auto"))
+	if (!streq(md_state_str(s->m, ACCEL_WANTED), "auto"))
 		return false;
 	md_log(s->rq, LOG_LEVEL_WARN,
 		"KVM does not run this machine (%s): its processor is emulated, which is many "
@@ -353,8 +354,8 @@ static int choose_kvm(struct start *s, bool *ret, struct err *err)
 	enum accel accel;
 
 	*ret = false;
-	if (streq(get_str(s->m, ACCEL_WANTED), "auto") && *boot &&
-		streq(get_str(s->m, KVM_FAILED), boot))
+	if (streq(md_state_str(s->m, ACCEL_WANTED), "auto") && *boot &&
+		streq(md_state_str(s->m, KVM_FAILED), boot))
 		return 0;
 	json_unset(s->m->state, KVM_FAILED);
 	if (accel_choose(s->rq, s->m, s->kernel, s->initrd, &accel, err) < 0)
@@ -388,7 +389,7 @@ int vm_start(struct md_request *rq, struct md_machine *m, struct err *err)
 		return err_set(err, ERR_NOT_FOUND,
 			"the image %s is not in the cache any more (%s): the machine's disk is a "
 			"layer on it",
-			get_str(m, "ImageID"), disk);
+			md_state_str(m, "ImageID"), disk);
 	if (choose_kvm(&s, &kvm, err) < 0)
 		return -1;
 	fill(&s, kvm);

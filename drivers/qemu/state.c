@@ -42,19 +42,20 @@ static char *where_is(const struct md_machine *m)
 	_cleanup_free_ char *address = address_of(m);
 
 	return *address ? take(address)
-			: lease_address(get_str(m, "MACAddress"), get_str(m, "NetworkBridge"));
+			: lease_address(
+				  md_state_str(m, "MACAddress"), md_state_str(m, "NetworkBridge"));
 }
 
 static void fill_addresses(const struct md_machine *m, struct md_report *out)
 {
 	_cleanup_free_ char *address = where_is(m);
-	int ssh = (int)get_int(m, "SSHPort"), engine = (int)get_int(m, "EnginePort");
+	int ssh = (int)md_state_int(m, "SSHPort"), engine = (int)md_state_int(m, "EnginePort");
 
-	out->ssh_user = xstrdup(get_str(m, "SSHUser"));
+	out->ssh_user = xstrdup(md_state_str(m, "SSHUser"));
 	if (!vm_is_old(m))
 		out->ssh_key_path = md_file(m, "id_ed25519");
-	if (*get_str(m, "HostKey"))
-		strv_add(&out->ssh_host_keys, get_str(m, "HostKey"));
+	if (*md_state_str(m, "HostKey"))
+		strv_add(&out->ssh_host_keys, md_state_str(m, "HostKey"));
 	out->ip = xstrdup(address);
 	out->slow = is_emulated(m);
 	out->engine_port = ENGINE_PORT;
@@ -67,8 +68,8 @@ static void fill_addresses(const struct md_machine *m, struct md_report *out)
 
 static void off(const struct md_machine *m, struct md_report *out)
 {
-	bool made = get_bool(m, "Made") || vm_is_old(m);
-	_cleanup_free_ char *disk = vm_is_old(m) ? xstrdup(get_str(m, "DiskPath"))
+	bool made = md_state_bool(m, "Made") || vm_is_old(m);
+	_cleanup_free_ char *disk = vm_is_old(m) ? xstrdup(md_state_str(m, "DiskPath"))
 						 : md_file(m, DISK_FILE),
 			    *words = NULL;
 
@@ -76,7 +77,7 @@ static void off(const struct md_machine *m, struct md_report *out)
 		out->state = STATE_ERROR;
 		out->message = xstrdup(
 			made ? "the machine's disk is gone" : "the machine is not made (yet)");
-	} else if (get_int(m, BOOTING)) {
+	} else if (md_state_int(m, BOOTING)) {
 		words = vm_last_words(m);
 		out->state = STATE_ERROR;
 		out->message = xasprintf("QEMU ended while the machine was booting%s%s (see %s "
@@ -90,7 +91,7 @@ static void off(const struct md_machine *m, struct md_report *out)
 /* Has it been booting for so long? */
 static bool is_late(const struct md_machine *m, int64_t ms)
 {
-	int64_t since = get_int(m, BOOTING);
+	int64_t since = md_state_int(m, BOOTING);
 
 	return since > BOOTING_UNKNOWN && boot_time_ms() - since > ms;
 }
@@ -120,7 +121,8 @@ static void ask_ssh(const struct md_machine *m, struct md_report *out)
 	out->probe_greeting = xstrdup(GREETING);
 	out->probe_open = STATE_RUNNING;
 	out->probe_closed = late ? STATE_ERROR : STATE_STARTING;
-	out->probe_timeout_ms = is_emulated(m) && get_int(m, BOOTING) ? PROBE_SLOW_MS : PROBE_MS;
+	out->probe_timeout_ms =
+		is_emulated(m) && md_state_int(m, BOOTING) ? PROBE_SLOW_MS : PROBE_MS;
 }
 
 static int ask_qemu(const struct md_machine *m, char **ret, struct err *err)
@@ -138,7 +140,7 @@ static int ask_qemu(const struct md_machine *m, char **ret, struct err *err)
 /* A process without a monitor can only be killed. */
 static void deaf(const struct md_machine *m, const char *why, struct md_report *out)
 {
-	if (get_int(m, BOOTING) && !is_late(m, MONITOR_MS)) {
+	if (md_state_int(m, BOOTING) && !is_late(m, MONITOR_MS)) {
 		out->state = STATE_STARTING;
 		return;
 	}

@@ -21,7 +21,7 @@ struct mark vm_mark(const struct md_machine *m)
 {
 	if (vm_is_old(m))
 		return (struct mark){"-pidfile", PID_FILE, m->dir};
-	return (struct mark){"-uuid", get_str(m, "UUID"), NULL};
+	return (struct mark){"-uuid", md_state_str(m, "UUID"), NULL};
 }
 
 pid_t pid_in_file(const char *path)
@@ -40,7 +40,7 @@ pid_t vm_find(const struct md_machine *m)
 {
 	_cleanup_free_ char *file = md_file(m, PID_FILE);
 
-	if (!vm_is_old(m) && !*get_str(m, "UUID"))
+	if (!vm_is_old(m) && !*md_state_str(m, "UUID"))
 		return 0;
 	return process_find(vm_mark(m), pid_in_file(file));
 }
@@ -64,7 +64,7 @@ static int check_uuid(const struct md_machine *m, struct qmp *q, struct err *err
 	if (qmp_command(q, "query-uuid", NULL, &value, err) < 0)
 		return -1;
 	uuid = json_str(json_get(value, "UUID"), "");
-	if (strcasecmp(uuid, get_str(m, "UUID")) == 0)
+	if (strcasecmp(uuid, md_state_str(m, "UUID")) == 0)
 		return 0;
 	return err_set(
 		err, ERR_NOT_RUNNING, "QMP: the socket is that of another machine, %s", uuid);

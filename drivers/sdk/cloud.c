@@ -11,72 +11,6 @@
 #define HOST_KEY_FILE "ssh_host_ed25519_key"
 #define KEY_MAX (64u << 10)
 #define SSH_PORT 22
-#define PORT_MAX 65535
-
-const char *md_state_str(const struct md_machine *m, const char *key)
-{
-	return json_str(json_get_fold(m->state, key), "");
-}
-
-int64_t md_state_int(const struct md_machine *m, const char *key)
-{
-	return json_int_or(json_get_fold(m->state, key), 0);
-}
-
-bool md_state_bool(const struct md_machine *m, const char *key)
-{
-	return json_bool_or(json_get_fold(m->state, key), false);
-}
-
-int md_state_note(struct md_request *rq, struct md_machine *m, const char *key, const char *value,
-	struct err *err)
-{
-	json_set_str(m->state, key, value);
-	return md_checkpoint(rq, m->state, err);
-}
-
-static struct json *field_value(const struct md_field *f, const struct json *flags)
-{
-	const struct json *list;
-
-	switch (f->type) {
-	case MD_PATH:
-		if (f->flag) {
-			_cleanup_free_ char *path = md_expand_path(md_flag_str(flags, f->flag));
-			return json_string(path);
-		}
-		return json_string("");
-	case MD_TEXT:
-		return json_string(f->flag ? md_flag_str(flags, f->flag) : "");
-	case MD_NUMBER:
-		return json_int(f->flag ? md_flag_int(flags, f->flag) : 0);
-	case MD_YES_NO:
-		return json_bool(f->flag && md_flag_bool(flags, f->flag));
-	case MD_LIST:
-		list = f->flag ? md_flag_list(flags, f->flag) : NULL;
-		return list && list->n ? json_copy(list) : json_null();
-	}
-	return json_null();
-}
-
-void md_fields_set(
-	struct md_machine *m, const struct md_field *fields, size_t n, const struct json *flags)
-{
-	for (size_t i = 0; i < n; i++)
-		json_set(m->state, fields[i].key, field_value(&fields[i], flags));
-}
-
-int md_flag_port(struct md_machine *m, const char *key, const struct json *flags, const char *flag,
-	struct err *err)
-{
-	int64_t port = md_flag_int(flags, flag);
-
-	if (port < 1 || port > PORT_MAX)
-		return err_set(err, ERR_USER, "--%s %lld: a port is a number from 1 to %d", flag,
-			(long long)port, PORT_MAX);
-	json_set(m->state, key, json_int(port));
-	return 0;
-}
 
 int md_cloud_login_key(struct md_machine *m, char **ret_pub, struct err *err)
 {
@@ -86,18 +20,6 @@ int md_cloud_login_key(struct md_machine *m, char **ret_pub, struct err *err)
 		return -1;
 	json_set_str(m->state, "SSHKeyPath", path);
 	return 0;
-}
-
-/* Is it one of the host's own (M3)? */
-static bool is_reserved(const char *name)
-{
-	static const char *const names[] = {"config.json", "ca.pem", "cert.pem", "key.pem",
-		"server.pem", "server-key.pem", "known_hosts"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (streq(names[i], name))
-			return true;
-	return !*name || *name == '.';
 }
 
 static int copy_one(const char *from, const char *to, const char *flag, struct err *err)
@@ -110,17 +32,10 @@ static int copy_one(const char *from, const char *to, const char *flag, struct e
 int md_cloud_copy_key(
 	struct md_machine *m, const char *path, const char *flag, char **ret_pub, struct err *err)
 {
-	const char *slash = strrchr(path, '/');
-	const char *name = slash ? slash + 1 : path;
-	_cleanup_free_ char *to = md_file(m, name);
+	_cleanup_free_ char *to = md_key_copy_path(m, path);
 	_cleanup_free_ char *pub = xasprintf("%s.pub", path), *to_pub = xasprintf("%s.pub", to);
 	size_t len;
 
-	if (is_reserved(name))
-		return err_set(err, ERR_USER,
-			"%s %s: the machine's folder has another file of that name: give the key "
-			"another one",
-			flag, path);
 	if (copy_one(path, to, flag, err) < 0)
 		return -1;
 	json_set_str(m->state, "SSHKeyPath", to);
@@ -234,7 +149,7 @@ void md_cloud_report(const struct md_machine *m, enum machine_state state, struc
 	out->ip = xstrdup(address);
 	out->url = md_url(address, MD_CLOUD_ENGINE_PORT);
 	out->ssh_host = xstrdup(address);
-	out->ssh_port = port > 0 && port <= PORT_MAX ? (int)port : SSH_PORT;
+	out->ssh_port = port > 0 && port <= MD_PORT_MAX ? (int)port : SSH_PORT;
 	out->ssh_user = xstrdup(*user ? user : "root");
 	out->ssh_key_path = xstrdup(md_state_str(m, "SSHKeyPath"));
 	if (*md_state_str(m, "HostKey"))

@@ -128,6 +128,7 @@ int md_sleep(struct md_request *rq, uint32_t ms, struct err *err);
 #include "md-run.h"
 #include "md-seed.h"
 #include "md-sshkey.h"
+#include "md-state.h"
 #include "md-watch.h"
 #include "md-xml.h"
 #include "md-yaml.h"

@@ -12,8 +12,8 @@
 /* The machine's own login key: DIR/id_ed25519, made if it is not there. ret_pub: the public line,
  * without line break; malloc'ed. */
 int md_cloud_login_key(struct md_machine *m, char **ret_pub, struct err *err);
-/* A key of the user's own: PATH is copied to DIR/BASENAME, 0600, and with ret_pub PATH.pub, too.
- * flag: named in errors. A key that is there already is kept. */
+/* A key of the user's own: PATH is copied to md_key_copy_path, 0600, and with ret_pub PATH.pub,
+ * too. flag: named in errors. A key that is there already is kept. */
 int md_cloud_copy_key(
 	struct md_machine *m, const char *path, const char *flag, char **ret_pub, struct err *err);
 /*
@@ -39,25 +39,3 @@ void md_cloud_report(const struct md_machine *m, enum machine_state state, struc
 /* For `outcome`: the host waits for a state (STATE_NONE: just calls again). ms 0: its default. */
 void md_cloud_wait(struct md_outcome *out, enum machine_state state, uint32_t ms, const char *fmt,
 	...) __attribute__((format(printf, 4, 5)));
-
-/* A state's members in their order, and the flags that fill them. */
-enum md_field_type { MD_TEXT, MD_NUMBER, MD_YES_NO, MD_LIST, MD_PATH };
-struct md_field {
-	const char *key;
-	enum md_field_type type;
-	const char *flag; /* NULL: none; it starts as "", 0, false or null */
-};
-/* Sets them. Of a PATH, "~" and relative ones are made absolute; a list without members is null. */
-void md_fields_set(
-	struct md_machine *m, const struct md_field *fields, size_t n, const struct json *flags);
-/* SSHPort from a flag; ERR_USER names it when it is no port. */
-int md_flag_port(struct md_machine *m, const char *key, const struct json *flags, const char *flag,
-	struct err *err);
-
-/* State members, "" / 0 / false when absent. Borrowed. */
-const char *md_state_str(const struct md_machine *m, const char *key);
-int64_t md_state_int(const struct md_machine *m, const char *key);
-bool md_state_bool(const struct md_machine *m, const char *key);
-/* Sets a text and stores the state: md_checkpoint. */
-int md_state_note(struct md_request *rq, struct md_machine *m, const char *key, const char *value,
-	struct err *err);

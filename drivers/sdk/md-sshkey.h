@@ -13,3 +13,7 @@ int md_sshkey_login(const char *dir, const char *comment, char **ret_pub, struct
 /* Of a public line ("ssh-ed25519 BASE64 …"), in the form that providers name keys by: 16 pairs of
  * hex digits with colons between them; malloc'ed. NULL: it is no key. */
 char *md_sshkey_md5(const char *pub);
+/* Where a copy of a user's key goes: DIR and the key's own name, but "ssh_key" where that is one of
+ * the host's own (M3); malloc'ed. */
+struct md_machine;
+char *md_key_copy_path(const struct md_machine *m, const char *key);

@@ -17,6 +17,7 @@
 #define BLOCK 8u
 #define PRIVATE_ROOM 512u
 #define PUBLIC_MAX 16384u
+#define COPY_NAME "ssh_key"
 
 static void add_u32(struct buf *b, uint32_t v)
 {
@@ -133,4 +134,18 @@ int md_sshkey_login(const char *dir, const char *comment, char **ret_pub, struct
 		link_old_name(dir, "id_ed25519.pub", "id_rsa.pub", err) < 0)
 		return -1;
 	return md_sshkey(dir, "id_ed25519", comment, ret_pub, err);
+}
+
+char *md_key_copy_path(const struct md_machine *m, const char *key)
+{
+	static const char *const reserved[] = {
+		"ca.pem", "cert.pem", "key.pem", "server.pem", "server-key.pem", "known_hosts"};
+	const char *slash = strrchr(key, '/'), *name = slash ? slash + 1 : key;
+
+	if (!*name || *name == '.' || strncmp(name, "config.json", strlen("config.json")) == 0)
+		return md_file(m, COPY_NAME);
+	for (size_t i = 0; i < ARRAY_SIZE(reserved); i++)
+		if (streq(name, reserved[i]))
+			return md_file(m, COPY_NAME);
+	return md_file(m, name);
 }
