@@ -334,19 +334,21 @@ static int make_context(struct co *co, struct cli *cli, const char *name, struct
 		name, name);
 }
 
-static int make_new(struct co *co, struct cli *cli, const char *name, struct err *err)
+static int make_new(
+	struct co *co, struct cli *cli, const char *name, bool *ret_kept, struct err *err)
 {
 	_cleanup_json_ struct json *values = driver_flags(cli);
 	const char *driver = parsed_str(&cli->args, "driver");
 
-	if (create_machine(co, &cli->app, name, driver, values, host_options(cli, name), err) < 0)
+	if (create_machine(co, &cli->app, name, driver, values, host_options(cli, name), ret_kept,
+		    err) < 0)
 		return -1;
 	return make_context(co, cli, name, err);
 }
 
-static int go_on(struct co *co, struct cli *cli, const char *name, struct err *err)
+static int go_on(struct co *co, struct cli *cli, const char *name, bool *ret_kept, struct err *err)
 {
-	if (create_resume(co, &cli->app, name, err) < 0)
+	if (create_resume(co, &cli->app, name, ret_kept, err) < 0)
 		return -1;
 	return make_context(co, cli, name, err);
 }
@@ -366,9 +368,23 @@ static int usual_parallel(struct co *co, struct cli *cli, unsigned *ret, struct 
 	return 0;
 }
 
+/* What became of a machine whose create failed, and what to do about it. */
+static void advise(const char *name, bool removed, struct err *err)
+{
+	_cleanup_free_ char *why = xstrdup(err_msg(err));
+
+	if (removed)
+		err_set(err, err->code, "%s\nThe machine was removed again.", why);
+	else
+		err_set(err, err->code,
+			"%s\nThe machine is kept: \"docker-machine create --resume %s\" goes on "
+			"where it ended, \"docker-machine rm %s\" removes it.",
+			why, name, name);
+}
+
 /* One machine is made as ever: its lines, its error. */
-static int make(struct co *co, struct cli *cli, const struct strv *names,
-	int (*fn)(struct co *, struct cli *, const char *, struct err *), struct err *err)
+static int make(
+	struct co *co, struct cli *cli, const struct strv *names, create_fn fn, struct err *err)
 {
 	bool remove_failed = streq(parsed_str(&cli->args, "on-failure"), "remove");
 	struct create_many many = {cli, names, 0, remove_failed, fn};
@@ -381,9 +397,10 @@ static int make(struct co *co, struct cli *cli, const struct strv *names,
 	}
 	const char *name = names->items[0];
 	co_tag(co, name);
-	int rc = fn(co, cli, name, err);
-	if (rc < 0 && remove_failed)
-		create_undo(co, cli, name, err);
+	bool kept = false;
+	int rc = fn(co, cli, name, &kept, err);
+	if (rc < 0 && kept)
+		advise(name, remove_failed && create_undo(co, cli, name, err), err);
 	progress_end(cli->progress, name, rc < 0 ? err : NULL);
 	co_tag(co, NULL);
 	return rc;

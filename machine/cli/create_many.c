@@ -7,10 +7,8 @@
 
 #include <string.h>
 
-static const char removed_mark[] = "\nThe machine was removed again.";
-
 struct one {
-	bool begun;
+	bool begun, kept, removed;
 	uint64_t ms;
 	struct err err;
 };
@@ -31,18 +29,17 @@ static bool is_half_made(const struct cli *cli, const char *name)
 	return !record_is_complete(rec);
 }
 
-int create_undo(struct co *co, struct cli *cli, const char *name, struct err *err)
+bool create_undo(struct co *co, struct cli *cli, const char *name, struct err *err)
 {
 	_cleanup_err_ struct err driver_err = ERR_INIT, e = ERR_INIT;
-	_cleanup_free_ char *why = create_reason(err), *msg = xstrdup(err_msg(err));
-	enum err_code code = err->code;
+	_cleanup_free_ char *why = xstrdup(err_msg(err));
 
-	if (!create_kept(err) || code == ERR_CANCELED || co_cancelled(co) ||
-		!is_half_made(cli, name))
-		return -1;
+	if (err->code == ERR_CANCELED || co_cancelled(co) || !is_half_made(cli, name))
+		return false;
 	if (remove_machine(co, &cli->app, name, false, &driver_err, &e) == 0)
-		return err_set(err, code, "%s%s", why, removed_mark);
-	return err_set(err, code, "%s\nRemoving it failed, too: %s", msg, err_msg(&e));
+		return true;
+	err_set(err, err->code, "%s\nRemoving it failed, too: %s", why, err_msg(&e));
+	return false;
 }
 
 static void make_one(struct co *co, size_t i, void *arg)
@@ -56,8 +53,9 @@ static void make_one(struct co *co, size_t i, void *arg)
 	co_tag(co, name);
 	one->begun = true;
 	progress_start(cli->progress, name, "prepare");
-	if (r->what->make(co, cli, name, &one->err) < 0 && r->what->remove_failed)
-		create_undo(co, cli, name, &one->err);
+	if (r->what->make(co, cli, name, &one->kept, &one->err) < 0 && one->kept &&
+		r->what->remove_failed)
+		one->removed = create_undo(co, cli, name, &one->err);
 	one->ms = loop_now(cli->app.loop) - began;
 	progress_end(cli->progress, name, &one->err);
 }
@@ -70,21 +68,17 @@ static const char *outcome(const struct one *one)
 		return "not begun";
 	if (one->err.code == ERR_NONE)
 		return "created";
-	if (strstr(err_msg(&one->err), removed_mark))
+	if (one->removed)
 		return "failed, removed";
-	if (create_kept(&one->err))
+	if (one->kept)
 		return ended ? "interrupted, half-made" : "failed, half-made";
 	return ended ? "interrupted, nothing left" : "failed, nothing left";
 }
 
 static void add_row(struct buf *table, const char *name, const struct one *one)
 {
-	_cleanup_free_ char *why = create_reason(&one->err);
-	char *removed = strstr(why, removed_mark);
+	_cleanup_free_ char *error = output_clean(one->err.code ? err_msg(&one->err) : "-");
 
-	if (removed)
-		*removed = '\0';
-	_cleanup_free_ char *error = output_clean(one->err.code ? why : "-");
 	buf_addf(table, "%s\t%s\t%llu.%llus\t%s\n", name, outcome(one),
 		(unsigned long long)(one->ms / 1000), (unsigned long long)(one->ms / 100 % 10),
 		one->begun ? error : "-");
@@ -96,7 +90,7 @@ static void add_advice(struct buf *out, const struct run *r)
 	const struct create_many *w = r->what;
 
 	for (size_t i = 0; i < w->names->n; i++)
-		if (create_kept(&r->all[i].err)) {
+		if (r->all[i].kept && !r->all[i].removed) {
 			buf_addf(out,
 				"What is half-made is kept: \"docker-machine create --resume "
 				"NAME\" goes on where it ended, \"docker-machine rm NAME\" removes "

@@ -142,29 +142,9 @@ static int run_steps(struct co *co, struct host *h, struct err *err)
 	return 0;
 }
 
-static const char kept_mark[] = "\nThe machine is kept: ";
-
-bool create_kept(const struct err *err)
+static int creating(struct err *err)
 {
-	return strstr(err_msg(err), kept_mark) != NULL;
-}
-
-char *create_reason(const struct err *err)
-{
-	const char *msg = err_msg(err), *kept = strstr(msg, kept_mark);
-
-	return xstrndup(msg, kept ? (size_t)(kept - msg) : strlen(msg));
-}
-
-static int explain(const char *name, struct err *err)
-{
-	err_wrap(err, "Error creating machine");
-	_cleanup_free_ char *msg = xstrdup(err_msg(err));
-	enum err_code code = err->code;
-	return err_set(err, code,
-		"%s%s\"docker-machine create --resume %s\" goes on where it ended, "
-		"\"docker-machine rm %s\" removes it.",
-		msg, kept_mark, name, name);
+	return err_wrap(err, "Error creating machine");
 }
 
 struct cert_work {
@@ -290,11 +270,9 @@ static int check_resumable(const struct record *rec, struct err *err)
 		"Docker machine \"%s\" is complete: there is nothing to resume", rec->name);
 }
 
-/* Whatever fails from here on leaves a machine for --resume and rm. */
 static int work(
 	struct co *co, struct app *app, struct record *take_rec, bool certs, struct err *err)
 {
-	_cleanup_free_ char *name = xstrdup(take_rec->name);
 	struct host *h = NULL;
 	int rc = 0;
 
@@ -308,35 +286,38 @@ static int work(
 	if (rc == 0)
 		rc = run_steps(co, h, err);
 	host_close(co, h);
-	return rc < 0 ? explain(name, err) : 0;
+	return rc < 0 ? creating(err) : 0;
 }
 
 /* Under the machine's lock, with the record as it is by then. id: of the machine that this process
- * claimed; NULL: any that is not complete, and the certificates may be gone. */
-static int finish_machine(
-	struct co *co, struct app *app, const char *name, const char *id, struct err *err)
+ * claimed; NULL: any that is not complete, and the certificates may be gone. Whatever fails leaves
+ * a machine for --resume and rm, but for one that is somebody else's. */
+static int finish_machine(struct co *co, struct app *app, const char *name, const char *id,
+	bool *ret_kept, struct err *err)
 {
 	struct store_lock *lock;
 	struct record *rec;
 
+	*ret_kept = true;
 	if (store_lock(co, app->store, name, 0, &lock, err) < 0)
-		return explain(name, err);
+		return creating(err);
+	*ret_kept = false;
 	int rc = record_load(app->store, name, &rec, err);
 	if (rc < 0) {
-		err_wrap(err, "Error creating machine");
+		creating(err);
 	} else {
 		rc = id ? check_ours(rec, id, err) : check_resumable(rec, err);
-		if (rc == 0)
-			rc = work(co, app, rec, !id, err);
-		else
+		if (rc < 0)
 			record_free(rec);
+		else if ((rc = work(co, app, rec, !id, err)) < 0)
+			*ret_kept = true;
 	}
 	store_unlock(lock);
 	return rc;
 }
 
 int create_machine(struct co *co, struct app *app, const char *name, const char *driver_name,
-	const struct json *flags, struct json *take_host_options, struct err *err)
+	const struct json *flags, struct json *take_host_options, bool *ret_kept, struct err *err)
 {
 	_cleanup_json_ struct json *options = take_host_options;
 	_cleanup_json_ struct json *empty = json_object();
@@ -345,6 +326,7 @@ int create_machine(struct co *co, struct app *app, const char *name, const char 
 	struct driver *d;
 	char id[33];
 
+	*ret_kept = false;
 	new_id(id);
 	struct machine_ref ref = {name, id, dir, store_path(app->store), empty};
 	if (driver_set_get(co, app->drivers, driver_name, &d, err) < 0)
@@ -374,12 +356,13 @@ int create_machine(struct co *co, struct app *app, const char *name, const char 
 			       : err_wrap(err,
 					 "Error saving host to store before attempting creation");
 	fault_point("create.claimed");
-	return finish_machine(co, app, name, id, err);
+	return finish_machine(co, app, name, id, ret_kept, err);
 }
 
-int create_resume(struct co *co, struct app *app, const char *name, struct err *err)
+int create_resume(struct co *co, struct app *app, const char *name, bool *ret_kept, struct err *err)
 {
+	*ret_kept = false;
 	if (!store_exists(app->store, name))
 		return store_not_found(name, err);
-	return finish_machine(co, app, name, NULL, err);
+	return finish_machine(co, app, name, NULL, ret_kept, err);
 }

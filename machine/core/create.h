@@ -12,14 +12,12 @@ int create_certs(struct co *co, struct app *app, const struct json *auth, bool f
 	struct err *err);
 
 /* A new machine: configure, pre-create check, claim, steps. flags: values by flag name for the
- * driver. host_options is taken. */
+ * driver. host_options is taken. *ret_kept: a failure has left a machine that is half made, for
+ * create_resume and remove_machine. */
 int create_machine(struct co *co, struct app *app, const char *name, const char *driver_name,
-	const struct json *flags, struct json *take_host_options, struct err *err);
+	const struct json *flags, struct json *take_host_options, bool *ret_kept, struct err *err);
 /* The code of errors from the pre-create check, for exit status 3. */
 bool create_failed_precheck(const struct err *err);
-/* Does the error leave a machine that is half made, for create_resume and remove_machine? */
-bool create_kept(const struct err *err);
-/* The error's text without the advice about that machine; malloc'ed. */
-char *create_reason(const struct err *err);
 /* Continues where an earlier create ended. */
-int create_resume(struct co *co, struct app *app, const char *name, struct err *err);
+int create_resume(
+	struct co *co, struct app *app, const char *name, bool *ret_kept, struct err *err);

@@ -41,7 +41,7 @@ static int tear_down(void **state)
 {
 	static const char *const names[] = {"id_ed25519", "id_ed25519.pub", "id_rsa", "id_rsa.pub",
 		"ssh_host_ed25519_key", "ssh_host_ed25519_key.pub", "data", "key", "key.pub",
-		"own/key", "own/key.pub"};
+		"own/key", "own/key.pub", "own/config.json", "ssh_key"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
