@@ -368,20 +368,6 @@ static int usual_parallel(struct co *co, struct cli *cli, unsigned *ret, struct 
 	return 0;
 }
 
-/* What became of a machine whose create failed, and what to do about it. */
-static void advise(const char *name, bool removed, struct err *err)
-{
-	_cleanup_free_ char *why = xstrdup(err_msg(err));
-
-	if (removed)
-		err_set(err, err->code, "%s\nThe machine was removed again.", why);
-	else
-		err_set(err, err->code,
-			"%s\nThe machine is kept: \"docker-machine create --resume %s\" goes on "
-			"where it ended, \"docker-machine rm %s\" removes it.",
-			why, name, name);
-}
-
 /* One machine is made as ever: its lines, its error. */
 static int make(
 	struct co *co, struct cli *cli, const struct strv *names, create_fn fn, struct err *err)
@@ -400,7 +386,7 @@ static int make(
 	bool kept = false;
 	int rc = fn(co, cli, name, &kept, err);
 	if (rc < 0 && kept)
-		advise(name, remove_failed && create_undo(co, cli, name, err), err);
+		create_advise(name, remove_failed && create_undo(co, cli, name, err), err);
 	progress_end(cli->progress, name, rc < 0 ? err : NULL);
 	co_tag(co, NULL);
 	return rc;

@@ -42,6 +42,19 @@ bool create_undo(struct co *co, struct cli *cli, const char *name, struct err *e
 	return false;
 }
 
+void create_advise(const char *name, bool removed, struct err *err)
+{
+	_cleanup_free_ char *why = xstrdup(err_msg(err));
+
+	if (removed)
+		err_set(err, err->code, "%s\nThe machine was removed again.", why);
+	else
+		err_set(err, err->code,
+			"%s\nThe machine is kept: \"docker-machine create --resume %s\" goes on "
+			"where it ended, \"docker-machine rm %s\" removes it.",
+			why, name, name);
+}
+
 static void make_one(struct co *co, size_t i, void *arg)
 {
 	struct run *r = arg;

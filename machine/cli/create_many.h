@@ -22,3 +22,5 @@ int create_many(struct co *co, const struct create_many *what, struct err *err);
 /* After a failed create that has kept something, with --on-failure remove: removes it. Not when the
  * user wants to end. True: it is gone; else the error tells why it could not be removed, too. */
 bool create_undo(struct co *co, struct cli *cli, const char *name, struct err *err);
+/* Adds to the error what became of a half-made machine, and what to do about it. */
+void create_advise(const char *name, bool removed, struct err *err);

@@ -6,26 +6,9 @@ import subprocess
 import pytest
 
 from driverclient import DriverError
-from ec2driver import (ID, LOOK_UPS, MAKING, Machine, groups_once, keys, launched, logged, only_groups, running,
-                       start, warnings)
-from fakes.ec2 import SECRET_KEY, Ec2
-
-
-@pytest.fixture
-def ec2():
-    with Ec2() as fake:
-        yield fake
-
-
-@pytest.fixture
-def driver():
-    with start() as the_driver:
-        yield the_driver
-
-
-@pytest.fixture
-def machine(ec2, tmp_path):
-    return Machine(ec2, tmp_path)
+from ec2driver import (ID, LOOK_UPS, MAKING, Machine, driver, ec2, groups_once, keys, launched, logged, machine,
+                       only_groups, running, start, warnings)
+from fakes.ec2 import SECRET_KEY
 
 
 # life

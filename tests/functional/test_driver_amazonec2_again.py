@@ -7,8 +7,8 @@ import subprocess
 import pytest
 
 from driverclient import DriverError, ProtocolError
-from ec2driver import MAKING, Machine, groups_once, keys, only_groups, running, start
-from fakes.ec2 import ANSWERED, APPLIED, RECEIVED, Close, Ec2, Instead, Refuse, Throttle, Truncate, faults
+from ec2driver import MAKING, Machine, ec2, groups_once, keys, machine, only_groups, running, start
+from fakes.ec2 import ANSWERED, APPLIED, RECEIVED, Close, Instead, Refuse, Throttle, Truncate, faults
 
 # the requests of a create, each by its name and how often it has come before
 STEPS = [(action, MAKING[:index].count(action) + 1) for index, action in enumerate(MAKING)]
@@ -18,17 +18,6 @@ CHANGES = [step for step in STEPS if not step[0].startswith('Describe')]
 
 def name_of(step):
     return f'{step[0]}{step[1]}'
-
-
-@pytest.fixture
-def ec2():
-    with Ec2() as fake:
-        yield fake
-
-
-@pytest.fixture
-def machine(ec2, tmp_path):
-    return Machine(ec2, tmp_path)
 
 
 def go_on(ec2, machine, how):

@@ -10,16 +10,10 @@ import subprocess
 import pytest
 
 import cli as cli_module
-from ec2driver import AMAZONEC2, only_groups, running
-from fakes.ec2 import SECRET_KEY, Ec2, faults
+from ec2driver import AMAZONEC2, ec2, only_groups, running
+from fakes.ec2 import SECRET_KEY, faults
 
 QUICK = {'MACHINE_POLL_MS': '50', 'MACHINE_DRIVER_PAUSE_MS': '1'}
-
-
-@pytest.fixture
-def ec2():
-    with Ec2() as fake:
-        yield fake
 
 
 @pytest.fixture

@@ -4,22 +4,11 @@ import json
 
 import pytest
 
-from ec2driver import Machine, logged, start, warnings
-from fakes.ec2 import Delay, Ec2, Endless, Instead, Redirect
+from ec2driver import ec2, logged, machine, start, warnings
+from fakes.ec2 import Delay, Endless, Instead, Redirect
 from fakes.ec2.service import Credential
 
 ROLE = 'GET /latest/meta-data/iam/security-credentials/docker-host'
-
-
-@pytest.fixture
-def ec2():
-    with Ec2() as fake:
-        yield fake
-
-
-@pytest.fixture
-def machine(ec2, tmp_path):
-    return Machine(ec2, tmp_path)
 
 
 class Sources:

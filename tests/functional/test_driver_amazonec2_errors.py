@@ -8,22 +8,11 @@ import time
 import pytest
 
 from driverclient import Driver, DriverError
-from ec2driver import AMAZONEC2, LOOK_UPS, Machine, environment, keys, logged, only_groups, start
+from ec2driver import AMAZONEC2, LOOK_UPS, Machine, ec2, environment, keys, logged, machine, only_groups, start
 from fakes.ec2 import (ANY, Delay, Ec2, Endless, Garbage, Instead, ManyHeaders, Redirect, Refuse, Slow, Throttle,
                        Truncate, faults)
 
 MEMORY = 700 << 20 # bytes of address space that a driver may have
-
-
-@pytest.fixture
-def ec2():
-    with Ec2() as fake:
-        yield fake
-
-
-@pytest.fixture
-def machine(ec2, tmp_path):
-    return Machine(ec2, tmp_path)
 
 
 # code: status, kind, retryable, requests with 2 retries, a part of the text

@@ -3,7 +3,7 @@
 import pytest
 
 from driverclient import DriverError, reference
-from ec2driver import Machine, defaults, start, warnings
+from ec2driver import Machine, defaults, driver, start, warnings
 from fakes.ec2 import ACCESS_KEY, SECRET_KEY, Ec2
 
 # name: (type, variable, default)
@@ -42,12 +42,6 @@ STORED = {
     'UserDataFile': '',
 }
 OWN = ['SpotInstanceRequestId', 'AvailabilityZone', 'KeyPairId', 'HostKey']
-
-
-@pytest.fixture
-def driver():
-    with start() as the_driver:
-        yield the_driver
 
 
 def flags(driver, **more):

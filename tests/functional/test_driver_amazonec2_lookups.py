@@ -3,25 +3,9 @@
 import pytest
 
 from driverclient import DriverError
-from ec2driver import LOOK_UPS, Machine, groups_once, host_key_sent, only_groups, running, start, warnings
+from ec2driver import (LOOK_UPS, Machine, driver, ec2, groups_once, host_key_sent, machine, only_groups, running,
+                       start, warnings)
 from fakes.ec2 import APPLIED, Ec2
-
-
-@pytest.fixture
-def ec2():
-    with Ec2() as fake:
-        yield fake
-
-
-@pytest.fixture
-def driver():
-    with start() as the_driver:
-        yield the_driver
-
-
-@pytest.fixture
-def machine(ec2, tmp_path):
-    return Machine(ec2, tmp_path)
 
 
 def launch(ec2):

@@ -82,7 +82,7 @@ def test_killed(machine, number, moment, end):
         except (ProtocolError, BrokenPipeError):
             killed = True
         assert killed or (number, moment) == (REQUESTS[-1], ANSWERED)
-        driver.process.wait(dodriver.LOOKS)
+        driver.process.wait(60)
     end_well(machine, end)
 
 

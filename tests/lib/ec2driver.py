@@ -3,12 +3,14 @@
 import os
 import re
 
-from driverclient import Driver, DriverError, driver_file, reference
-from fakes.ec2 import ACCESS_KEY, SECRET_KEY
+import pytest
+
+import drivermachine
+from driverclient import driver_file
+from drivermachine import ID, start_driver  # noqa: F401
+from fakes.ec2 import ACCESS_KEY, SECRET_KEY, Ec2
 
 AMAZONEC2 = driver_file('amazonec2')
-ID = '0123456789abcdef0123456789abcdef'
-LOOKS = 40
 # the requests of a create without anything special
 LOOK_UPS = ['DescribeAccountAttributes', 'DescribeSubnets', 'DescribeImages']
 GROUP = ['DescribeSecurityGroups', 'CreateSecurityGroup', 'DescribeSecurityGroups',
@@ -25,9 +27,7 @@ def environment(home='/nonexistent', **more):
 
 
 def start(debug=False, **more):
-    driver = Driver(AMAZONEC2, env=environment(**more), hello=False)
-    driver.info = driver.call('initialize', protocolVersions=[1], debug=debug)
-    return driver
+    return start_driver(AMAZONEC2, environment(**more), debug)
 
 
 def defaults(info):
@@ -44,13 +44,10 @@ def warnings(driver):
     return logged(driver, 'warn')
 
 
-class Machine:
-    """A machine as the host has it: its folder, and the state that was stored last."""
-
-    def __init__(self, ec2, folder, name='m1', ident=ID):
-        self.ec2, self.name, self.ident, self.state = ec2, name, ident, None
-        self.store = folder / 'store'
-        self.folder = self.store / 'machines' / name
+class Machine(drivermachine.Machine):
+    @property
+    def ec2(self):
+        return self.cloud
 
     def flags(self, driver, **more):
         """keys=False: without credentials."""
@@ -63,69 +60,16 @@ class Machine:
         assert not set(named) - set(known)
         return {**known, **named}
 
-    def reference(self, ident=None):
-        return reference(self.name, self.state, self.folder, self.store,
-                         self.ident if ident is None else ident)
-
-    def configure(self, driver, **flags):
-        self.state = None
-        self.state = driver.configure(self.flags(driver, **flags), self.reference())
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return self
-
-    def save(self, state):
-        self.state = state
-
     def check(self, driver):
         assert driver.call('preCreateCheck', machine=self.reference()) == {}
         return self
 
-    def once(self, driver, method, **kwargs):
-        outcome = driver.call(method, machine=self.reference(), **{'on_checkpoint': self.save, **kwargs})
-        self.state = outcome.get('state', self.state)
-        return outcome
-
-    def report(self, driver):
-        return driver.report(self.reference())
-
-    def wait(self, driver, wanted):
-        for _ in range(LOOKS): # time passes at the fake when somebody looks
-            report = self.report(driver)
-            if report['state'] == wanted:
-                return report
-            assert report['state'] != 'Error', report
-        raise AssertionError(f'never {wanted}: {report}')
-
-    def finish(self, driver, method, **kwargs):
-        """Does the host's waiting; `waits` are the states that were waited for."""
-        self.waits = []
-        for _ in range(LOOKS):
-            outcome = self.once(driver, method, **kwargs)
-            if outcome['status'] == 'done':
-                return self
-            assert outcome['status'] == 'wait' and outcome['message'] and 1000 <= outcome['retryAfterMs'] <= 10000
-            self.waits.append(outcome.get('waitFor'))
-            if 'waitFor' in outcome:
-                self.wait(driver, outcome['waitFor'])
-        raise AssertionError(f'{method} has no end: {outcome}')
-
     def create(self, driver, **flags):
         return self.configure(driver, **flags).finish(driver, 'create')
 
-    def fails(self, driver, method, kind, *texts):
-        try:
-            if method in ('create', 'remove', 'start', 'stop', 'kill', 'restart'):
-                self.finish(driver, method)
-            else:
-                driver.call(method, machine=self.reference())
-        except DriverError as error:
-            assert error.kind == kind, (error.kind, error.message)
-            for text in texts:
-                assert text in error.message, error.message
-            assert SECRET_KEY not in error.message and self.ec2.url not in error.message.replace(
-                f'POST {self.ec2.url}', ''), error.message
-            return error
-        raise AssertionError(f'{method} does not fail')
+    def check_error(self, error):
+        assert SECRET_KEY not in error.message and self.ec2.url not in error.message.replace(
+            f'POST {self.ec2.url}', ''), error.message
 
     @property
     def instance(self):
@@ -159,3 +103,20 @@ def host_key_sent(instance):
     """The user data and its private host key, if it has one."""
     data = (instance['_data'] or b'').decode()
     return data, re.search(r'-----BEGIN OPENSSH PRIVATE KEY-----', data) is not None
+
+
+@pytest.fixture
+def ec2():
+    with Ec2() as fake:
+        yield fake
+
+
+@pytest.fixture
+def driver():
+    with start() as the_driver:
+        yield the_driver
+
+
+@pytest.fixture
+def machine(ec2, tmp_path):
+    return Machine(ec2, tmp_path)
