@@ -15,7 +15,8 @@
 
 #define INSTALL_URL "https://get.docker.com"
 #define CONTEXT_FLAG "docker-context"
-#define FLOWS_PER_WORKER 8u /* most of the time a machine being made waits */
+#define FLOWS_PER_WORKER 32u /* a machine being made waits, most of the time */
+#define FLOWS_MAX 256u
 
 static const struct cli_flag shared_flags[] = {
 	FLAG_S("driver", "d", "", "MACHINE_DRIVER", "Driver to create machine with."),
@@ -364,7 +365,7 @@ static int usual_parallel(struct co *co, struct cli *cli, unsigned *ret, struct 
 		return 0;
 	if (driver_set_get(co, cli->app.drivers, name, &d, err) < 0)
 		return -1;
-	*ret = MIN(CLI_AT_ONCE, driver_info(d)->max_workers * FLOWS_PER_WORKER);
+	*ret = MIN(FLOWS_MAX, driver_info(d)->max_workers * FLOWS_PER_WORKER);
 	return 0;
 }
 
