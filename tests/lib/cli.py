@@ -120,7 +120,10 @@ class Result:
 
 
 class Running:
-    """A command that was started and not yet waited for."""
+    """A command that was started and not yet waited for. Several may run at a time, in threads, too: what
+    the others still do is none of a command's leftovers."""
+
+    active = set() # the processes of all of them; each leads a session
 
     def __init__(self, argv, env, cwd, stdin=None):
         self.argv, self.began = argv, time.monotonic()
@@ -132,6 +135,7 @@ class Running:
         self._in.seek(0)
         self.process = subprocess.Popen([str(a) for a in argv], env=env, cwd=cwd, stdin=self._in,
                                         stdout=self._out, stderr=self._err, start_new_session=True)
+        self.active.add(self.process.pid)
 
     def _text(self, handle):
         handle.seek(0)
@@ -149,6 +153,7 @@ class Running:
             self.process.kill()
             status = self.process.wait()
         seconds = time.monotonic() - self.began
+        self.active.discard(self.process.pid)
         leftovers = reap(self._before)
         result = Result(self.argv, status, self._text(self._out), self._text(self._err), seconds,
                         leftovers)
@@ -157,6 +162,21 @@ class Running:
         if timed_out:
             raise AssertionError(f'no end after {timeout} s\n{result!r}')
         return result
+
+
+def of_others():
+    """The processes of commands that are not finished, and of the tests' own: those are in our session."""
+    active = list(Running.active)
+    own = os.getsid(0)
+    found = {pid for pid in descendants(os.getpid()) if session_of(pid) in (own, *active)}
+    return found.union(active, *map(descendants, active))
+
+
+def session_of(pid):
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return None
 
 
 def reap(before, grace=EXIT_GRACE, hosts_too=False):
@@ -177,7 +197,7 @@ def reap(before, grace=EXIT_GRACE, hosts_too=False):
             elif stat and stat[0] != 'Z' and not of_a_host(pid):
                 left.append(pid)
         if left and not hosts_too:
-            kept = of_local_hosts()
+            kept = of_local_hosts() | of_others()
             left = [pid for pid in left if pid not in kept]
         if not left or time.monotonic() > end:
             break
