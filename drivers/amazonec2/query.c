@@ -331,11 +331,9 @@ int ec2_call_new(
 
 int ec2_pause(struct ec2 *e, uint32_t ms, struct err *err)
 {
-	const char *set = getenv(MD_API_PAUSE_VARIABLE);
-	unsigned long first = set && *set ? strtoul(set, NULL, 10) : MD_API_PAUSE_MS;
+	uint32_t first = md_api_first_pause_ms();
 
-	first = MIN(first, (unsigned long)MD_API_PAUSE_MS);
-	return md_sleep(e->api.rq, (uint32_t)MAX(ms * first / MD_API_PAUSE_MS, 1ul), err);
+	return md_sleep(e->api.rq, MAX(ms * first / MD_API_PAUSE_MS, 1u), err);
 }
 
 bool ec2_failed_with(const struct ec2 *e, const char *code)

@@ -93,7 +93,7 @@ static bool is_late(const struct md_machine *m, int64_t ms)
 {
 	int64_t since = md_state_int(m, BOOTING);
 
-	return since > BOOTING_UNKNOWN && boot_time_ms() - since > ms;
+	return since && since != BOOTING_UNKNOWN && boot_time_ms() - since > ms;
 }
 
 static char *late_message(const struct md_machine *m)

@@ -143,7 +143,7 @@ static bool may_repeat(const struct md_api *a, const struct md_api_call *c, cons
 	return err->may_exist ? is_repeatable(c) : a->connected;
 }
 
-static uint32_t first_pause(void)
+uint32_t md_api_first_pause_ms(void)
 {
 	const char *set = getenv(MD_API_PAUSE_VARIABLE);
 	unsigned long ms = set && *set ? strtoul(set, NULL, 10) : MD_API_PAUSE_MS;
@@ -168,7 +168,7 @@ struct effort {
 static bool pause_of(
 	const struct md_api *a, const struct err *err, const struct effort *done, uint32_t *ret_ms)
 {
-	uint32_t first = first_pause(), shift = MIN(done->attempts - 1, 10u);
+	uint32_t first = md_api_first_pause_ms(), shift = MIN(done->attempts - 1, 10u);
 	uint32_t ms =
 		jitter(MIN(first << shift, MD_API_PAUSE_MAX_MS * first / MD_API_PAUSE_MS + 1));
 

@@ -1,9 +1,12 @@
 #include "md-cloud.h"
 
+#include "md-api.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "utf8.h"
@@ -136,6 +139,25 @@ void md_cloud_made(struct md_machine *m)
 	_cleanup_free_ char *path = md_file(m, HOST_KEY_FILE);
 
 	unlink(path);
+}
+
+int md_cloud_order(struct md_request *rq, struct md_machine *m, struct err *err)
+{
+	json_set(m->state, MD_CLOUD_ORDERED, json_int((int64_t)time(NULL)));
+	return md_checkpoint(rq, m->state, err);
+}
+
+void md_cloud_order_over(struct md_machine *m)
+{
+	json_set(m->state, MD_CLOUD_ORDERED, json_int(0));
+}
+
+bool md_cloud_order_open(const struct md_machine *m)
+{
+	int64_t ordered = md_state_int(m, MD_CLOUD_ORDERED), age = (int64_t)time(NULL) - ordered;
+	int64_t open = (int64_t)MD_CLOUD_ORDER_S * md_api_first_pause_ms() / MD_API_PAUSE_MS;
+
+	return ordered && age >= 0 && age < open;
 }
 
 void md_cloud_report(const struct md_machine *m, enum machine_state state, struct md_report *out)

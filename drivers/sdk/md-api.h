@@ -32,6 +32,9 @@ struct md_request;
 #define MD_API_PAUSE_VARIABLE "MACHINE_DRIVER_PAUSE_MS"
 #define MD_API_TIMEOUT_VARIABLE "MACHINE_DRIVER_TIMEOUT_MS"
 
+/* MD_API_PAUSE_MS, or what the variable says. */
+uint32_t md_api_first_pause_ms(void);
+
 struct md_api;
 
 struct md_api_call {

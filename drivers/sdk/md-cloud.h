@@ -34,6 +34,24 @@ int md_cloud_user_text(struct md_request *rq, struct md_machine *m, const char *
  */
 void md_cloud_made(struct md_machine *m);
 
+/*
+ * An order: a request that makes something, whose answer may not come. What it makes may show only
+ * a while after it was sent, because it is carried out still, or because lists lag behind. Until
+ * then "there is none" is no answer, neither for a create, which would make a second one, nor for a
+ * remove, which would leave it behind. Drivers make one thing after the other: one order is open at
+ * a time. It is for things that cannot be made under a name of which there is only one.
+ *
+ * md_cloud_order: notes, by a checkpoint, that it is sent now.
+ * md_cloud_order_over: the answer came, or what was made was found, or surely nothing was made.
+ * md_cloud_order_open: it is not over, and was sent less than MD_CLOUD_ORDER_S ago; who finds
+ * nothing then is to wait (md_cloud_wait) and look again.
+ */
+#define MD_CLOUD_ORDER_S 60 /* less where MD_API_PAUSE_VARIABLE shortens the pauses */
+#define MD_CLOUD_ORDERED "OrderedAt" /* the member of the state: seconds since 1970, 0: none */
+int md_cloud_order(struct md_request *rq, struct md_machine *m, struct err *err);
+void md_cloud_order_over(struct md_machine *m);
+bool md_cloud_order_open(const struct md_machine *m);
+
 /* The state, IPAddress and how to log in, for a report. */
 void md_cloud_report(const struct md_machine *m, enum machine_state state, struct md_report *out);
 /* For `outcome`: the host waits for a state (STATE_NONE: just calls again). ms 0: its default. */

@@ -1,4 +1,5 @@
 /* What drivers of clouds share: members of states and their flags, keys, user data, reports. */
+#include "md-api.h"
 #include "md-cloud.h"
 #include "sdk.h"
 
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -279,6 +281,32 @@ static void test_report(void **state)
 	sdk_report_finish(&r);
 }
 
+static void test_orders(void **state)
+{
+	static const struct {
+		const char *pause; /* NULL: the usual one */
+		int age;
+		bool open;
+	} cases[] = {{NULL, 0, true}, {NULL, MD_CLOUD_ORDER_S - 5, true},
+		{NULL, MD_CLOUD_ORDER_S, false}, {"1", 0, false}, {"250", 20, true},
+		{"250", 40, false}};
+
+	(void)state;
+	assert_false(md_cloud_order_open(&m));
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		if (cases[i].pause)
+			setenv(MD_API_PAUSE_VARIABLE, cases[i].pause, 1);
+		else
+			unsetenv(MD_API_PAUSE_VARIABLE);
+		json_set(m.state, MD_CLOUD_ORDERED, json_int((int64_t)time(NULL) - cases[i].age));
+		assert_true(md_cloud_order_open(&m) == cases[i].open);
+	}
+	unsetenv(MD_API_PAUSE_VARIABLE);
+	json_set(m.state, MD_CLOUD_ORDERED, json_int((int64_t)time(NULL)));
+	md_cloud_order_over(&m);
+	assert_false(md_cloud_order_open(&m));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -292,6 +320,7 @@ int main(void)
 		TEST(test_host_key_goes),
 		TEST(test_user_data_limits),
 		TEST(test_user_data_is_text),
+		TEST(test_orders),
 		TEST(test_report),
 	};
 
