@@ -2,7 +2,6 @@
 #pragma once
 
 #define NSPAWN_BRIDGE "machine0"
-#define NSPAWN_ALIAS "machine-driver-nspawn" /* of the bridge: it is ours */
 #define NSPAWN_REGISTRY "/var/lib/machine-nspawn"
 #define NSPAWN_MACHINE "mn%u"            /* systemd-nspawn's name for host N */
 #define NSPAWN_LINK "vb-mn%u"            /* what it then calls its end of the link */

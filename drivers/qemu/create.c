@@ -11,7 +11,7 @@
 #define ID_LEN 32u
 #define KEY_MAX 16384u
 
-#define LOGGED_IN "LoggedIn" /* the command below was handed out */
+#define LOGGED_IN "LoggedIn" /* the command below was handed out, in this boot */
 /* Status 2: it is done, and has something to complain of. */
 #define AWAIT_CLOUD_INIT                                                                          \
 	"if command -v cloud-init >/dev/null; then cloud-init status --wait >/dev/null; case $? " \
@@ -128,6 +128,7 @@ static int choose_image(struct md_request *rq, struct md_machine *m, struct err 
 		check_image(m, &image, err) < 0 || md_image_use(m->dir, &image, err) < 0)
 		return -1;
 	note_image(m, &image);
+	base_note(m);
 	return md_checkpoint(rq, m->state, err);
 }
 
@@ -317,7 +318,11 @@ int qemu_create(
 	if (make_identity(rq, m, err) < 0 || vm_lock(rq, m, &lock, err) < 0 ||
 		make_parts(rq, m, err) < 0)
 		return -1;
-	if (power_on(rq, m, out, err) < 0 || out->status == MD_WAIT)
-		return err->code ? -1 : 0;
+	if (power_on(rq, m, out, err) < 0)
+		return -1;
+	if (out->status == MD_WAIT) {
+		json_unset(m->state, LOGGED_IN);
+		return 0;
+	}
 	return finish_seed(m, out, err);
 }

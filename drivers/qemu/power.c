@@ -14,7 +14,8 @@
 #define STOP_SLOW_MS 480000
 #define QMP_POWER_MS 10000u
 
-/* Where a restart is. It is done in calls, as the host does the waiting between. */
+/* A restart that has switched the machine on again: since when. It is done in calls, as the host
+ * does the waiting between. */
 #define RESTART_KEY "Restarting"
 
 /* How far a stop is: when it began, and when the button was pressed last, by the clock that runs
@@ -22,8 +23,27 @@
 #define STOP_SINCE "StopSince"
 #define STOP_PRESSED "StopPressed"
 
+/* The boots that this process has told the host to wait for. */
+static struct strv told;
+
+static char *this_boot(const struct md_machine *m)
+{
+	return xasprintf("%s %lld", md_state_str(m, "UUID"), (long long)md_state_int(m, BOOTING));
+}
+
+static bool was_told(const struct md_machine *m)
+{
+	_cleanup_free_ char *boot = this_boot(m);
+
+	return strv_contains(&told, boot);
+}
+
 static void wait_running(struct md_machine *m, struct md_outcome *out)
 {
+	_cleanup_free_ char *boot = this_boot(m);
+
+	if (!strv_contains(&told, boot))
+		strv_add(&told, boot);
 	out->status = MD_WAIT;
 	out->wait_for = STATE_RUNNING;
 	out->retry_after_ms = BOOT_RETRY_MS;
@@ -47,7 +67,8 @@ static int refuse_old(const struct md_machine *m, struct err *err)
 		m->name);
 }
 
-/* Under the lock. Called again when the machine is up. */
+/* Under the lock. Called again when the machine is up; or anew, by another process, when the one
+ * who waited for that was interrupted. */
 int power_on(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
 {
 	if (!md_state_bool(m, "Made"))
@@ -61,6 +82,8 @@ int power_on(struct md_request *rq, struct md_machine *m, struct md_outcome *out
 	} else if (md_state_int(m, BOOTING) == BOOTING_UNKNOWN) { /* its start ended too early */
 		if (vm_adopt(rq, m, err) < 0)
 			return -1;
+		wait_running(m, out);
+	} else if (md_state_int(m, BOOTING) && !was_told(m)) {
 		wait_running(m, out);
 	} else if (md_state_int(m, BOOTING)) {
 		json_unset(m->state, BOOTING);
@@ -182,6 +205,15 @@ int qemu_kill(struct md_request *rq, struct md_machine *m, struct md_outcome *ou
 	return vm_end(m, err);
 }
 
+/* One that was interrupted long ago is no restart under way. */
+static bool is_restarting(const struct md_machine *m)
+{
+	int64_t since = md_state_int(m, RESTART_KEY);
+
+	return since && md_state_int(m, BOOTING) && vm_find(m) &&
+	       boot_time_ms() - since < SSH_SLOW_MS;
+}
+
 int qemu_restart(
 	struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
 {
@@ -189,14 +221,17 @@ int qemu_restart(
 
 	if (refuse_old(m, err) < 0 || vm_lock(rq, m, &lock, err) < 0)
 		return -1;
-	if (streq(md_state_str(m, RESTART_KEY), "on") && vm_find(m)) {
-		json_unset(m->state, RESTART_KEY);
-		return power_on(rq, m, out, err);
+	if (is_restarting(m)) {
+		if (power_on(rq, m, out, err) < 0)
+			return -1;
+		if (out->status != MD_WAIT)
+			json_unset(m->state, RESTART_KEY);
+		return 0;
 	}
-	json_set_str(m->state, RESTART_KEY, "off");
+	json_unset(m->state, RESTART_KEY);
 	if (go_off(rq, m, out, err) < 0 || out->status == MD_WAIT)
 		return err->code ? -1 : 0;
-	json_set_str(m->state, RESTART_KEY, "on");
+	json_set(m->state, RESTART_KEY, json_int(boot_time_ms()));
 	return power_on(rq, m, out, err);
 }
 

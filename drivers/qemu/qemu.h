@@ -78,6 +78,10 @@ int vm_start(struct md_request *rq, struct md_machine *m, struct err *err);
 int vm_adopt(struct md_request *rq, struct md_machine *m, struct err *err);
 bool port_is_free(const char *address, int port); /* of this computer, for TCP */
 
+/* base.c: the image is there, and what it was when it was noted. */
+void base_note(struct md_machine *m);
+int base_check(struct md_request *rq, struct md_machine *m, struct err *err);
+
 /* accel.c */
 enum accel { ACCEL_KVM, ACCEL_TCG };
 bool is_emulated(const struct md_machine *m); /* as it was started last */
@@ -109,4 +113,6 @@ int qemu_remove(
 int power_on(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err);
 
 /* state.c */
+#define SSH_SLOW_MS 900000                                   /* no boot takes as long */
+bool boots_too_long(const struct md_machine *m, int64_t ms); /* the boot began longer ago */
 int qemu_state(struct md_request *rq, struct md_machine *m, struct md_report *out, struct err *err);

@@ -250,16 +250,24 @@ static int launch(struct start *s, struct err *err)
 	return r;
 }
 
+/* QEMU repeats the whole option, with all rules, before it names the one in quotes. */
+static bool is_lost(const struct start *s, const char *words, int port, int guest_port)
+{
+	_cleanup_free_ char *rule = qemu_hostfwd(s->vm.bind, port, guest_port);
+	_cleanup_free_ char *text = xasprintf("host forwarding rule '%s'", rule);
+
+	return port && strstr(words, text);
+}
+
 /* A port that we chose ourselves is somebody else's by now. The user's choice is not given up. */
 static bool lost_port(struct start *s, const char *words)
 {
-	_cleanup_free_ char *ssh = qemu_hostfwd(s->vm.bind, s->vm.ssh_port, SSH_PORT);
-	_cleanup_free_ char *engine = qemu_hostfwd(s->vm.bind, s->vm.engine_port, ENGINE_PORT);
-	bool is_ssh = s->vm.ssh_port && strstr(words, ssh) && !md_state_int(s->m, SSH_PORT_WANTED);
-	bool is_engine = s->vm.engine_port && strstr(words, engine) &&
-			 !md_state_int(s->m, ENGINE_PORT_WANTED);
+	bool is_ssh =
+		!md_state_int(s->m, SSH_PORT_WANTED) && is_lost(s, words, s->vm.ssh_port, SSH_PORT);
+	bool is_engine = !md_state_int(s->m, ENGINE_PORT_WANTED) &&
+			 is_lost(s, words, s->vm.engine_port, ENGINE_PORT);
 
-	if (!strstr(words, "host forwarding rule") || (!is_ssh && !is_engine))
+	if (!is_ssh && !is_engine)
 		return false;
 	md_log(s->rq, LOG_LEVEL_WARN,
 		"the port %d of %s is another program's now: the machine's %s gets a new one "
@@ -278,7 +286,8 @@ static bool lost_kvm(struct start *s, const char *words)
 		   strstr(words, "kvm_put_msrs");
 	_cleanup_free_ char *boot = NULL;
 
-	if (!s->vm.kvm || (!msr && !strcasestr(words, "kvm")))
+	/* what it says of the network has the machine's name in it, which may be anything */
+	if (!s->vm.kvm || strstr(words, "-netdev") || (!msr && !strcasestr(words, "kvm")))
 		return false;
 	if (msr && streq(s->vm.cpu, CPU_HOST)) {
 		md_log(s->rq, LOG_LEVEL_DEBUG, "%s: again without arch-capabilities", words);
@@ -380,17 +389,11 @@ int vm_start(struct md_request *rq, struct md_machine *m, struct err *err)
 		.initrd = image_file(m, "Initrd"),
 		.cmdline = kernel_arguments(m),
 	};
-	_cleanup_free_ char *disk = image_file(m, "BaseDisk");
 	bool kvm;
 
 	if (vm_find(m))
 		return 0;
-	if (disk && access(disk, R_OK) < 0)
-		return err_set(err, ERR_NOT_FOUND,
-			"the image %s is not in the cache any more (%s): the machine's disk is a "
-			"layer on it",
-			md_state_str(m, "ImageID"), disk);
-	if (choose_kvm(&s, &kvm, err) < 0)
+	if (base_check(rq, m, err) < 0 || choose_kvm(&s, &kvm, err) < 0)
 		return -1;
 	fill(&s, kvm);
 	json_set(m->state, BOOTING, json_int(BOOTING_UNKNOWN));

@@ -12,7 +12,6 @@
 #define QMP_STATE_MS 5000u
 #define MONITOR_MS 10000 /* from its start on until its monitor must be there */
 #define SSH_MS 300000    /* … until there must be SSH */
-#define SSH_SLOW_MS 900000
 
 /* What QEMU calls it, and what it is here. What is not in the table is found out by SSH. */
 static const struct {
@@ -66,6 +65,13 @@ static void fill_addresses(const struct md_machine *m, struct md_report *out)
 	out->url = md_url(address, engine);
 }
 
+bool boots_too_long(const struct md_machine *m, int64_t ms)
+{
+	int64_t since = md_state_int(m, BOOTING);
+
+	return since && since != BOOTING_UNKNOWN && boot_time_ms() - since > ms;
+}
+
 static void off(const struct md_machine *m, struct md_report *out)
 {
 	bool made = md_state_bool(m, "Made") || vm_is_old(m);
@@ -77,7 +83,7 @@ static void off(const struct md_machine *m, struct md_report *out)
 		out->state = STATE_ERROR;
 		out->message = xstrdup(
 			made ? "the machine's disk is gone" : "the machine is not made (yet)");
-	} else if (md_state_int(m, BOOTING)) {
+	} else if (md_state_int(m, BOOTING) && !boots_too_long(m, SSH_SLOW_MS)) {
 		words = vm_last_words(m);
 		out->state = STATE_ERROR;
 		out->message = xasprintf("QEMU ended while the machine was booting%s%s (see %s "
@@ -86,14 +92,6 @@ static void off(const struct md_machine *m, struct md_report *out)
 	} else {
 		out->state = STATE_STOPPED;
 	}
-}
-
-/* Has it been booting for so long? */
-static bool is_late(const struct md_machine *m, int64_t ms)
-{
-	int64_t since = md_state_int(m, BOOTING);
-
-	return since && since != BOOTING_UNKNOWN && boot_time_ms() - since > ms;
 }
 
 static char *late_message(const struct md_machine *m)
@@ -109,7 +107,7 @@ static char *late_message(const struct md_machine *m)
 /* The greeting decides: QEMU itself accepts connections before there is a server in the machine. */
 static void ask_ssh(const struct md_machine *m, struct md_report *out)
 {
-	bool late = is_late(m, is_emulated(m) ? SSH_SLOW_MS : SSH_MS);
+	bool late = boots_too_long(m, is_emulated(m) ? SSH_SLOW_MS : SSH_MS);
 
 	if (late)
 		out->message = late_message(m);
@@ -140,7 +138,7 @@ static int ask_qemu(const struct md_machine *m, char **ret, struct err *err)
 /* A process without a monitor can only be killed. */
 static void deaf(const struct md_machine *m, const char *why, struct md_report *out)
 {
-	if (md_state_int(m, BOOTING) && !is_late(m, MONITOR_MS)) {
+	if (md_state_int(m, BOOTING) && !boots_too_long(m, MONITOR_MS)) {
 		out->state = STATE_STARTING;
 		return;
 	}

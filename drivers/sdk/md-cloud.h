@@ -46,7 +46,7 @@ void md_cloud_made(struct md_machine *m);
  * md_cloud_order_open: it is not over, and was sent less than MD_CLOUD_ORDER_S ago; who finds
  * nothing then is to wait (md_cloud_wait) and look again.
  */
-#define MD_CLOUD_ORDER_S 60 /* less where MD_API_PAUSE_VARIABLE shortens the pauses */
+#define MD_CLOUD_ORDER_S 60          /* less where MD_API_PAUSE_VARIABLE shortens the pauses */
 #define MD_CLOUD_ORDERED "OrderedAt" /* the member of the state: seconds since 1970, 0: none */
 int md_cloud_order(struct md_request *rq, struct md_machine *m, struct err *err);
 void md_cloud_order_over(struct md_machine *m);

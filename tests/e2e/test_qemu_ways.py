@@ -47,7 +47,7 @@ def check_guest(cli, name):
     """What the seed said came true, and the engine works."""
     assert ssh(cli, name, 'hostname; id -un; sudo id -un').split() == [name, 'docker', 'root']
     keys = ssh(cli, name, 'sudo sh -c "cat /etc/ssh/ssh_host_*.pub"').split()
-    assert keys[:2] == state_of(cli, name)['SSHHostKey'].split()[:2] and keys.count('ssh-ed25519') == 1
+    assert keys[:2] == state_of(cli, name)['HostKey'].split()[:2] and keys.count('ssh-ed25519') == 1
     assert int(ssh(cli, name, 'df --output=size -BM / | tail -n 1').strip(' M\n')) > 5000
     assert ssh(cli, name, 'systemctl --failed --no-legend') == ''
     check_engine(cli, name)
@@ -261,6 +261,6 @@ def test_share_of_a_user(started):
     run('chown', '-R', f'{person.env["USER"]}:', folder)
     person.ok('create', '-d', 'qemu', *SIZES, '--qemu-share', f'{folder}:/mnt/rw', 's1', timeout=SECONDS)
     kind = ssh(person, 's1', 'findmnt -no FSTYPE /mnt/rw').strip()
-    assert kind == state_of(person, 's1')['ShareType']
+    assert kind == state_of(person, 's1')['Shares'][0]['Type']
     check_share(person, 's1', folder, '/mnt/rw', kind)
     assert (folder / 'from-there').owner() == person.env['USER']

@@ -32,6 +32,67 @@ def test_exit_at_once(new):
     m.finish('remove')
 
 
+def test_an_interrupted_wait_is_taken_up(new):
+    """Who comes anew while the machine boots waits for it, too: there is no command for one without SSH."""
+    m = new()
+    m.configure()
+    m.call('create')
+    m.restart_driver()
+    assert (out := m.call('create'))['status'] == 'wait' and out['waitFor'] == 'Running'
+    assert m.call('create')['status'] == 'run'
+    m.restart_driver()
+    assert m.call('create')['status'] == 'done' # the host was told that the command is done
+
+
+def test_an_interrupted_restart(new):
+    """It is gone on with while the machine boots; much later the machine is restarted once more."""
+    m = new()
+    m.create()
+    (first,) = m.pids()
+    wait_for(lambda: m.call('restart').get('waitFor') == 'Running')
+    (second,) = m.pids()
+    interrupted = dict(m.state)
+    m.finish('restart')
+    assert m.pids() == [second] != [first]
+    m.state = interrupted
+    m.boot_time_passes(900000, 'Booting', 'Restarting')
+    m.finish('restart')
+    assert m.pids() != [second]
+
+
+def test_off_long_after_an_interrupted_boot(new):
+    m = new()
+    m.configure()
+    m.call('create')
+    os.kill(m.pids()[0], signal.SIGKILL)
+    wait_for(lambda: not m.pids())
+    m.boot_time_passes(900000, 'Booting')
+    assert m.report()['state'] == 'Stopped'
+
+
+def test_image_that_is_not_what_it_was(new):
+    """The disk is a layer on it."""
+    m = new()
+    m.create()
+    m.finish('stop')
+    base = m.folder / 'image' / m.state['BaseDisk']
+    good = base.read_bytes()
+    base.chmod(0o644)
+    base.write_bytes(good[:-1])
+    with pytest.raises(DriverError) as caught:
+        m.call('start')
+    assert 'layer on the image' in caught.value.message and not m.pids()
+    base.write_bytes(good)
+    before = m.state['BaseStamp']
+    m.finish('start')
+    assert m.state['BaseStamp'] != before
+    m.finish('stop')
+    base.unlink()
+    with pytest.raises(DriverError) as caught:
+        m.call('start')
+    assert 'not in the cache any more' in caught.value.message
+
+
 @pytest.mark.parametrize('words,text', [
     ("failed to parse default acl file `/etc/qemu/bridge.conf'\nqemu-system-x86_64: -netdev bridge,id=net,br=br0: bridge helper failed",
      '"allow BRIDGE" into /etc/qemu/bridge.conf'),
@@ -63,7 +124,7 @@ def test_port_is_taken_later(new):
     m = new()
     m.create()
     m.finish('stop')
-    port = m.state['EnginePort']
+    port, ssh = m.state['EnginePort'], m.state['SSHPort']
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(('127.0.0.1', port))
@@ -71,6 +132,7 @@ def test_port_is_taken_later(new):
         m.finish('start')
         assert m.state['EnginePort'] not in (0, port) and m.report()['url'].endswith(str(m.state['EnginePort']))
         assert any(str(port) in text for text in logs(m))
+        assert m.state['SSHPort'] == ssh and not any(str(ssh) in text for text in logs(m))
 
 
 def test_a_chosen_port_is_not_given_up(new):
