@@ -3,6 +3,7 @@
 Emulated, each takes minutes: they have the mark `long`.
 """
 
+import errno
 import json
 import os
 import pathlib
@@ -59,6 +60,7 @@ def folders(tmp_path_factory):
     made = {}
     for name in 'rw', 'ro':
         made[name] = tmp_path_factory.mktemp(name)
+        made[name].chmod(0o755) # the machine's users are not this one
         (made[name] / 'from-here').write_text('hello\n')
     return made
 
@@ -234,6 +236,17 @@ def test_the_life_of_a_users_machine(started):
     assert person.names() == []
 
 
+def take_port(port):
+    """Some other process may have it for a connection of its own, for a while."""
+    end = time.monotonic() + 120
+    while True:
+        try:
+            return socket.create_server(('127.0.0.1', port))
+        except OSError as error:
+            assert error.errno == errno.EADDRINUSE and time.monotonic() < end, error
+            time.sleep(0.1)
+
+
 def power_fails(cli):
     """The computer starts again: the process is gone, its number and one of its ports are others' now, the files are there."""
     before, folder = state_of(cli, 'demo'), cli.store / 'machines' / 'demo'
@@ -244,7 +257,7 @@ def power_fails(cli):
     assert (folder / 'monitor').is_socket()
     (folder / 'qemu.pid').write_text(f'{os.getpid()}\n')
     assert cli.ok('status', 'demo').out == 'Stopped\n'
-    with socket.create_server(('127.0.0.1', before['EnginePort'])):
+    with take_port(before['EnginePort']):
         started = cli.ok('start', 'demo', timeout=SECONDS)
     assert 'another program' in started.text, started
     after = state_of(cli, 'demo')
