@@ -15,7 +15,9 @@
 #define PAGES_MAX 1000u
 #define ITEMS_MAX 100000u /* of a list */
 #define SAID_MAX 1024     /* bytes of their words in an error */
+#define ROOT_MAX 64       /* bytes of a name in an error */
 #define SKEW_MAX_S (5 * 60)
+#define STATUS_SLOWER 429
 #define STATUS_SERVER 500 /* from there on it is theirs */
 
 void query_begin(struct query *q, const char *action)
@@ -110,14 +112,16 @@ static const struct {
 		" (--amazonec2-subnet-id; is the region right?)"},
 	{"*.NotFound", ERR_NOT_FOUND, false, ""},
 	{"*.Duplicate", ERR_EXISTS, false, ""},
-	{"ExpiredToken*", ERR_AUTH, false, ""},
+	{"ExpiredToken*", ERR_AUTH, false,
+		" (new ones are taken from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and "
+		"AWS_SESSION_TOKEN, a profile, or a role)"},
 	{"RequestExpired", ERR_AUTH, false, ""},
 	{"AuthFailure", ERR_AUTH, false, " (--amazonec2-access-key, --amazonec2-secret-key)"},
 	{"InvalidClientTokenId", ERR_AUTH, false, " (--amazonec2-access-key)"},
 	{"SignatureDoesNotMatch", ERR_AUTH, false, " (--amazonec2-secret-key)"},
 	{"UnauthorizedOperation", ERR_AUTH, false, " (a permission of the account is missing)"},
 	{"OptInRequired", ERR_AUTH, false, ""},
-	{"InsufficientInstanceCapacity", ERR_QUOTA, false, ""},
+	{"Insufficient*", ERR_QUOTA, false, ""}, /* InstanceCapacity, FreeAddressesInSubnet */
 	{"*LimitExceeded", ERR_QUOTA, false, ""},
 	{"MaxSpotInstanceCountExceeded", ERR_QUOTA, false, ""},
 	{"UnsupportedOperation", ERR_NOT_SUPPORTED, false, ""},
@@ -140,18 +144,23 @@ static int code_error(
 	const char *code, const char *message, const struct md_http_answer *answer, struct err *err)
 {
 	int64_t after = md_http_retry_after_ms(answer);
+	enum err_code kind = ERR_USER;
+	const char *hint = "";
+	bool retryable = false;
 	size_t i = 0;
 
 	while (i < ARRAY_SIZE(known) && !matches(known[i].code, code))
 		i++;
 	if (i < ARRAY_SIZE(known)) {
-		err_set(err, known[i].kind, "%s: %.*s%s", code, SAID_MAX, message, known[i].hint);
-		err->retryable = known[i].retryable;
-	} else {
-		err_set(err, answer->status >= STATUS_SERVER ? ERR_UNAVAILABLE : ERR_USER,
-			"%s: %.*s", code, SAID_MAX, message);
-		err->retryable = answer->status >= STATUS_SERVER;
+		kind = known[i].kind;
+		retryable = known[i].retryable;
+		hint = known[i].hint;
+	} else if (answer->status == STATUS_SLOWER || answer->status >= STATUS_SERVER) {
+		kind = answer->status == STATUS_SLOWER ? ERR_THROTTLED : ERR_UNAVAILABLE;
+		retryable = true;
 	}
+	err_set(err, kind, "%s: %.*s%s", code, SAID_MAX, message, hint);
+	err->retryable = retryable;
 	err->may_exist = err->retryable && err->code != ERR_THROTTLED;
 	err->retry_after_ms = after > 0 ? (uint32_t)MIN(after, (int64_t)UINT32_MAX) : 0;
 	return -1;
@@ -179,6 +188,18 @@ static int renew(struct ec2 *e, struct err *err)
 	return 0;
 }
 
+/* An answer of something in between, a proxy: it knows nothing of what EC2 has. */
+static enum md_verdict judge_other(const struct md_http_answer *answer, struct err *err)
+{
+	enum md_verdict v = md_api_judge_status(answer, NULL, err);
+
+	if (err->code == ERR_NOT_FOUND || err->code == ERR_EXISTS) {
+		err->code = ERR_PROTOCOL;
+		err_wrap(err, "an answer that is not EC2's");
+	}
+	return v;
+}
+
 static enum md_verdict judge(struct md_api *api, const struct md_api_call *c,
 	const struct md_http_answer *answer, struct err *err)
 {
@@ -194,8 +215,8 @@ static enum md_verdict judge(struct md_api *api, const struct md_api_call *c,
 		code = md_xml_text(said, "Errors/Error/Code");
 		message = md_xml_text(said, "Errors/Error/Message");
 	}
-	if (!*code) /* it is from something in between */
-		return md_api_judge_status(answer, NULL, err);
+	if (!*code)
+		return judge_other(answer, err);
 	snprintf(e->code, sizeof(e->code), "%s", code);
 	code_error(e->code, message, answer, err);
 	if (err->code == ERR_AUTH && skew_of(answer) > SKEW_MAX_S) {
@@ -255,6 +276,22 @@ void ec2_close(struct ec2 *e)
 	free(e->path);
 }
 
+/* Something in between may say that all is well with words of its own. */
+static int parse_answer(const char *action, const struct md_http_answer *answer, struct json **ret,
+	struct err *err)
+{
+	_cleanup_free_ char *root = NULL, *wanted = xasprintf("%sResponse", action);
+	_cleanup_json_ struct json *tree = NULL;
+
+	if (md_xml_parse(buf_str(&answer->body), answer->body.len, &tree, &root, err) < 0)
+		return -1;
+	if (!streq(root, wanted))
+		return err_set(err, ERR_PROTOCOL, "the answer is <%.*s>, not <%s>", ROOT_MAX, root,
+			wanted);
+	*ret = take(tree);
+	return 0;
+}
+
 int ec2_call(struct ec2 *e, struct query *q, const char *what, struct json **ret, struct err *err)
 {
 	_cleanup_http_answer_ struct md_http_answer answer = {0};
@@ -274,7 +311,7 @@ int ec2_call(struct ec2 *e, struct query *q, const char *what, struct json **ret
 	e->api.arg = e;
 	if (md_api_call(&e->api, &c, &answer, err) < 0)
 		return -1;
-	if (md_xml_parse(buf_str(&answer.body), answer.body.len, &tree, NULL, err) < 0) {
+	if (parse_answer(q->action, &answer, &tree, err) < 0) {
 		err->may_exist = strncmp(q->action, DESCRIBE, strlen(DESCRIBE)) != 0;
 		return err_wrap(err, "%s: EC2", what);
 	}

@@ -8,7 +8,8 @@ import time
 import pytest
 
 from driverclient import Driver, DriverError
-from ec2driver import AMAZONEC2, LOOK_UPS, Machine, ec2, environment, keys, logged, machine, only_groups, start
+from ec2driver import (AMAZONEC2, LOOK_UPS, Machine, ec2, environment, keys, logged, machine, only_groups, running,
+                       start)
 from fakes.ec2 import (ANY, Delay, Ec2, Endless, Garbage, Instead, ManyHeaders, Redirect, Refuse, Slow, Throttle,
                        Truncate, faults)
 
@@ -23,6 +24,7 @@ CODES = {
     'InternalError': (500, 'unavailable', True, 3, ''), 'InternalFailure': (500, 'unavailable', True, 3, ''),
     'Unavailable': (503, 'unavailable', True, 3, ''), 'ServiceUnavailable': (503, 'unavailable', True, 3, ''),
     'SomethingNew': (500, 'unavailable', True, 3, ''), 'SomethingOther': (400, 'user', False, 1, ''),
+    'TooOften': (429, 'throttled', True, 3, ''),
     'AuthFailure': (401, 'auth', False, 1, '--amazonec2-access-key'),
     'UnauthorizedOperation': (403, 'auth', False, 1, 'permission'),
     'InvalidClientTokenId': (403, 'auth', False, 1, '--amazonec2-access-key'),
@@ -30,6 +32,8 @@ CODES = {
     'OptInRequired': (403, 'auth', False, 1, ''), 'RequestExpired': (400, 'auth', False, 2, ''),
     'ExpiredToken': (400, 'auth', False, 2, ''),
     'InsufficientInstanceCapacity': (500, 'quota', False, 1, ''), 'VcpuLimitExceeded': (400, 'quota', False, 1, ''),
+    'InsufficientFreeAddressesInSubnet': (400, 'quota', False, 1, ''),
+    'InsufficientHostCapacity': (500, 'quota', False, 1, ''),
     'InstanceLimitExceeded': (400, 'quota', False, 1, ''), 'MaxSpotInstanceCountExceeded': (400, 'quota', False, 1, ''),
     'InvalidAMIID.NotFound': (400, 'user', False, 1, '--amazonec2-ami'),
     'InvalidAMIID.Unavailable': (400, 'user', False, 1, '--amazonec2-ami'),
@@ -56,8 +60,8 @@ def test_codes(ec2, machine, code):
 
 
 @pytest.mark.parametrize('status, kind, count', [
-    (400, 'user', 1), (401, 'auth', 1), (403, 'auth', 1), (404, 'notFound', 1), (418, 'user', 1),
-    (429, 'throttled', 3), (500, 'unavailable', 3), (502, 'unavailable', 3), (503, 'unavailable', 3),
+    (400, 'user', 1), (401, 'auth', 1), (403, 'auth', 1), (404, 'internal', 1), (409, 'internal', 1),
+    (410, 'internal', 1), (418, 'user', 1), (429, 'throttled', 3), (500, 'unavailable', 3), (502, 'unavailable', 3), (503, 'unavailable', 3),
     (504, 'unavailable', 3), (599, 'unavailable', 3)])
 def test_statuses_of_something_in_between(ec2, machine, status, kind, count):
     ec2.faults.add('DescribeSubnets', faults.not_xml(status), times=None)
@@ -65,6 +69,33 @@ def test_statuses_of_something_in_between(ec2, machine, status, kind, count):
         machine.configure(driver, retries=2)
         machine.fails(driver, 'preCreateCheck', kind, 'look for a subnet: EC2', str(status))
         assert ec2.log.count('DescribeSubnets') == count
+
+
+IN_BETWEEN = {'no such page': lambda: faults.not_xml(404), 'gone': lambda: faults.not_xml(410),
+              'conflict': lambda: faults.not_xml(409), 'other XML': lambda: Instead('<a/>', applied=False),
+              'another answer': lambda: Instead('<StopInstancesResponse/>', applied=False)}
+
+
+@pytest.mark.parametrize('name', IN_BETWEEN)
+@pytest.mark.parametrize('action', ['TerminateInstances', 'DeleteKeyPair'])
+def test_only_amazon_says_that_it_is_gone(ec2, machine, action, name):
+    """Nothing else's answer makes a machine forgotten that is still there, and costs money."""
+    with start() as driver:
+        machine.configure(driver).finish(driver, 'create')
+        ec2.faults.add(action, IN_BETWEEN[name](), times=None)
+        machine.fails(driver, 'remove', 'internal', 'EC2')
+        assert (running(ec2) if action == 'TerminateInstances' else keys(ec2)) != []
+        ec2.faults.clear()
+        machine.finish(driver, 'remove')
+        assert only_groups(ec2)
+
+
+@pytest.mark.parametrize('name', IN_BETWEEN)
+def test_states_that_something_else_tells(ec2, machine, name):
+    with start() as driver:
+        machine.configure(driver).finish(driver, 'create')
+        ec2.faults.add('DescribeInstances', IN_BETWEEN[name](), times=None)
+        assert machine.report(driver)['error']['data']['kind'] == 'internal'
 
 
 @pytest.mark.parametrize('retries, count', [(-1, 1), (0, 1), (3, 4)])
