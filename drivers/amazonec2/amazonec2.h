@@ -60,6 +60,8 @@ bool ec2_failed_with(const struct ec2 *e, const char *code);
 int ec2_pause(struct ec2 *e, uint32_t ms, struct err *err);
 
 /* endpoint.c */
+/* Of the flag, else of the variables: from then on what is stored counts, whoever asks. */
+void endpoint_keep(struct md_machine *m);
 int endpoint_url(const struct md_machine *m, char **ret, struct err *err);
 bool endpoint_is_own(const struct md_machine *m); /* the user's, not Amazon's */
 

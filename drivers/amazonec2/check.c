@@ -161,6 +161,7 @@ int ec2_configure(
 	struct md_request *rq, struct md_machine *m, const struct json *flags, struct err *err)
 {
 	md_fields_set(m, fields, ARRAY_SIZE(fields), flags);
+	endpoint_keep(m);
 	json_set_str(m->state, "SSHUser", md_flag_str(flags, "amazonec2-ssh-user"));
 	json_set(m->state, "ExistingKey", json_bool(*md_state_str(m, "KeyName") != '\0'));
 	if (md_flag_port(m, "SSHPort", flags, "amazonec2-ssh-port", err) < 0 ||

@@ -4,27 +4,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *given(const struct md_machine *m)
+void endpoint_keep(struct md_machine *m)
 {
-	const char *endpoint = md_state_str(m, "Endpoint");
 	static const char *const variables[] = {"AWS_ENDPOINT_URL_EC2", "AWS_ENDPOINT_URL"};
 
-	for (size_t i = 0; !*endpoint && i < ARRAY_SIZE(variables); i++)
+	for (size_t i = 0; !*md_state_str(m, "Endpoint") && i < ARRAY_SIZE(variables); i++)
 		if (getenv(variables[i]))
-			endpoint = getenv(variables[i]);
-	return endpoint;
+			json_set_str(m->state, "Endpoint", getenv(variables[i]));
 }
 
 bool endpoint_is_own(const struct md_machine *m)
 {
-	return *given(m) != '\0';
+	return *md_state_str(m, "Endpoint") != '\0';
 }
 
 static int amazons(const char *region, char **ret, struct err *err)
 {
 	static const struct {
 		const char *begin, *suffix;
-	} partitions[] = {{"cn-", "amazonaws.com.cn"}, {"eu-isoe-", "cloud.adc-e.uk"}};
+	} partitions[] = {{"cn-", "amazonaws.com.cn"}, {"eu-isoe-", "cloud.adc-e.uk"},
+		{"eusc-", NULL}};
 	const char *suffix = strstr(region, "-iso") ? NULL : "amazonaws.com";
 
 	for (size_t i = 0; i < ARRAY_SIZE(partitions); i++)
@@ -40,7 +39,7 @@ static int amazons(const char *region, char **ret, struct err *err)
 
 int endpoint_url(const struct md_machine *m, char **ret, struct err *err)
 {
-	const char *endpoint = given(m);
+	const char *endpoint = md_state_str(m, "Endpoint");
 	bool plain = md_state_bool(m, "DisableSSL");
 	size_t len = strlen(endpoint);
 

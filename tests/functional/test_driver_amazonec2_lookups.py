@@ -352,6 +352,21 @@ def test_endpoint_forms(ec2, driver, machine, tmp_path):
     assert ec2.log.actions() == ['DescribeKeyPairs', *LOOK_UPS] * 2
 
 
+@pytest.mark.parametrize('variable', ['AWS_ENDPOINT_URL_EC2', 'AWS_ENDPOINT_URL'])
+def test_endpoint_is_kept(ec2, machine, variable):
+    """Whoever removes the machine finds it where it was made."""
+    with start(**{variable: ec2.url}) as driver:
+        machine.create(driver, endpoint='')
+        assert machine.state['Endpoint'] == ec2.url
+    with Ec2() as other:
+        for env in {variable: other.url}, {}:
+            with start(**env) as driver:
+                assert machine.report(driver)['state'] == 'Running'
+        with start() as driver:
+            machine.finish(driver, 'remove')
+        assert only_groups(ec2) and other.log.actions() == []
+
+
 def test_endpoint_that_is_not_there(driver, machine):
     """A wrong address is told at once."""
     machine.configure(driver, endpoint='http://127.0.0.1:1')
@@ -369,5 +384,6 @@ def test_region_of_ones_own(ec2, driver, machine, region):
 def test_isolated_regions(driver, tmp_path):
     with Ec2() as ec2:
         machine = Machine(ec2, tmp_path)
-        machine.configure(driver, region='us-iso-east-1', endpoint='')
-        machine.fails(driver, 'preCreateCheck', 'user', 'us-iso-east-1', '--amazonec2-endpoint')
+        for region in 'us-iso-east-1', 'eusc-de-east-1':
+            machine.configure(driver, region=region, endpoint='')
+            machine.fails(driver, 'preCreateCheck', 'user', region, '--amazonec2-endpoint')
