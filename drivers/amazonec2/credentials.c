@@ -11,6 +11,7 @@
 #define ANSWER_OK 200
 #define TOKEN_TTL "21600"
 #define CONTAINER "http://169.254.170.2"
+#define CONTAINER_EKS "http://169.254.170.23"
 #define INSTANCE "http://169.254.169.254"
 #define ROLES "/latest/meta-data/iam/security-credentials/"
 
@@ -55,89 +56,112 @@ static const char *first_of(const char *one, const char *other)
 	return value ? value : variable(other);
 }
 
-/* Each source: 1 it has them, 0 it has not, -1 it has, but they cannot be read. */
-typedef int (*source_fn)(struct md_request *rq, const struct md_machine *m, struct credentials *ret,
-	struct err *err);
+/* Each source: 1 it has them, 0 it has not, -1 it has, but they cannot be had. notes: what was there,
+ * and is not used. */
+typedef int (*source_fn)(struct md_request *rq, const struct md_machine *m, struct strv *notes,
+	struct credentials *ret, struct err *err);
 
-static int from_state(
-	struct md_request *rq, const struct md_machine *m, struct credentials *ret, struct err *err)
+static int from_state(struct md_request *rq, const struct md_machine *m, struct strv *notes,
+	struct credentials *ret, struct err *err)
 {
 	(void)rq;
+	(void)notes;
 	(void)err;
 	return take_all(xstrdup(md_state_str(m, "AccessKey")),
 		xstrdup(md_state_str(m, "SecretKey")), xstrdup(md_state_str(m, "SessionToken")),
 		ret);
 }
 
-static int from_environment(
-	struct md_request *rq, const struct md_machine *m, struct credentials *ret, struct err *err)
+static int from_environment(struct md_request *rq, const struct md_machine *m, struct strv *notes,
+	struct credentials *ret, struct err *err)
 {
 	(void)rq;
 	(void)m;
+	(void)notes;
 	(void)err;
 	return take_all(xstrdup(first_of("AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY")),
 		xstrdup(first_of("AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY")),
 		xstrdup(variable("AWS_SESSION_TOKEN")), ret);
 }
 
+/* A file that a profile may be in. */
+struct place {
+	char *path, *section;
+	bool there; /* the section */
+};
+
+static void place_finish(struct place *p)
+{
+	free(p->path);
+	free(p->section);
+}
+#define _cleanup_place_ __attribute__((cleanup(place_finish)))
+
+static struct place place_of(const char *set, const char *name, char *take_section)
+{
+	const char *path = variable(set), *home = variable("HOME");
+
+	return (struct place){
+		.path = path ? xstrdup(path) : xasprintf("%s/.aws/%s", home ? home : "", name),
+		.section = take_section};
+}
+
 /* What the vendor's own tools would follow, and this does not. */
-static void warn_of_others(
-	struct md_request *rq, const char *text, const char *section, const char *path)
+static void note_others(const char *text, const struct place *p, struct strv *notes)
 {
 	static const char *const others[] = {
 		"role_arn", "credential_process", "sso_session", "sso_start_url"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
-		_cleanup_free_ char *value = ini_get(text, section, others[i]);
+		_cleanup_free_ char *value = ini_get(text, p->section, others[i]);
+		_cleanup_free_ char *note = xasprintf(
+			"the profile [%s] of %s uses %s, which the amazonec2 driver does not follow",
+			p->section, p->path, others[i]);
 
 		if (value)
-			md_log(rq, LOG_LEVEL_WARN,
-				"%s: the profile [%s] uses %s, which the amazonec2 driver does not "
-				"follow",
-				path, section, others[i]);
+			strv_add(notes, note);
 	}
 }
 
-static int from_file(
-	struct md_request *rq, const char *path, const char *section, struct credentials *ret)
+static int from_file(struct place *p, struct strv *notes, struct credentials *ret)
 {
 	_cleanup_secret_ char *text = NULL;
 	_cleanup_err_ struct err none = ERR_INIT;
 	size_t len;
 	int r;
 
-	if (md_read_file(path, FILE_MAX, &text, &len, &none) < 0) {
+	if (md_read_file(p->path, FILE_MAX, &text, &len, &none) < 0) {
 		if (none.code != ERR_NOT_FOUND)
-			md_log(rq, LOG_LEVEL_WARN, "%s", err_msg(&none));
+			strv_add(notes, err_msg(&none));
 		return 0;
 	}
-	r = take_all(ini_get(text, section, "aws_access_key_id"),
-		ini_get(text, section, "aws_secret_access_key"),
-		ini_get(text, section, "aws_session_token"), ret);
+	p->there = ini_has(text, p->section);
+	r = take_all(ini_get(text, p->section, "aws_access_key_id"),
+		ini_get(text, p->section, "aws_secret_access_key"),
+		ini_get(text, p->section, "aws_session_token"), ret);
 	if (r == 0)
-		warn_of_others(rq, text, section, path);
+		note_others(text, p, notes);
 	return r;
 }
 
-static char *aws_file(const char *set, const char *name)
+static int from_files(struct md_request *rq, const struct md_machine *m, struct strv *notes,
+	struct credentials *ret, struct err *err)
 {
-	const char *path = variable(set), *home = variable("HOME");
+	const char *named = variable("AWS_PROFILE"), *profile = named ? named : "default";
+	_cleanup_place_ struct place keys = place_of(
+		"AWS_SHARED_CREDENTIALS_FILE", "credentials", xstrdup(profile));
+	_cleanup_place_ struct place config = place_of("AWS_CONFIG_FILE", "config",
+		xasprintf("%s%s", streq(profile, "default") ? "" : "profile ", profile));
 
-	return path ? xstrdup(path) : xasprintf("%s/.aws/%s", home ? home : "", name);
-}
-
-static int from_files(
-	struct md_request *rq, const struct md_machine *m, struct credentials *ret, struct err *err)
-{
-	const char *profile = variable("AWS_PROFILE") ? variable("AWS_PROFILE") : "default";
-	_cleanup_free_ char *keys = aws_file("AWS_SHARED_CREDENTIALS_FILE", "credentials");
-	_cleanup_free_ char *config = aws_file("AWS_CONFIG_FILE", "config");
-	_cleanup_free_ char *section =
-		streq(profile, "default") ? xstrdup(profile) : xasprintf("profile %s", profile);
-
+	(void)rq;
 	(void)m;
-	(void)err;
-	return from_file(rq, keys, profile, ret) || from_file(rq, config, section, ret);
+	if (from_file(&keys, notes, ret) || from_file(&config, notes, ret))
+		return 1;
+	if (!named || keys.there || config.there || notes->n)
+		return 0;
+	return err_set(err, ERR_AUTH,
+		"AWS_PROFILE is %s: there is no profile [%s] in %s, and no [%s] in %s", named,
+		keys.section, keys.path, config.section, config.path);
 }
 
 /* One exchange with a service of this container or instance; malloc'ed text, NULL: none. */
@@ -194,8 +218,22 @@ static int from_document(
 	return 1;
 }
 
-static int from_container(
-	struct md_request *rq, const struct md_machine *m, struct credentials *ret, struct err *err)
+/* Keys, and the token for them, are not sent through a network in the clear. */
+static bool is_trusted(const char *url)
+{
+	static const char *const services[] = {CONTAINER, CONTAINER_EKS};
+
+	for (size_t i = 0; i < ARRAY_SIZE(services); i++) {
+		size_t n = strlen(services[i]);
+
+		if (strncmp(url, services[i], n) == 0 && (!url[n] || url[n] == '/'))
+			return true;
+	}
+	return md_http_url_secure(url);
+}
+
+static int from_container(struct md_request *rq, const struct md_machine *m, struct strv *notes,
+	struct credentials *ret, struct err *err)
 {
 	const char *relative = variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
 	const char *full = variable("AWS_CONTAINER_CREDENTIALS_FULL_URI");
@@ -204,8 +242,14 @@ static int from_container(
 	_cleanup_secret_ char *text = NULL;
 
 	(void)m;
+	(void)notes;
 	if (!url)
 		return 0;
+	if (!is_trusted(url))
+		return err_set(err, ERR_AUTH,
+			"AWS_CONTAINER_CREDENTIALS_FULL_URI: %s is neither https nor an address of "
+			"this computer or of its container service",
+			url);
 	text = ask(rq, "GET", url, token ? "Authorization" : NULL, token);
 	if (!text)
 		return err_set(
@@ -213,8 +257,8 @@ static int from_container(
 	return from_document(text, "the container's service", ret, err);
 }
 
-static int from_instance(
-	struct md_request *rq, const struct md_machine *m, struct credentials *ret, struct err *err)
+static int from_instance(struct md_request *rq, const struct md_machine *m, struct strv *notes,
+	struct credentials *ret, struct err *err)
 {
 	static const char header[] = "X-aws-ec2-metadata-token";
 	const char *disabled = variable("AWS_EC2_METADATA_DISABLED");
@@ -224,6 +268,7 @@ static int from_instance(
 			    *url = NULL;
 
 	(void)m;
+	(void)notes;
 	if (disabled && strcasecmp(disabled, "true") == 0)
 		return 0;
 	root = xstrdup(base ? base : INSTANCE);
@@ -248,7 +293,26 @@ static int from_instance(
 static const source_fn sources[] = {
 	from_state, from_environment, from_files, from_container, from_instance};
 
-int credentials_find(struct md_request *rq, const struct md_machine *m, bool fresh,
+static int none_found(const struct strv *notes, struct err *err)
+{
+	_cleanup_buf_ struct buf also = BUF_INIT;
+
+	strv_foreach (note, notes)
+		buf_addf(&also, "; %s", note);
+	return err_set(err, ERR_AUTH,
+		"no AWS credentials: give --amazonec2-access-key and --amazonec2-secret-key "
+		"(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), a profile in ~/.aws/credentials "
+		"(AWS_PROFILE), or a role of the instance%s",
+		buf_str(&also));
+}
+
+/* Temporary ones that were stored with the machine have an end, and are never renewed. */
+static bool is_over(source_fn source, const struct md_machine *m, bool fresh)
+{
+	return fresh && source == from_state && *md_state_str(m, "SessionToken");
+}
+
+static int find(struct md_request *rq, const struct md_machine *m, bool fresh, struct strv *notes,
 	struct credentials *ret, struct err *err)
 {
 	static struct credentials kept; /* of a role */
@@ -261,18 +325,32 @@ int credentials_find(struct md_request *rq, const struct md_machine *m, bool fre
 
 		if (role && good) {
 			*ret = copy_of(&kept);
-			return 0;
+			return 1;
 		}
-		r = sources[i](rq, m, ret, err);
+		if (!is_over(sources[i], m, fresh))
+			r = sources[i](rq, m, notes, ret, err);
 		if (r > 0 && role) {
 			credentials_finish(&kept);
 			kept = copy_of(ret);
 		}
 	}
+	return r;
+}
+
+int credentials_find(struct md_request *rq, const struct md_machine *m, bool fresh,
+	struct credentials *ret, struct err *err)
+{
+	static bool told; /* not at each look */
+	_cleanup_strv_ struct strv notes = STRV_INIT;
+	int r = find(rq, m, fresh, &notes, ret, err);
+
 	if (r == 0)
-		return err_set(err, ERR_AUTH,
-			"no AWS credentials: give --amazonec2-access-key and "
-			"--amazonec2-secret-key (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), a "
-			"profile in ~/.aws/credentials (AWS_PROFILE), or a role of the instance");
-	return r < 0 ? -1 : 0;
+		return none_found(&notes, err);
+	if (r < 0)
+		return -1;
+	if (!told)
+		strv_foreach (note, &notes)
+			md_log(rq, LOG_LEVEL_WARN, "%s", note);
+	told = told || notes.n;
+	return 0;
 }

@@ -12,10 +12,12 @@ struct credentials {
 };
 
 /* The first source that has a key and a secret. ERR_AUTH names them all. What a role gave is kept
- * for the process until five minutes before its end; fresh: not. */
+ * for the process until five minutes before its end. fresh: those that were had are over; neither
+ * what was kept nor temporary ones of the machine's state are taken. */
 int credentials_find(struct md_request *rq, const struct md_machine *m, bool fresh,
 	struct credentials *ret, struct err *err);
 void credentials_finish(struct credentials *c);
 
-/* KEY in the section of an INI file; malloc'ed, NULL: it is not there. */
+/* Of an INI file: is the section there? KEY in it; malloc'ed, NULL: it is not there. */
+bool ini_has(const char *text, const char *section);
 char *ini_get(const char *text, const char *section, const char *key);

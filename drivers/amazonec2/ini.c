@@ -21,6 +21,25 @@ static bool equals(const char *begin, const char *end, const char *want)
 	return streq(have, want);
 }
 
+static bool is_head(const char *line, const char *end, const char *section)
+{
+	const char *close = memchr(line, ']', (size_t)(end - line));
+
+	return *line == '[' && close && equals(line + 1, close, section);
+}
+
+bool ini_has(const char *text, const char *section)
+{
+	for (const char *line = text; *line;) {
+		const char *end = line + strcspn(line, "\n");
+
+		if (is_head(line, end, section))
+			return true;
+		line = end + (*end != '\0');
+	}
+	return false;
+}
+
 char *ini_get(const char *text, const char *section, const char *key)
 {
 	bool inside = false;
@@ -29,10 +48,9 @@ char *ini_get(const char *text, const char *section, const char *key)
 	for (const char *line = text; *line;) {
 		const char *end = line + strcspn(line, "\n");
 		const char *eq = memchr(line, '=', (size_t)(end - line));
-		const char *close = memchr(line, ']', (size_t)(end - line));
 
-		if (*line == '[' && close)
-			inside = equals(line + 1, close, section);
+		if (*line == '[' && memchr(line, ']', (size_t)(end - line)))
+			inside = is_head(line, end, section);
 		/* a line that begins with a blank belongs to the one before */
 		else if (inside && eq && !strchr("#; \t", *line) && equals(line, eq, key)) {
 			free(value);

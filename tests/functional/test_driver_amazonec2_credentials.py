@@ -17,7 +17,7 @@ class Sources:
     def __init__(self, ec2, home):
         self.ec2, self.home = ec2, home
         self.flags, self.env, self.files = {}, {}, {}
-        (home / '.aws').mkdir()
+        (home / '.aws').mkdir(exist_ok=True)
 
     def credential(self, name, token=None):
         return self.ec2.service.add(Credential('AKIA' + name.upper().ljust(16, '0'), f'secret/of+{name}', token))
@@ -56,7 +56,8 @@ ORDER = ['flags', 'environment', 'credentials', 'config', 'container', 'instance
 def everything(ec2, home, first):
     """All sources from the first on."""
     sources = Sources(ec2, home)
-    sources.env['AWS_PROFILE'] = 'work'
+    if ORDER.index(first) <= ORDER.index('config'):
+        sources.env['AWS_PROFILE'] = 'work'
     add = {'flags': sources.add_flags, 'environment': sources.add_environment,
            'credentials': lambda: sources.add_file('credentials', 'work'),
            'config': lambda: sources.add_file('config', 'profile work'),
@@ -124,30 +125,58 @@ def test_old_variables_and_other_files(ec2, machine, tmp_path):
 
 
 def test_nothing_is_found(machine, tmp_path):
-    for profile in '', 'nobody':
-        with start(home=tmp_path, AWS_PROFILE=profile) as driver:
-            machine.configure(driver, keys=False)
-            machine.fails(driver, 'preCreateCheck', 'auth', '--amazonec2-access-key', 'AWS_ACCESS_KEY_ID',
-                          '~/.aws/credentials', 'AWS_PROFILE', 'role')
-
-
-@pytest.mark.parametrize('line', ['role_arn = arn:aws:iam::1:role/x', 'credential_process = /bin/false',
-                                  'sso_session = s', 'sso_start_url = https://x'])
-def test_what_is_not_followed_is_said(machine, tmp_path, line):
-    (tmp_path / '.aws').mkdir()
-    (tmp_path / '.aws' / 'config').write_text(f'[default]\nregion = x\n{line}\nsource_profile = base\n')
     with start(home=tmp_path) as driver:
         machine.configure(driver, keys=False)
-        machine.fails(driver, 'preCreateCheck', 'auth', 'no AWS credentials')
-        assert any(line.split(' ')[0] in text and '[default]' in text for text in warnings(driver)), warnings(driver)
+        machine.fails(driver, 'preCreateCheck', 'auth', '--amazonec2-access-key', 'AWS_ACCESS_KEY_ID',
+                      '~/.aws/credentials', 'AWS_PROFILE', 'role')
+
+
+def test_profile_that_is_not_there(ec2, machine, tmp_path):
+    """Who names one does not want any other credentials."""
+    sources = Sources(ec2, tmp_path)
+    sources.add_file('credentials', 'default')
+    sources.add_file('config', 'default')
+    sources.add_instance()
+    with start(home=tmp_path, AWS_PROFILE='nobody', **sources.env) as driver:
+        machine.configure(driver, keys=False)
+        machine.fails(driver, 'preCreateCheck', 'auth', 'AWS_PROFILE is nobody', f'[nobody] in {tmp_path}/.aws/cred',
+                      f'[profile nobody] in {tmp_path}/.aws/config')
+        assert not ec2.log.requests and not ec2.metadata.log.requests
+        sources.add_flags() # which come first
+        assert ask(driver, machine, **sources.flags)[0].access.startswith('AKIAFLAGS')
+
+
+OTHERS = ['role_arn = arn:aws:iam::1:role/x', 'credential_process = /bin/false', 'sso_session = s',
+          'sso_start_url = https://x']
+
+
+def add_other(tmp_path, line):
+    (tmp_path / '.aws').mkdir(exist_ok=True)
+    (tmp_path / '.aws' / 'config').write_text(f'[profile p]\nregion = x\n{line}\nsource_profile = base\n')
+
+
+@pytest.mark.parametrize('line', OTHERS)
+def test_what_is_not_followed_is_said(ec2, machine, tmp_path, line):
+    add_other(tmp_path, line)
+    texts = f'[profile p] of {tmp_path}/.aws/config uses {line.split()[0]}', 'does not follow'
+    with start(home=tmp_path, AWS_PROFILE='p') as driver:
+        machine.configure(driver, keys=False)
+        machine.fails(driver, 'preCreateCheck', 'auth', 'no AWS credentials', *texts)
+        assert warnings(driver) == []
+    sources = Sources(ec2, tmp_path)
+    sources.add_instance()
+    with start(home=tmp_path, AWS_PROFILE='p', **sources.env) as driver:
+        for _ in range(2): # once is enough
+            assert ask(driver, machine)[0].access.startswith('ASIA')
+        (said,) = warnings(driver)
+        assert all(text in said for text in texts)
 
 
 def test_file_that_cannot_be_read(machine, tmp_path):
     (tmp_path / '.aws' / 'credentials').mkdir(parents=True)
     with start(home=tmp_path) as driver:
         machine.configure(driver, keys=False)
-        machine.fails(driver, 'preCreateCheck', 'auth', 'no AWS credentials')
-        assert any('.aws/credentials' in text for text in warnings(driver))
+        machine.fails(driver, 'preCreateCheck', 'auth', 'no AWS credentials', '.aws/credentials is not a regular')
 
 
 @pytest.mark.parametrize('source', ['container', 'instance'])
@@ -187,6 +216,23 @@ def test_file_is_read_again(ec2, machine, tmp_path):
         assert look(driver, machine)[0].access.startswith('AKIARENEWED')
 
 
+def test_stored_credentials_that_are_over(ec2, machine):
+    """Temporary ones are not renewed where they are; whatever there is today is taken, and not before."""
+    stored, fresh = (ec2.service.add(Credential(f'AKIA{name}', f'secret-of-{name}', f'token-of-{name}'))
+                     for name in ('STORED', 'FRESH'))
+    flags = {'access_key': stored.access, 'secret_key': stored.secret, 'session_token': stored.token}
+    env = {'AWS_ACCESS_KEY_ID': fresh.access, 'AWS_SECRET_ACCESS_KEY': fresh.secret, 'AWS_SESSION_TOKEN': fresh.token}
+    with start(**env) as driver:
+        assert ask(driver, machine, **flags)[0] is stored
+        stored.expires = ec2.clock() - 1
+        used, report = look(driver, machine)
+        assert used is fresh and 'does not exist' in report['message']
+    with start() as driver: # nothing else is there
+        report = machine.report(driver)
+        assert report['error']['data']['kind'] == 'auth'
+        assert 'Expired' in report['error']['message'] and 'AWS_SESSION_TOKEN' in report['error']['message']
+
+
 def test_trailing_slash_and_no_proxy(ec2, machine):
     """The services of the instance are asked directly."""
     env = {'AWS_EC2_METADATA_DISABLED': 'false', 'http_proxy': 'http://127.0.0.1:1', 'no_proxy': '127.0.0.1',
@@ -224,6 +270,14 @@ def test_container_that_does_not_answer(ec2, machine):
     with start(AWS_CONTAINER_CREDENTIALS_FULL_URI='http://127.0.0.1:1/x') as driver:
         machine.configure(driver, keys=False)
         machine.fails(driver, 'preCreateCheck', 'auth', 'container')
+
+
+@pytest.mark.parametrize('url', ['http://192.0.2.1/x', 'http://169.254.170.2.example/', 'http://169.254.170.2:1@192.0.2.1/'])
+def test_container_that_is_elsewhere(machine, url):
+    """Its token is not sent in the clear."""
+    with start(AWS_CONTAINER_CREDENTIALS_FULL_URI=url, AWS_CONTAINER_AUTHORIZATION_TOKEN='of-the-container') as driver:
+        machine.configure(driver, keys=False)
+        machine.fails(driver, 'preCreateCheck', 'auth', 'AWS_CONTAINER_CREDENTIALS_FULL_URI', 'https')
 
 
 def test_wrong_keys(ec2, machine):

@@ -85,6 +85,9 @@ static void test_ini(void **state)
 		else
 			assert_null(have);
 	}
+	assert_true(ini_has(text, "default") && ini_has(text, "profile web"));
+	assert_false(ini_has(text, "web") || ini_has(text, "broken") || ini_has(text, ""));
+	assert_false(ini_has("", "default"));
 }
 
 int main(void)
