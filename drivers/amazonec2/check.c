@@ -55,6 +55,7 @@ static const struct md_field fields[] = {
 	{"AvailabilityZone", MD_TEXT, NULL}, /* the subnet's */
 	{"KeyPairId", MD_TEXT, NULL},        /* of the key that was imported for the machine */
 	{"HostKey", MD_TEXT, NULL},
+	{"Unseen", MD_NUMBER, NULL},
 };
 
 /* us-east-1, ap-southeast-2, us-gov-west-1: new ones come every year */

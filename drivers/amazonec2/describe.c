@@ -129,12 +129,18 @@ static void report(const struct md_machine *m, const struct json *instance, stru
 
 static void report_gone(const struct md_machine *m, struct md_report *out)
 {
-	const char *id = md_state_str(m, "InstanceId");
+	const char *id = md_state_str(m, "InstanceId"), *region = md_state_str(m, "Region");
+	/* a new one is not known everywhere at once; how long is for `create` to say */
+	bool young = *m->id && !*md_state_str(m, "IPAddress");
 
-	out->state = STATE_ERROR;
-	out->message = *id ? xasprintf("the instance %s does not exist in %s (any more)", id,
-				     md_state_str(m, "Region"))
-			   : xstrdup(MISSING);
+	out->state = *id && young ? STATE_STARTING : STATE_ERROR;
+	if (!*id)
+		out->message = xstrdup(MISSING);
+	else if (young)
+		out->message = xasprintf("the new instance %s does not show in %s", id, region);
+	else
+		out->message = xasprintf(
+			"the instance %s does not exist in %s (any more)", id, region);
 }
 
 static const struct json *find_instance(const struct json *list, const char *id)

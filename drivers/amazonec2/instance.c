@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#define UNSEEN "Unseen" /* looks in a row that did not find the new instance */
+#define UNSEEN_LOOKS 20
+
 /* The key is of no use without an instance; groups are shared. */
 static int launch_failed(
 	struct ec2 *e, struct md_request *rq, struct md_machine *m, struct err *err)
@@ -20,6 +23,20 @@ static int launch_failed(
 	return -1;
 }
 
+/* A new one is not known everywhere at once, and its report would be that it is gone; so only this
+ * is called again, and counts. */
+static int await_instance(
+	struct md_machine *m, struct md_outcome *out, const struct err *why, struct err *err)
+{
+	int64_t looks = md_state_int(m, UNSEEN) + 1;
+
+	if (looks > UNSEEN_LOOKS)
+		return err_set(err, ERR_NOT_FOUND, "%s", err_msg(why));
+	json_set(m->state, UNSEEN, json_int(looks));
+	md_cloud_wait(out, STATE_NONE, EC2_POLL_MS, "the instance to appear");
+	return 0;
+}
+
 static int await_address(
 	struct ec2 *e, struct md_machine *m, struct md_outcome *out, struct err *err)
 {
@@ -28,12 +45,10 @@ static int await_address(
 	_cleanup_err_ struct err mine = ERR_INIT;
 
 	if (describe_instance(e, m, &instance, &mine) < 0) {
-		if (mine.code != ERR_NOT_FOUND)
-			return err_move(err, &mine);
-		/* a new one is not known everywhere at once; its report would be that it is gone */
-		md_cloud_wait(out, STATE_NONE, EC2_POLL_MS, "the instance to appear");
-		return 0;
+		return mine.code == ERR_NOT_FOUND ? await_instance(m, out, &mine, err)
+						  : err_move(err, &mine);
 	}
+	json_set(m->state, UNSEEN, json_int(0));
 	state = instance_state(instance);
 	if (state == STATE_RUNNING && *instance_address(m, instance)) {
 		json_set_str(m->state, "IPAddress", instance_address(m, instance));

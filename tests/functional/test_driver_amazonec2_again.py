@@ -175,6 +175,43 @@ def test_not_known_at_once(ec2, machine, kind, always):
     go_on(ec2, machine, 'create')
 
 
+@pytest.mark.parametrize('count', [1, 2])
+def test_known_and_then_not(ec2, machine, count):
+    """An instance that was seen is not seen once more, while its machine is made: it is not gone."""
+    with start() as driver:
+        machine.configure(driver)
+        assert machine.once(driver, 'create')['waitFor'] == 'Running'
+        other = Machine(ec2, machine.store.parent / 'other', 'm2', 'b' * 32)
+        other.create(driver)
+        hidden = ec2.account.things['instance'][machine.state['InstanceId']]
+        hidden['_hidden'] = 1
+        references = [machine.reference(), other.reference()][:count]
+        first, again = (driver.call('states', machines=references)['machines'][0] for _ in range(2))
+        assert first['state'] == 'Starting' and hidden['InstanceId'] in first['message']
+        assert 'message' not in again and again['state'] in ('Starting', 'Running')
+        hidden['_hidden'] = 1
+        (gone,) = driver.call('states', machines=[machine.reference('')])['machines'] # made long ago
+        assert gone['state'] == 'Error' and 'does not exist' in gone['message']
+        other.finish(driver, 'remove')
+    go_on(ec2, machine, 'create')
+
+
+def test_resumed_without_its_instance(ec2, machine):
+    """Somebody has terminated it, and Amazon forgotten: that has an end, and is no wait for half an hour."""
+    ec2.account.lag['instance'] = 2
+    with start() as driver:
+        machine.configure(driver)
+        for _ in range(3):
+            machine.once(driver, 'create')
+        assert machine.state['Unseen'] == 0 # it was seen
+        ec2.account.forget(machine.state['InstanceId'])
+        ec2.log.clear()
+        machine.fails(driver, 'create', 'notFound', machine.state['InstanceId'], 'does not exist')
+        assert ec2.log.count('DescribeInstances') == 21 and machine.waits == [None] * 20
+        machine.finish(driver, 'remove')
+        assert keys(ec2) == []
+
+
 def test_removed_while_not_known(ec2, machine):
     """`NotFound` for an instance that nobody has seen yet is not that it is gone."""
     ec2.account.lag['instance'], ec2.account.lag_always = 4, True

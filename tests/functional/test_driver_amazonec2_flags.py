@@ -41,7 +41,7 @@ STORED = {
     'Monitoring': False, 'SSHPrivateKeyPath': '', 'RetryCount': 5, 'Endpoint': '', 'DisableSSL': False,
     'UserDataFile': '',
 }
-OWN = ['SpotInstanceRequestId', 'AvailabilityZone', 'KeyPairId', 'HostKey']
+OWN = {'SpotInstanceRequestId': '', 'AvailabilityZone': '', 'KeyPairId': '', 'HostKey': '', 'Unseen': 0}
 
 
 def flags(driver, **more):
@@ -61,9 +61,9 @@ def test_flags(driver):
 
 def test_what_is_stored(driver):
     state = driver.configure(flags(driver))
-    assert list(state) == BASE + list(STORED) + OWN
+    assert list(state) == BASE + list(STORED) + list(OWN)
     assert {name: state[name] for name in STORED} == STORED
-    assert (state['SSHUser'], state['SSHPort']) == ('ubuntu', 22) and [state[name] for name in OWN] == [''] * 4
+    assert (state['SSHUser'], state['SSHPort']) == ('ubuntu', 22) and {name: state[name] for name in OWN} == OWN
 
 
 def test_each_flag_is_stored(driver, tmp_path):
