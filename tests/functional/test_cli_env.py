@@ -1,9 +1,11 @@
 """env, config, url, version and active with an engine that answers."""
 
+import json
 import subprocess
 
 import pytest
 
+from cli import like_flaky
 from engine import Engine
 
 VARIABLES = ['DOCKER_TLS_VERIFY', 'DOCKER_HOST', 'DOCKER_CERT_PATH', 'DOCKER_MACHINE_NAME']
@@ -259,6 +261,18 @@ def test_answers_come_in_the_order_of_the_names(cli):
     assert cli.fails('ip', 'late').err == 'Error getting IP address: ordered to fail in states\n'
     assert cli.fails('status', 'late').err == (
         'error getting state for host late: ordered to fail in states\n')
+
+
+def test_no_address(cli, tmp_path):
+    """As of a machine in a cloud that is off: an empty line would pass for one."""
+    env = like_flaky(tmp_path, 'bare', ("'ip':", "'nothing':"))
+    cli.ok('create', '-d', 'bare', 'm1', env=env)
+    cli.ok('stop', 'm1', env=env)
+    result = cli.fails('ip', 'm1', env=env)
+    text = 'Error getting IP address: the machine has no address; its state is Stopped'
+    assert (result.out, result.err) == ('', text + '\n')
+    result = cli.fails('ip', '--json', 'm1', env=env)
+    assert json.loads(result.out) == [{'name': 'm1', 'ip': None, 'error': text}]
 
 
 def test_warnings_go_to_standard_error(running):
