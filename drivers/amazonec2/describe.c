@@ -117,8 +117,8 @@ static void report(const struct md_machine *m, const struct json *instance, stru
 	enum machine_state state = instance_state(instance);
 	const char *reason = md_xml_text(instance, "stateReason/message");
 
-	if (*address)
-		json_set_str(m->state, "IPAddress", address);
+	/* a public address that a machine had before it was stopped may be somebody else's now */
+	json_set_str(m->state, "IPAddress", address);
 	if (state == STATE_RUNNING && !*address)
 		state = STATE_STARTING; /* `create` waits for both */
 	md_cloud_report(m, state, out);

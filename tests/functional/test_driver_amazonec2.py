@@ -72,7 +72,9 @@ def test_power(ec2, driver, machine):
         seen.clear()
         machine.finish(driver, method)
         assert (machine.waits, seen) == (waits, states), method
-        assert machine.report(driver)['state'] == ('Stopped' if method in ('stop', 'kill') else 'Running')
+        report = machine.report(driver)
+        assert (report['state'], report.get('ip')) == (
+            ('Stopped', None) if method in ('stop', 'kill') else ('Running', machine.state['IPAddress']))
         addresses.append(machine.state['IPAddress'])
     assert addresses == [addresses[0]] * 5 + ['127.77.77.200'] * 3 + [addresses[0]] # another one after a stop
     forces = [request.params['Force'] for request in ec2.log.of('StopInstances')]

@@ -59,6 +59,9 @@ def test_create_ls_rm(ec2, cli, env):
     assert cli.ok('status', 'm1', env=env).out == 'Running\n'
     cli.ok('stop', 'm1', env=env)
     assert cli.ok('status', 'm1', env=env).out == 'Stopped\n'
+    off = cli.fails('ip', 'm1', env=env) # it was given back, and may be somebody else's
+    assert off.out == '' and 'no address; its state is Stopped' in off.err
+    assert cli.ok('ls', '-f', '{{.State}} {{.URL}}', '-t', '20', env=env).out.strip() == 'Stopped'
     removed = cli.ok('rm', '-y', 'm1', env={**env, 'MACHINE_DEBUG': '1'})
     assert cli.names() == [] and only_groups(ec2)
     assert SECRET_KEY not in result.text + line.text + removed.text and 'AWS4-HMAC' not in removed.text

@@ -307,6 +307,7 @@ def test_private_addresses(ec2, driver, machine, flag, public):
     report = machine.report(driver)
     assert machine.state['IPAddress'] == report['ip'] == private and report['url'] == f'tcp://{private}:2376'
     machine.finish(driver, 'stop')
+    assert machine.report(driver)['ip'] == private # which stays its own
     machine.finish(driver, 'start')
     assert machine.state['IPAddress'] == private
 
