@@ -88,6 +88,7 @@ int make_groups(struct ec2 *e, struct md_request *rq, struct md_machine *m, stru
 /* launch.c */
 /* Names and values in turn; one may be empty, and the last name without a value. */
 void ec2_tags(const struct md_machine *m, struct strv *ret);
+/* InstanceId may be empty afterwards: of an earlier launch, which does not show yet. */
 int launch(struct ec2 *e, struct md_request *rq, struct md_machine *m, struct err *err);
 
 /* instance.c */
@@ -107,8 +108,7 @@ int describe_instance(
 	struct ec2 *e, const struct md_machine *m, struct json **ret, struct err *err);
 enum machine_state instance_state(const struct json *instance);
 const char *instance_address(const struct md_machine *m, const struct json *instance);
-/* The instance that was launched with the machine's token, if there is one: fills InstanceId. An
- * answer that was lost shows within seconds. */
+/* The instance that was launched with the machine's token, if it shows: fills InstanceId. */
 int find_launched(struct ec2 *e, struct md_machine *m, struct err *err);
 int ec2_states(struct md_request *rq, struct md_machine *machines, size_t n,
 	struct md_report *reports, struct err *errs, struct err *err);

@@ -5,8 +5,6 @@
 
 #define MISSING "the instance has not been launched, or was removed"
 #define INSTANCE_MISSING "InvalidInstanceID.NotFound"
-#define LOOKS 3u /* for an instance whose launch was not answered */
-#define LOOK_MS 3000u
 
 static const struct {
 	const char *name;
@@ -73,18 +71,16 @@ static int find_by_token(
 
 int find_launched(struct ec2 *e, struct md_machine *m, struct err *err)
 {
-	for (unsigned look = 0; look < LOOKS; look++) {
-		_cleanup_json_ struct json *list = NULL;
+	_cleanup_json_ struct json *list = NULL;
 
-		if ((look && ec2_pause(e, LOOK_MS, err) < 0) || find_by_token(e, m, &list, err) < 0)
-			return -1;
-		if (json_at(list, 0)) {
-			json_set_str(m->state, "InstanceId",
-				md_xml_text(json_at(list, 0), "instanceId"));
-			json_set_str(m->state, "SpotInstanceRequestId",
-				md_xml_text(json_at(list, 0), "spotInstanceRequestId"));
-			return 0;
-		}
+	if (find_by_token(e, m, &list, err) < 0)
+		return -1;
+	if (json_at(list, 0)) {
+		json_set_str(
+			m->state, "InstanceId", md_xml_text(json_at(list, 0), "instanceId"));
+		json_set_str(m->state, "SpotInstanceRequestId",
+			md_xml_text(json_at(list, 0), "spotInstanceRequestId"));
+		md_cloud_order_over(m);
 	}
 	return 0;
 }

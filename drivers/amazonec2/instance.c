@@ -5,6 +5,8 @@
 
 #define UNSEEN "Unseen" /* looks in a row that did not find the new instance */
 #define UNSEEN_LOOKS 20
+#define NO_KEY "there is no key pair to remove: none was imported, or it was removed before"
+#define NO_INSTANCE "there is no instance to remove: none was launched, or it was removed before"
 
 /* The key is of no use without an instance; groups are shared. */
 static int launch_failed(
@@ -16,6 +18,7 @@ static int launch_failed(
 		err->may_exist = true;
 	if (err->may_exist || err->retryable || err->code == ERR_CANCELED)
 		return -1;
+	md_cloud_order_over(m);
 	/* whatever happens meanwhile: a later call has to look for it */
 	if (md_state_note(rq, m, "KeyPairId", "", &ignored) == 0 &&
 		remove_key(e, rq, m, &ignored) == 0)
@@ -29,9 +32,17 @@ static int await_instance(
 	struct md_machine *m, struct md_outcome *out, const struct err *why, struct err *err)
 {
 	int64_t looks = md_state_int(m, UNSEEN) + 1;
+	bool lost = !*md_state_str(m, "InstanceId");
 
-	if (looks > UNSEEN_LOOKS)
-		return err_set(err, ERR_NOT_FOUND, "%s", err_msg(why));
+	if (looks > UNSEEN_LOOKS) {
+		err_set(err, ERR_NOT_FOUND, "%s",
+			lost ? "an instance has been launched by an earlier attempt, with other "
+			       "parameters, and does not show: try again later, or remove the "
+			       "machine and create it anew"
+			     : err_msg(why));
+		err->may_exist = lost;
+		return -1;
+	}
 	json_set(m->state, UNSEEN, json_int(looks));
 	md_cloud_wait(out, STATE_NONE, EC2_POLL_MS, "the instance to appear");
 	return 0;
@@ -171,40 +182,62 @@ int ec2_restart(
 	return act(&e, m, "RebootInstances", "", "reboot the instance", err);
 }
 
-static int terminate(struct ec2 *e, struct md_request *rq, struct md_machine *m, struct err *err)
+/* One whose launch was not answered may show late, or be launched still. */
+static int find_unanswered(
+	struct ec2 *e, struct md_machine *m, struct md_outcome *out, struct err *err)
+{
+	if (*md_state_str(m, "InstanceId") || !*md_state_str(m, "Id"))
+		return 0;
+	if (find_launched(e, m, err) < 0)
+		return -1;
+	if (!*md_state_str(m, "InstanceId") && md_cloud_order_open(m))
+		md_cloud_wait(out, STATE_NONE, EC2_POLL_MS, "the instance to appear, if it does");
+	return 0;
+}
+
+static int terminate(struct ec2 *e, struct md_request *rq, struct md_machine *m,
+	struct md_outcome *out, struct err *err)
 {
 	_cleanup_err_ struct err mine = ERR_INIT;
-
 	_cleanup_query_ struct query q = {0};
+	const char *id;
 	int r;
 
-	(void)rq;
-	if (!*md_state_str(m, "InstanceId") && *md_state_str(m, "Id") &&
-		find_launched(e, m, err) < 0)
+	if (find_unanswered(e, m, out, err) < 0)
 		return -1;
-	if (!*md_state_str(m, "InstanceId"))
+	id = md_state_str(m, "InstanceId");
+	if (!*id && out->status != MD_WAIT)
+		md_log(rq, LOG_LEVEL_WARN, NO_INSTANCE);
+	if (!*id)
 		return 0;
 	query_begin(&q, "TerminateInstances");
 	q.repeatable = true;
-	query_add(&q, "InstanceId.1", md_state_str(m, "InstanceId"));
+	query_add(&q, "InstanceId.1", id);
 	/* one that `create` has not seen yet may be too new to be known everywhere */
 	r = *md_state_str(m, "IPAddress")
 		    ? ec2_call(e, &q, "terminate the instance", NULL, &mine)
 		    : ec2_call_new(e, &q, "terminate the instance", NULL, &mine);
 	if (r < 0 && mine.code != ERR_NOT_FOUND)
 		return err_move(err, &mine);
+	if (r < 0)
+		md_log(rq, LOG_LEVEL_WARN,
+			"the instance %s is not known in %s: if it belongs to another account, it "
+			"is still there",
+			id, md_state_str(m, "Region"));
 	/* it shuts down for a while, and is shown for an hour: to us it is gone */
 	json_set_str(m->state, "InstanceId", "");
 	json_set_str(m->state, "Id", "");
 	return 0;
 }
 
-static int cancel_spot(struct ec2 *e, struct md_request *rq, struct md_machine *m, struct err *err)
+static int cancel_spot(struct ec2 *e, struct md_request *rq, struct md_machine *m,
+	struct md_outcome *out, struct err *err)
 {
 	_cleanup_query_ struct query q = {0};
 	_cleanup_err_ struct err mine = ERR_INIT;
 
 	(void)rq;
+	(void)out;
 	if (!*md_state_str(m, "SpotInstanceRequestId"))
 		return 0;
 	query_begin(&q, "CancelSpotInstanceRequests");
@@ -217,35 +250,59 @@ static int cancel_spot(struct ec2 *e, struct md_request *rq, struct md_machine *
 	return 0;
 }
 
+static int remove_own_key(struct ec2 *e, struct md_request *rq, struct md_machine *m,
+	struct md_outcome *out, struct err *err)
+{
+	(void)out;
+	if (!md_state_bool(m, "ExistingKey") && !*md_state_str(m, "KeyName"))
+		md_log(rq, LOG_LEVEL_WARN, NO_KEY);
+	return remove_key(e, rq, m, err);
+}
+
+/* One error of several: the first one's kind and marks, everybody's words. */
+static void add_error(struct err *all, struct err *one)
+{
+	if (all->code == ERR_NONE) {
+		(void)!err_move(all, one);
+		return;
+	}
+	_cleanup_free_ char *text = xstrdup(err_msg(all));
+	const struct err marks = *all;
+
+	err_set(all, marks.code, "%s; %s", text, err_msg(one));
+	all->retryable = marks.retryable;
+	all->retry_after_ms = marks.retry_after_ms;
+	all->may_exist = marks.may_exist;
+}
+
+/* Was anything made, or asked for? */
+static bool is_made(const struct md_machine *m)
+{
+	return *md_state_str(m, "InstanceId") || *md_state_str(m, "Id") ||
+	       *md_state_str(m, "SpotInstanceRequestId") ||
+	       (*md_state_str(m, "KeyName") && !md_state_bool(m, "ExistingKey"));
+}
+
 /* Each is tried, whatever becomes of the others: the instance costs money. */
 int ec2_remove(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
 {
 	static int (*const steps[])(struct ec2 * e, struct md_request * rq, struct md_machine * m,
-		struct err * err) = {terminate, cancel_spot, remove_key};
+		struct md_outcome * out,
+		struct err * err) = {terminate, cancel_spot, remove_own_key};
 	_cleanup_ec2_ struct ec2 e = {0};
-	_cleanup_buf_ struct buf texts = BUF_INIT;
-	struct err first = ERR_INIT;
+	_cleanup_err_ struct err all = ERR_INIT;
 
-	(void)out;
-	if (!*md_state_str(m, "InstanceId") && !*md_state_str(m, "Id") &&
-		!*md_state_str(m, "SpotInstanceRequestId") && !*md_state_str(m, "KeyName"))
-		return 0; /* nothing was made: that needs no credentials, either */
+	if (!is_made(m)) { /* that needs no credentials, either */
+		md_log(rq, LOG_LEVEL_WARN, NO_INSTANCE);
+		return 0;
+	}
 	if (ec2_open(&e, rq, m, err) < 0)
 		return -1;
-	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(steps) && out->status != MD_WAIT; i++) {
 		_cleanup_err_ struct err mine = ERR_INIT;
 
-		if (steps[i](&e, rq, m, &mine) == 0)
-			continue;
-		if (texts.len)
-			buf_addf(&texts, "; %s", err_msg(&mine));
-		if (!texts.len)
-			buf_adds(&texts, err_msg(&mine));
-		if (first.code == ERR_NONE)
-			(void)!err_move(&first, &mine);
+		if (steps[i](&e, rq, m, out, &mine) < 0)
+			add_error(&all, &mine);
 	}
-	if (first.code == ERR_NONE)
-		return 0;
-	err_move(err, &first);
-	return err_set(err, err->code, "%s", buf_str(&texts));
+	return all.code == ERR_NONE ? 0 : err_move(err, &all);
 }

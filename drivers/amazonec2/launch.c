@@ -126,19 +126,24 @@ static void keep_instance(struct md_machine *m, const struct json *instance)
 		m->state, "SpotInstanceRequestId", md_xml_text(instance, "spotInstanceRequestId"));
 }
 
+/* An earlier call launched it, with something else in it: a group, the user data. */
+static int find_earlier(struct ec2 *e, struct md_machine *m, struct err *err)
+{
+	if (find_launched(e, m, err) == 0)
+		return 0;
+	err->may_exist = true;
+	return err_wrap(err, "the instance has been launched by an earlier attempt");
+}
+
 static int ask(struct ec2 *e, struct query *q, struct md_machine *m, struct err *err)
 {
 	_cleanup_json_ struct json *answer = NULL;
 	_cleanup_err_ struct err mine = ERR_INIT;
 	const struct json *instance;
 
-	if (ec2_call_new(e, q, "launch the instance", &answer, &mine) < 0) {
-		/* launched by an earlier call, with something else in it: a group, the user data */
-		if (ec2_failed_with(e, "IdempotentParameterMismatch") &&
-			(find_launched(e, m, err) < 0 || *md_state_str(m, "InstanceId")))
-			return *md_state_str(m, "InstanceId") ? 0 : -1;
-		return err_move(err, &mine);
-	}
+	if (ec2_call_new(e, q, "launch the instance", &answer, &mine) < 0)
+		return ec2_failed_with(e, "IdempotentParameterMismatch") ? find_earlier(e, m, err)
+									 : err_move(err, &mine);
 	instance = json_at(json_get(answer, "instancesSet"), 0);
 	if (!*md_xml_text(instance, "instanceId")) {
 		err_set(err, ERR_PROTOCOL, "launch the instance: EC2: the answer names none");
@@ -146,6 +151,7 @@ static int ask(struct ec2 *e, struct query *q, struct md_machine *m, struct err 
 		return -1;
 	}
 	keep_instance(m, instance);
+	md_cloud_order_over(m);
 	return 0;
 }
 
@@ -159,12 +165,14 @@ int launch(struct ec2 *e, struct md_request *rq, struct md_machine *m, struct er
 
 		if (!*token)
 			return err_set(err, ERR_INTERNAL, "the machine has no id (M2)");
-		if (md_state_note(rq, m, "Id", token, err) < 0 || fill(&q, rq, m, err) < 0)
+		json_set_str(m->state, "Id", token);
+		if (fill(&q, rq, m, err) < 0 || md_cloud_order(rq, m, err) < 0)
 			return -1;
 		md_progress(rq, "Launching the instance...");
 		if (ask(e, &q, m, err) < 0 || md_checkpoint(rq, m->state, err) < 0)
 			return -1;
 	}
-	md_cloud_made(m);
+	if (*md_state_str(m, "InstanceId"))
+		md_cloud_made(m);
 	return 0;
 }

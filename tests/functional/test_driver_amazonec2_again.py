@@ -7,7 +7,8 @@ import subprocess
 import pytest
 
 from driverclient import DriverError, ProtocolError
-from ec2driver import MAKING, Machine, ec2, groups_once, keys, machine, only_groups, running, start
+from ec2driver import (MAKING, Machine, ec2, groups_once, keys, launched, machine, only_groups, running, start,
+                       warnings)
 from fakes.ec2 import ANSWERED, APPLIED, RECEIVED, Close, Instead, Refuse, Throttle, Truncate, faults
 
 # the requests of a create, each by its name and how often it has come before
@@ -20,9 +21,9 @@ def name_of(step):
     return f'{step[0]}{step[1]}'
 
 
-def go_on(ec2, machine, how):
+def go_on(ec2, machine, how, **env):
     """As the program does with another process of the driver, from the state that was stored last."""
-    with start() as driver:
+    with start(**env) as driver:
         if how == 'create':
             machine.finish(driver, 'create')
             assert running(ec2) == [machine.state['InstanceId']] and keys(ec2) == ['m1'], ec2.log.actions()
@@ -34,7 +35,7 @@ def go_on(ec2, machine, how):
             assert sorted(rules) == [('tcp', 22), ('tcp', 2376)]
         for _ in range(2):
             machine.finish(driver, 'remove')
-            assert running(ec2) == [] and keys(ec2) == [] and only_groups(ec2)
+            assert not any(machine.waits) and running(ec2) == [] and keys(ec2) == [] and only_groups(ec2)
 
 
 @pytest.mark.parametrize('how', ['create', 'remove'])
@@ -56,6 +57,7 @@ def test_killed(ec2, machine, step, moment, how):
         with contextlib.suppress(ProtocolError, BrokenPipeError):
             machine.finish(driver, 'create')
         driver.process.wait(20)
+        ec2.log.wait(action, nth)
     assert not ec2.faults.pending()
     go_on(ec2, machine, how)
 
@@ -222,29 +224,80 @@ def test_removed_while_not_known(ec2, machine):
         assert running(ec2) == [] and only_groups(ec2)
 
 
-def test_killed_and_not_known(ec2, machine):
-    """The launch was not answered, and its instance does not show yet."""
-    ec2.account.lag['instance'] = 2
-    with start() as driver:
+# with the usual pauses, and the usual time for which a launch counts as not yet answered
+UNHURRIED = {'MACHINE_DRIVER_PAUSE_MS': '500'}
+
+
+def kill_at_launch(ec2, machine, moment=APPLIED):
+    """The launch is not answered; at RECEIVED it is not carried out, either. Its request."""
+    with start(**UNHURRIED) as driver:
         machine.configure(driver)
-        ec2.faults.hook('RunInstances', APPLIED, lambda request: driver.process.kill())
+        ec2.faults.hook('RunInstances', moment, lambda request: driver.process.kill())
+        if moment == RECEIVED:
+            ec2.faults.add('RunInstances', Close())
         with pytest.raises((ProtocolError, BrokenPipeError)):
             machine.finish(driver, 'create')
         driver.process.wait(20)
-    assert not machine.state['InstanceId'] and len(running(ec2)) == 1
-    go_on(ec2, machine, 'remove')
+        ec2.log.wait('RunInstances')
+    assert not machine.state['InstanceId']
+    return ec2.log.of('RunInstances')[-1]
+
+
+def test_killed_and_not_known(ec2, machine):
+    """The launch was not answered, and its instance does not show yet."""
+    ec2.account.lag['instance'] = 8
+    kill_at_launch(ec2, machine)
+    assert len(running(ec2)) == 1
+    go_on(ec2, machine, 'remove', **UNHURRIED)
+    assert len(launched(ec2)) == 1
+
+
+def test_removed_before_it_is_launched(ec2, machine):
+    """The launch was not answered, and is still being carried out."""
+    request = kill_at_launch(ec2, machine, RECEIVED)
+    ec2.faults.hook('DescribeInstances', RECEIVED,
+                    lambda _: ec2.service.apply(request, 'RunInstances'), nth=4)
+    go_on(ec2, machine, 'remove', **UNHURRIED)
+    assert len(launched(ec2)) == 1 and not ec2.faults.pending()
+
+
+def test_no_wait_for_what_was_refused(ec2, machine):
+    ec2.faults.add('RunInstances', faults.no_capacity(), times=None)
+    with start(**UNHURRIED) as driver:
+        machine.configure(driver)
+        machine.fails(driver, 'create', 'quota')
+        machine.finish(driver, 'remove')
+        assert machine.waits == [] and ec2.log.count('DescribeInstances') == 1
 
 
 def test_another_launch_with_the_same_token(ec2, machine):
     """What was launched is the machine, though it would be launched otherwise today."""
-    with start() as driver:
-        machine.configure(driver)
-        ec2.faults.hook('RunInstances', APPLIED, lambda request: driver.process.kill())
-        with pytest.raises((ProtocolError, BrokenPipeError)):
-            machine.finish(driver, 'create')
-        driver.process.wait(20)
+    kill_at_launch(ec2, machine)
     machine.state = {**machine.state, 'InstanceType': 't3.small'}
     go_on(ec2, machine, 'create')
+
+
+def test_another_launch_that_shows_late(ec2, machine):
+    ec2.account.lag['instance'] = 3
+    kill_at_launch(ec2, machine)
+    machine.state = {**machine.state, 'InstanceType': 't3.small'}
+    go_on(ec2, machine, 'create')
+
+
+def test_another_launch_that_does_not_show(ec2, machine):
+    """It has been launched, that much is sure: nothing of it is given up."""
+    kill_at_launch(ec2, machine)
+    machine.state = {**machine.state, 'InstanceType': 't3.small'}
+    with start() as driver:
+        ec2.account.denied.add('DescribeInstances')
+        error = machine.fails(driver, 'create', 'auth', 'launched by an earlier attempt', 'UnauthorizedOperation')
+        assert error.data['mayExist'] and keys(ec2) == ['m1']
+        ec2.account.denied.clear()
+        hidden = launched(ec2)[0]
+        hidden['_hidden'] = 21
+        error = machine.fails(driver, 'create', 'notFound', 'launched by an earlier attempt', 'remove the machine')
+        assert error.data['mayExist'] and keys(ec2) == ['m1'] and hidden['_hidden'] == 0
+    go_on(ec2, machine, 'remove')
 
 
 # whose key it is
@@ -309,19 +362,41 @@ def test_no_capacity(ec2, machine):
     go_on(ec2, machine, 'create') # and later it may go
 
 
-def test_remove_of_what_was_never_made(ec2, machine):
+@pytest.mark.parametrize('existing', [False, True])
+def test_remove_of_what_was_never_made(ec2, machine, existing):
     """It needs neither the network nor credentials."""
+    key = {'keypair_name': 'mine', 'ssh_keypath': '/nonexistent'} if existing else {}
     with start() as driver:
-        machine.configure(driver, keys=False).finish(driver, 'remove')
+        machine.configure(driver, keys=False, **key).finish(driver, 'remove')
         assert ec2.log.actions() == []
+        (said,) = warnings(driver)
+        assert 'no instance' in said
+
+
+def test_remove_of_what_is_not_known(ec2, machine):
+    """It may be another account's, or gone: that is said."""
+    with start() as driver:
+        machine.configure(driver).finish(driver, 'create')
+        identity = machine.state['InstanceId']
+        ec2.account.forget(identity)
+        machine.state['KeyName'] = ''
+        machine.finish(driver, 'remove')
+        unknown, no_key = warnings(driver)
+        assert f'{identity} is not known in us-east-1' in unknown and 'another account' in unknown
+        assert 'no key pair' in no_key
 
 
 def test_every_step_of_remove_is_tried(ec2, machine):
     with start() as driver:
         machine.configure(driver, request_spot_instance=True).finish(driver, 'create')
         ec2.account.denied |= {'TerminateInstances', 'CancelSpotInstanceRequests'}
-        machine.fails(driver, 'remove', 'auth', 'terminate the instance', 'cancel the spot request')
-        assert keys(ec2) == [] and len(running(ec2)) == 1
+        error = machine.fails(driver, 'remove', 'auth', 'terminate the instance', 'cancel the spot request')
+        assert keys(ec2) == [] and len(running(ec2)) == 1 and not error.data['retryable']
+        ec2.account.denied.discard('TerminateInstances')
+        ec2.faults.add('TerminateInstances', Refuse(500, 'InternalError'), times=None)
+        error = machine.fails(driver, 'remove', 'unavailable', 'terminate the instance', 'cancel the spot request')
+        assert error.data['retryable'] and error.data['mayExist']
+        ec2.faults.clear()
         ec2.account.denied.clear()
         machine.finish(driver, 'remove')
         assert only_groups(ec2)
