@@ -177,16 +177,13 @@ static int check_files(const struct md_machine *m, struct err *err)
 {
 	const char *key = md_state_str(m, "SSHPrivateKeyPath");
 	const char *data = md_state_str(m, "UserDataFile");
-	_cleanup_free_ char *pub = xasprintf("%s.pub", key), *text = NULL;
-	size_t len;
+	_cleanup_free_ char *pub = xasprintf("%s.pub", key);
 
 	if (*key && access(key, R_OK) < 0)
 		return err_errno(err, errno, "--amazonec2-ssh-keypath %s", key);
 	if (*key && !md_state_bool(m, "ExistingKey") && access(pub, R_OK) < 0)
 		return err_errno(err, errno, "--amazonec2-ssh-keypath: the public key %s", pub);
-	if (*data && md_read_file(data, EC2_USER_DATA_MAX, &text, &len, err) < 0)
-		return err_wrap(err, "--amazonec2-userdata");
-	return 0;
+	return md_cloud_check_user_bytes(data, "--amazonec2-userdata", EC2_USER_DATA_MAX, err);
 }
 
 /* What is found out here is found out again by `create`: nothing of it is kept. */

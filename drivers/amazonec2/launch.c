@@ -6,12 +6,11 @@
 static int add_user_data(
 	struct query *q, struct md_request *rq, struct md_machine *m, struct err *err)
 {
-	_cleanup_secret_ char *text = NULL, *encoded = NULL;
+	_cleanup_secret_ char *encoded = NULL;
 
-	if (md_cloud_user_data(rq, m, md_state_str(m, "UserDataFile"), "--amazonec2-userdata",
-		    EC2_USER_DATA_MAX, &text, err) < 0)
+	if (md_cloud_user_bytes(rq, m, md_state_str(m, "UserDataFile"), "--amazonec2-userdata",
+		    EC2_USER_DATA_MAX, &encoded, err) < 0)
 		return -1;
-	encoded = md_base64(text, strlen(text));
 	query_add(q, "UserData", encoded);
 	return 0;
 }

@@ -73,17 +73,25 @@ static bool is_text(const char *text, size_t len)
 	return true;
 }
 
-static int user_file(const char *file, const char *flag, size_t max, char **ret, struct err *err)
+static bool is_gzip(const char *data, size_t len)
+{
+	return len > 2 && memcmp(data, "\x1f\x8b", 2) == 0;
+}
+
+/* bytes: what is compressed will do, too. */
+static int user_file(const char *file, const char *flag, size_t max, bool bytes, char **ret,
+	size_t *ret_len, struct err *err)
 {
 	_cleanup_secret_ char *text = NULL;
-	size_t len;
 
+	*ret_len = 0;
 	if (!file || !*file)
 		return 0;
-	if (md_read_file(file, max, &text, &len, err) < 0)
+	if (md_read_file(file, max, &text, ret_len, err) < 0)
 		return err_wrap(err, "%s", flag);
-	if (!is_text(text, len))
-		return err_set(err, ERR_USER, "%s: %s is not text (UTF-8)", flag, file);
+	if (!is_text(text, *ret_len) && !(bytes && is_gzip(text, *ret_len)))
+		return err_set(err, ERR_USER, "%s: %s is not text (UTF-8)%s", flag, file,
+			bytes ? ", and not compressed by gzip" : "");
 	*ret = take(text);
 	return 0;
 }
@@ -91,8 +99,28 @@ static int user_file(const char *file, const char *flag, size_t max, char **ret,
 int md_cloud_check_user_data(const char *file, const char *flag, size_t max, struct err *err)
 {
 	_cleanup_secret_ char *text = NULL;
+	size_t len;
 
-	return user_file(file, flag, max, &text, err);
+	return user_file(file, flag, max, false, &text, &len, err);
+}
+
+int md_cloud_check_user_bytes(const char *file, const char *flag, size_t max, struct err *err)
+{
+	_cleanup_secret_ char *text = NULL;
+	size_t len;
+
+	return user_file(file, flag, max, true, &text, &len, err);
+}
+
+/* The user's own is sent as it is. */
+static void no_host_key(
+	struct md_request *rq, struct md_machine *m, const char *flag, const char *why)
+{
+	md_log(rq, LOG_LEVEL_WARN,
+		"%s: %s: no host key can be added to it; the one that the machine shows first is "
+		"trusted",
+		flag, why);
+	json_set_str(m->state, "HostKey", "");
 }
 
 int md_cloud_user_text(struct md_request *rq, struct md_machine *m, const char *own,
@@ -112,11 +140,7 @@ int md_cloud_user_text(struct md_request *rq, struct md_machine *m, const char *
 	if (md_seed_user_data(&seed, &text, &none) == 0 && strlen(text) > max && own)
 		err_set(&none, ERR_USER, "it leaves no room in the %zu bytes of user data", max);
 	if (none.code != ERR_NONE) {
-		md_log(rq, LOG_LEVEL_WARN,
-			"%s: %s: no host key can be added to it; the one that the machine shows "
-			"first is trusted",
-			flag, err_msg(&none));
-		json_set_str(m->state, "HostKey", "");
+		no_host_key(rq, m, flag, err_msg(&none));
 		*ret = xstrdup(own);
 		return 0;
 	}
@@ -128,10 +152,30 @@ int md_cloud_user_data(struct md_request *rq, struct md_machine *m, const char *
 	const char *flag, size_t max, char **ret, struct err *err)
 {
 	_cleanup_secret_ char *own = NULL;
+	size_t len;
 
-	if (user_file(file, flag, max, &own, err) < 0)
+	if (user_file(file, flag, max, false, &own, &len, err) < 0)
 		return -1;
 	return md_cloud_user_text(rq, m, own, flag, max, ret, err);
+}
+
+int md_cloud_user_bytes(struct md_request *rq, struct md_machine *m, const char *file,
+	const char *flag, size_t max, char **ret, struct err *err)
+{
+	_cleanup_secret_ char *own = NULL, *all = NULL;
+	size_t len;
+
+	if (user_file(file, flag, max, true, &own, &len, err) < 0)
+		return -1;
+	if (own && is_gzip(own, len)) {
+		no_host_key(rq, m, flag, "it is compressed");
+		*ret = md_base64(own, len);
+		return 0;
+	}
+	if (md_cloud_user_text(rq, m, own, flag, max, &all, err) < 0)
+		return -1;
+	*ret = md_base64(all, strlen(all));
+	return 0;
 }
 
 void md_cloud_made(struct md_machine *m)

@@ -27,6 +27,11 @@ int md_cloud_user_data(struct md_request *rq, struct md_machine *m, const char *
 	const char *flag, size_t max, char **ret, struct err *err);
 /* For preCreateCheck: is the file there, text, and not too long? */
 int md_cloud_check_user_data(const char *file, const char *flag, size_t max, struct err *err);
+/* The same for providers that take any bytes; ret: base64. A file that is compressed (gzip) is sent
+ * as it is, alone, too. */
+int md_cloud_user_bytes(struct md_request *rq, struct md_machine *m, const char *file,
+	const char *flag, size_t max, char **ret, struct err *err);
+int md_cloud_check_user_bytes(const char *file, const char *flag, size_t max, struct err *err);
 /* md_cloud_user_data of the file's content. */
 int md_cloud_user_text(struct md_request *rq, struct md_machine *m, const char *own,
 	const char *flag, size_t max, char **ret, struct err *err);

@@ -1,5 +1,7 @@
 """What the driver amazonec2 finds out before it launches, and what it launches."""
 
+import gzip
+
 import pytest
 
 from driverclient import DriverError
@@ -334,6 +336,25 @@ def test_user_data(ec2, driver, machine, tmp_path, text, keeps_key):
         assert data == text
     else:
         assert 'jq' in data or 'echo hello' in data or 'base64' in data
+
+
+def test_user_data_that_is_compressed(ec2, driver, machine, tmp_path):
+    """It goes as it is, and nothing can be added."""
+    data = gzip.compress(b'#cloud-config\npackages: [jq]\n')
+    (tmp_path / 'data').write_bytes(data)
+    machine.configure(driver, userdata=str(tmp_path / 'data')).check(driver).finish(driver, 'create')
+    assert machine.instance['_data'] == data and machine.state['HostKey'] == ''
+    assert 'hostKeys' not in machine.report(driver)['ssh']
+    (said,) = warnings(driver)
+    assert '--amazonec2-userdata' in said and 'trusted' in said
+
+
+def test_user_data_that_is_neither(ec2, driver, machine, tmp_path):
+    (tmp_path / 'data').write_bytes('#!/bin/sh\n'.encode('utf-16'))
+    machine.configure(driver, userdata=str(tmp_path / 'data'))
+    for method in 'preCreateCheck', 'create':
+        machine.fails(driver, method, 'user', '--amazonec2-userdata', 'gzip')
+    assert ec2.log.count('RunInstances') == 0
 
 
 # endpoints

@@ -262,6 +262,43 @@ static void test_user_data_is_text(void **state)
 	}
 }
 
+static void test_user_bytes(void **state)
+{
+	static const struct {
+		const char *data;
+		size_t len;
+		int r;
+		bool alone;
+	} cases[] = {{"#!/bin/sh\n", 10, 0, false}, {"\x1f\x8b\x08\0\xff", 5, 0, true},
+		{"\x1f\x8b", 2, -1, false}, {"caf\xe9", 4, -1, false},
+		{"\xff\xfe#\0", 4, -1, false}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_free_ char *path = put("data", cases[i].data, cases[i].len),
+				    *encoded = NULL, *sent = NULL;
+		_cleanup_err_ struct err err = ERR_INIT, again = ERR_INIT;
+		size_t len = 0;
+
+		assert_int_equal(md_cloud_check_user_bytes(path, FLAG, ROOM, &err), cases[i].r);
+		assert_int_equal(
+			md_cloud_user_bytes(&rq, &m, path, FLAG, ROOM, &encoded, &again),
+			cases[i].r);
+		if (cases[i].r < 0) {
+			assert_int_equal(err.code, ERR_USER);
+			assert_non_null(strstr(err_msg(&again), "gzip"));
+			continue;
+		}
+		assert_int_equal(md_unbase64(encoded, strlen(encoded), &sent, &len), 0);
+		assert_true(has_host_key() != cases[i].alone);
+		assert_true(len >= cases[i].len);
+		if (cases[i].alone)
+			assert_memory_equal(sent, cases[i].data, len);
+		else
+			assert_non_null(strstr(sent, "OPENSSH PRIVATE KEY"));
+	}
+}
+
 static void test_report(void **state)
 {
 	struct md_report r = {0};
@@ -320,6 +357,7 @@ int main(void)
 		TEST(test_host_key_goes),
 		TEST(test_user_data_limits),
 		TEST(test_user_data_is_text),
+		TEST(test_user_bytes),
 		TEST(test_orders),
 		TEST(test_report),
 	};
