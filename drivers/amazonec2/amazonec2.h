@@ -73,6 +73,8 @@ int ec2_pre_create_check(struct md_request *rq, struct md_machine *m, struct err
 /* lookup.c: fill VpcId, SubnetId, AvailabilityZone, AMI and DeviceName where they are empty. */
 int look_up_network(struct ec2 *e, struct md_machine *m, struct err *err);
 int look_up_image(struct ec2 *e, struct md_machine *m, struct err *err);
+/* Is the image that the user names there? Fills DeviceName, too. */
+int check_image(struct ec2 *e, struct md_machine *m, struct err *err);
 /* Lists that may be null; borrowed. */
 const char *list_text(
 	const struct md_machine *m, const char *key, size_t i); /* NULL: past the end */

@@ -194,5 +194,6 @@ int ec2_pre_create_check(struct md_request *rq, struct md_machine *m, struct err
 	if (ec2_open(&e, rq, m, err) < 0 || check_files(m, err) < 0 ||
 		check_key_name(&e, m, err) < 0 || look_up_network(&e, m, err) < 0)
 		return -1;
-	return look_up_image(&e, m, err);
+	/* `create` only looks at an image where it has to */
+	return *md_state_str(m, "AMI") ? check_image(&e, m, err) : look_up_image(&e, m, err);
 }

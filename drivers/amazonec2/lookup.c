@@ -146,7 +146,7 @@ static void keep_image(struct md_machine *m, const struct json *image)
 		json_set_str(m->state, "DeviceName", md_xml_text(image, "rootDeviceName"));
 }
 
-static int check_image(struct ec2 *e, struct md_machine *m, struct err *err)
+int check_image(struct ec2 *e, struct md_machine *m, struct err *err)
 {
 	_cleanup_query_ struct query q = {0};
 	_cleanup_json_ struct json *list = NULL;

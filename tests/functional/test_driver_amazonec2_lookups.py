@@ -163,6 +163,7 @@ def test_image_for_arm(ec2, driver, machine):
 def test_image_that_is_given(ec2, driver, machine, device):
     image = ec2.image('flatcar')
     machine.create(driver, ami=image, device_name=device, root_size=33, volume_type='gp2')
+    assert ec2.log.count('DescribeImages') == (not device)
     params = launch(ec2)
     (disk,) = params['BlockDeviceMappings']
     assert params['ImageId'] == image and disk['DeviceName'] == (device or '/dev/xvda')
@@ -170,8 +171,9 @@ def test_image_that_is_given(ec2, driver, machine, device):
 
 
 def test_images_that_are_not_there(ec2, driver, machine):
-    machine.configure(driver, ami='ami-00000000')
-    machine.fails(driver, 'preCreateCheck', 'user', 'ami-00000000', '--amazonec2-ami')
+    for device in '', '/dev/xvda':
+        machine.configure(driver, ami='ami-00000000', device_name=device)
+        machine.fails(driver, 'preCreateCheck', 'user', 'ami-00000000', '--amazonec2-ami')
     ec2.account.things['image'].clear()
     machine.configure(driver)
     machine.fails(driver, 'preCreateCheck', 'user', 'Ubuntu', '--amazonec2-ami')
