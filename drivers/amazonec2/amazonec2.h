@@ -109,7 +109,9 @@ int ec2_kill(struct md_request *rq, struct md_machine *m, struct md_outcome *out
 int describe_instance(
 	struct ec2 *e, const struct md_machine *m, struct json **ret, struct err *err);
 enum machine_state instance_state(const struct json *instance);
+/* The one to connect to, and the first of IPv6; "": none (yet). */
 const char *instance_address(const struct md_machine *m, const struct json *instance);
+const char *instance_ipv6(const struct json *instance);
 /* The instance that was launched with the machine's token, if it shows: fills InstanceId. */
 int find_launched(struct ec2 *e, struct md_machine *m, struct err *err);
 int ec2_states(struct md_request *rq, struct md_machine *machines, size_t n,

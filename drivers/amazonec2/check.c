@@ -50,7 +50,12 @@ static const struct md_field fields[] = {
 	{"Endpoint", MD_TEXT, "amazonec2-endpoint"},
 	{"DisableSSL", MD_YES_NO, "amazonec2-insecure-transport"},
 	{"UserDataFile", MD_PATH, "amazonec2-userdata"},
-	/* not of Docker Machine */
+	/* not of Docker Machine; the first five are of a program that came from it */
+	{"HttpProtocolIpv6", MD_TEXT, "amazonec2-http-protocol-ipv6"},
+	{"EnablePrimaryIpv6", MD_YES_NO, "amazonec2-enable-primary-ipv6"},
+	{"Ipv6AddressCount", MD_NUMBER, "amazonec2-ipv6-address-count"},
+	{"Ipv6AddressOnly", MD_YES_NO, "amazonec2-ipv6-address-only"},
+	{"IPv6Address", MD_TEXT, NULL},
 	{"SpotInstanceRequestId", MD_TEXT, NULL},
 	{"AvailabilityZone", MD_TEXT, NULL}, /* the subnet's */
 	{"KeyPairId", MD_TEXT, NULL},        /* of the key that was imported for the machine */
@@ -144,6 +149,24 @@ static int check_numbers(const struct md_machine *m, struct err *err)
 	return 0;
 }
 
+static int check_ipv6(const struct md_machine *m, struct err *err)
+{
+	const char *protocol = md_state_str(m, "HttpProtocolIpv6");
+	int64_t count = md_state_int(m, "Ipv6AddressCount");
+
+	if (!streq(protocol, "enabled") && !streq(protocol, "disabled"))
+		return err_set(err, ERR_USER,
+			"--amazonec2-http-protocol-ipv6 %s: it is enabled or disabled", protocol);
+	if (count < 0)
+		return err_set(err, ERR_USER, "--amazonec2-ipv6-address-count %lld: at least 0",
+			(long long)count);
+	if (md_state_bool(m, "Ipv6AddressOnly") && !count)
+		return err_set(err, ERR_USER,
+			"--amazonec2-ipv6-address-only needs an address: give "
+			"--amazonec2-ipv6-address-count, too");
+	return 0;
+}
+
 static void warn_of_flags(struct md_request *rq, const struct md_machine *m)
 {
 	_cleanup_strv_ struct strv tags = STRV_INIT;
@@ -167,7 +190,7 @@ int ec2_configure(
 	json_set(m->state, "ExistingKey", json_bool(*md_state_str(m, "KeyName") != '\0'));
 	if (md_flag_port(m, "SSHPort", flags, "amazonec2-ssh-port", err) < 0 ||
 		check_region(m, err) < 0 || check_key_flags(m, err) < 0 ||
-		check_numbers(m, err) < 0 || check_tags(m, err) < 0)
+		check_numbers(m, err) < 0 || check_ipv6(m, err) < 0 || check_tags(m, err) < 0)
 		return -1;
 	warn_of_flags(rq, m);
 	return 0;

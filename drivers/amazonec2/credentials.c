@@ -56,8 +56,8 @@ static const char *first_of(const char *one, const char *other)
 	return value ? value : variable(other);
 }
 
-/* Each source: 1 it has them, 0 it has not, -1 it has, but they cannot be had. notes: what was there,
- * and is not used. */
+/* Each source: 1 it has them, 0 it has not, -1 it has, but they cannot be had. notes: what was
+ * there, and is not used. */
 typedef int (*source_fn)(struct md_request *rq, const struct md_machine *m, struct strv *notes,
 	struct credentials *ret, struct err *err);
 
@@ -114,8 +114,8 @@ static void note_others(const char *text, const struct place *p, struct strv *no
 
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
 		_cleanup_free_ char *value = ini_get(text, p->section, others[i]);
-		_cleanup_free_ char *note = xasprintf(
-			"the profile [%s] of %s uses %s, which the amazonec2 driver does not follow",
+		_cleanup_free_ char *note = xasprintf("the profile [%s] of %s uses %s, which the "
+						      "amazonec2 driver does not follow",
 			p->section, p->path, others[i]);
 
 		if (value)
@@ -148,8 +148,8 @@ static int from_files(struct md_request *rq, const struct md_machine *m, struct 
 	struct credentials *ret, struct err *err)
 {
 	const char *named = variable("AWS_PROFILE"), *profile = named ? named : "default";
-	_cleanup_place_ struct place keys = place_of(
-		"AWS_SHARED_CREDENTIALS_FILE", "credentials", xstrdup(profile));
+	_cleanup_place_ struct place keys =
+		place_of("AWS_SHARED_CREDENTIALS_FILE", "credentials", xstrdup(profile));
 	_cleanup_place_ struct place config = place_of("AWS_CONFIG_FILE", "config",
 		xasprintf("%s%s", streq(profile, "default") ? "" : "profile ", profile));
 

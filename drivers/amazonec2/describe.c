@@ -28,10 +28,21 @@ enum machine_state instance_state(const struct json *instance)
 	return STATE_ERROR;
 }
 
+const char *instance_ipv6(const struct json *instance)
+{
+	const char *own = md_xml_text(instance, "ipv6Address");
+	const struct json *interfaces = json_get(instance, "networkInterfaceSet");
+	const struct json *all = json_get(json_at(interfaces, 0), "ipv6AddressesSet");
+
+	return *own ? own : md_xml_text(json_at(all, 0), "ipv6Address");
+}
+
 const char *instance_address(const struct md_machine *m, const struct json *instance)
 {
 	bool private = md_state_bool(m, "PrivateIPOnly") || md_state_bool(m, "UsePrivateIP");
 
+	if (md_state_bool(m, "Ipv6AddressOnly"))
+		return instance_ipv6(instance);
 	return md_xml_text(instance, private ? "privateIpAddress" : "ipAddress");
 }
 
@@ -76,8 +87,7 @@ int find_launched(struct ec2 *e, struct md_machine *m, struct err *err)
 	if (find_by_token(e, m, &list, err) < 0)
 		return -1;
 	if (json_at(list, 0)) {
-		json_set_str(
-			m->state, "InstanceId", md_xml_text(json_at(list, 0), "instanceId"));
+		json_set_str(m->state, "InstanceId", md_xml_text(json_at(list, 0), "instanceId"));
 		json_set_str(m->state, "SpotInstanceRequestId",
 			md_xml_text(json_at(list, 0), "spotInstanceRequestId"));
 		md_cloud_order_over(m);
@@ -135,8 +145,8 @@ static void report_gone(const struct md_machine *m, struct md_report *out)
 	else if (young)
 		out->message = xasprintf("the new instance %s does not show in %s", id, region);
 	else
-		out->message = xasprintf(
-			"the instance %s does not exist in %s (any more)", id, region);
+		out->message =
+			xasprintf("the instance %s does not exist in %s (any more)", id, region);
 }
 
 static const struct json *find_instance(const struct json *list, const char *id)

@@ -7,10 +7,12 @@
 #include <string.h>
 
 #define DESCRIPTION "Docker Machine"
+#define V6 " ::/0" /* at the end of a rule's text: from there, not from 0.0.0.0/0 */
 
 struct rule {
 	int port;
 	char protocol[8];
+	bool v6;
 };
 
 /* The old single form, then the list. */
@@ -91,14 +93,27 @@ static int make_group(struct ec2 *e, const struct md_machine *m, const char *nam
 	return await_group(e, m, name, ret, err);
 }
 
+/* PORT[/[PROTOCOL]], and perhaps V6 */
 static struct rule rule_of(const char *text)
 {
 	struct rule r = {.port = (int)strtol(text, NULL, 10), .protocol = "tcp"};
-	const char *slash = strchr(text, '/');
+	const char *protocol = text + strcspn(text, "/ "), *v6 = strstr(text, V6);
+	size_t len;
 
-	if (slash && slash[1])
-		snprintf(r.protocol, sizeof(r.protocol), "%s", slash + 1);
+	protocol += *protocol == '/';
+	len = v6 ? (size_t)(v6 - protocol) : strlen(protocol);
+	if (len)
+		snprintf(r.protocol, sizeof(r.protocol), "%.*s", (int)len, protocol);
+	r.v6 = v6 != NULL;
 	return r;
+}
+
+/* Who may come is not compared, but for the kind of addresses. */
+static bool is_for(const struct json *permission, bool v6)
+{
+	bool some = json_at(json_get(permission, "ipv6Ranges"), 0);
+
+	return v6 ? some : !some || json_at(json_get(permission, "ipRanges"), 0);
 }
 
 static bool has_rule(const struct json *group, const struct rule *r)
@@ -108,7 +123,7 @@ static bool has_rule(const struct json *group, const struct rule *r)
 	for (size_t i = 0; json_at(list, i); i++) {
 		const char *from = md_xml_text(json_at(list, i), "fromPort");
 
-		if (*from && strtol(from, NULL, 10) == r->port &&
+		if (*from && strtol(from, NULL, 10) == r->port && is_for(json_at(list, i), r->v6) &&
 			streq(md_xml_text(json_at(list, i), "ipProtocol"), r->protocol))
 			return true;
 	}
@@ -119,7 +134,8 @@ static void add_rule(struct query *q, unsigned n, const struct rule *r)
 {
 	static const char *const names[] = {"FromPort", "ToPort"};
 	_cleanup_free_ char *protocol = xasprintf("IpPermissions.%u.IpProtocol", n);
-	_cleanup_free_ char *range = xasprintf("IpPermissions.%u.IpRanges.1.CidrIp", n);
+	_cleanup_free_ char *range = xasprintf(
+		"IpPermissions.%u.%s", n, r->v6 ? "Ipv6Ranges.1.CidrIpv6" : "IpRanges.1.CidrIp");
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		_cleanup_free_ char *key = xasprintf("IpPermissions.%u.%s", n, names[i]);
@@ -127,16 +143,25 @@ static void add_rule(struct query *q, unsigned n, const struct rule *r)
 		query_addf(q, key, "%d", r->port);
 	}
 	query_add(q, protocol, r->protocol);
-	query_add(q, range, "0.0.0.0/0");
+	query_add(q, range, r->v6 ? "::/0" : "0.0.0.0/0");
 }
 
 /* Each once, as PORT/PROTOCOL. */
 static void want(struct strv *rules, const struct json *group, const struct rule *r)
 {
-	_cleanup_free_ char *text = xasprintf("%d/%s", r->port, r->protocol);
+	_cleanup_free_ char *text = xasprintf("%d/%s%s", r->port, r->protocol, r->v6 ? V6 : "");
 
 	if (!has_rule(group, r) && !strv_contains(rules, text))
 		strv_add(rules, text);
+}
+
+static void want_both(
+	const struct md_machine *m, struct strv *rules, const struct json *group, struct rule r)
+{
+	want(rules, group, &r);
+	r.v6 = true;
+	if (md_state_int(m, "Ipv6AddressCount") > 0)
+		want(rules, group, &r);
 }
 
 static void missing_rules(const struct md_machine *m, const struct json *group, struct strv *ret)
@@ -146,12 +171,9 @@ static void missing_rules(const struct md_machine *m, const struct json *group, 
 	const char *text;
 
 	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
-		want(ret, group, &fixed[i]);
-	for (size_t i = 0; (text = list_text(m, "OpenPorts", i)); i++) {
-		struct rule r = rule_of(text);
-
-		want(ret, group, &r);
-	}
+		want_both(m, ret, group, fixed[i]);
+	for (size_t i = 0; (text = list_text(m, "OpenPorts", i)); i++)
+		want_both(m, ret, group, rule_of(text));
 }
 
 static int authorize(

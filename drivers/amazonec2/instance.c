@@ -65,6 +65,7 @@ static int await_address(
 		json_set_str(m->state, "IPAddress", instance_address(m, instance));
 		json_set_str(
 			m->state, "PrivateIPAddress", md_xml_text(instance, "privateIpAddress"));
+		json_set_str(m->state, "IPv6Address", instance_ipv6(instance));
 		return 0;
 	}
 	if (state == STATE_ERROR || state == STATE_STOPPED || state == STATE_STOPPING)

@@ -15,6 +15,18 @@ static int add_user_data(
 	return 0;
 }
 
+static void add_ipv6(struct query *q, const struct md_machine *m)
+{
+	int64_t count = md_state_int(m, "Ipv6AddressCount");
+
+	if (count > 0)
+		query_addf(q, "NetworkInterface.1.Ipv6AddressCount", "%lld", (long long)count);
+	if (md_state_bool(m, "EnablePrimaryIpv6"))
+		query_bool(q, "NetworkInterface.1.PrimaryIpv6", true);
+	if (streq(md_state_str(m, "HttpProtocolIpv6"), "enabled"))
+		query_add(q, "MetadataOptions.HttpProtocolIpv6", "enabled");
+}
+
 static void add_network(struct query *q, const struct md_machine *m)
 {
 	const char *id = md_state_str(m, "SecurityGroupId");
@@ -23,7 +35,7 @@ static void add_network(struct query *q, const struct md_machine *m)
 	query_add(q, "NetworkInterface.1.DeviceIndex", "0");
 	query_add(q, "NetworkInterface.1.SubnetId", md_state_str(m, "SubnetId"));
 	query_bool(q, "NetworkInterface.1.AssociatePublicIpAddress",
-		!md_state_bool(m, "PrivateIPOnly"));
+		!md_state_bool(m, "PrivateIPOnly") && !md_state_bool(m, "Ipv6AddressOnly"));
 	if (*id)
 		query_addf(q, "NetworkInterface.1.SecurityGroupId.1", "%s", id), n++;
 	for (size_t i = 0; (id = list_text(m, "SecurityGroupIds", i)); i++) {
@@ -111,6 +123,7 @@ static int fill(struct query *q, struct md_request *rq, struct md_machine *m, st
 	query_add(q, "MetadataOptions.HttpTokens", "required");
 	query_add(q, "MetadataOptions.HttpPutResponseHopLimit", "2");
 	add_network(q, m);
+	add_ipv6(q, m);
 	add_disk(q, m);
 	add_tags(q, m);
 	add_spot(q, m);

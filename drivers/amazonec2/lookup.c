@@ -44,6 +44,13 @@ static int look_up_vpc(struct ec2 *e, struct md_machine *m, struct err *err)
 	return 0;
 }
 
+/* Has it addresses of the kinds that are wanted? */
+static bool is_fit(const struct md_machine *m, const struct json *subnet)
+{
+	return md_state_int(m, "Ipv6AddressCount") < 1 ||
+	       json_at(json_get(subnet, "ipv6CidrBlockAssociationSet"), 0);
+}
+
 static void keep_subnet(struct md_machine *m, const struct json *subnet)
 {
 	json_set_str(m->state, "SubnetId", md_xml_text(subnet, "subnetId"));
@@ -71,6 +78,11 @@ static int check_subnet(struct ec2 *e, struct md_machine *m, struct err *err)
 			"the subnet %s (--amazonec2-subnet-id) is not in the VPC %s "
 			"(--amazonec2-vpc-id)",
 			id, vpc);
+	if (!is_fit(m, json_at(list, 0)))
+		return err_set(err, ERR_USER,
+			"the subnet %s (--amazonec2-subnet-id) has no IPv6 addresses "
+			"(--amazonec2-ipv6-address-count)",
+			id);
 	keep_subnet(m, json_at(list, 0));
 	return 0;
 }
@@ -88,24 +100,30 @@ static int find_subnet(struct ec2 *e, struct md_machine *m, struct err *err)
 	_cleanup_free_ char *zone = zone_of(m);
 	_cleanup_query_ struct query q = {0};
 	_cleanup_json_ struct json *list = NULL;
-	const struct json *chosen;
+	const struct json *chosen = NULL;
 
 	query_begin(&q, "DescribeSubnets");
 	query_filter(&q, 1, "availability-zone", zone);
 	query_filter(&q, 2, "vpc-id", md_state_str(m, "VpcId"));
 	if (ec2_list(e, &q, "subnetSet", "look for a subnet", &list, err) < 0)
 		return -1;
-	chosen = json_at(list, 0);
-	for (size_t i = 0; json_at(list, i); i++)
-		if (streq(md_xml_text(json_at(list, i), "defaultForAz"), "true")) {
-			chosen = json_at(list, i);
+	for (size_t i = 0; json_at(list, i); i++) {
+		const struct json *subnet = json_at(list, i);
+		bool usual = streq(md_xml_text(subnet, "defaultForAz"), "true");
+
+		if (is_fit(m, subnet) && (!chosen || usual))
+			chosen = subnet;
+		if (chosen == subnet && usual)
 			break;
-		}
+	}
 	if (!chosen)
 		return err_set(err, ERR_USER,
-			"the VPC %s has no subnet in the zone %s: give --amazonec2-zone or "
+			"the VPC %s has no subnet%s in the zone %s: give --amazonec2-zone or "
 			"--amazonec2-subnet-id",
-			md_state_str(m, "VpcId"), zone);
+			md_state_str(m, "VpcId"),
+			json_at(list, 0) ? " with IPv6 addresses (--amazonec2-ipv6-address-count)"
+					 : "",
+			zone);
 	keep_subnet(m, chosen);
 	return 0;
 }

@@ -277,8 +277,8 @@ void ec2_close(struct ec2 *e)
 }
 
 /* Something in between may say that all is well with words of its own. */
-static int parse_answer(const char *action, const struct md_http_answer *answer, struct json **ret,
-	struct err *err)
+static int parse_answer(
+	const char *action, const struct md_http_answer *answer, struct json **ret, struct err *err)
 {
 	_cleanup_free_ char *root = NULL, *wanted = xasprintf("%sResponse", action);
 	_cleanup_json_ struct json *tree = NULL;

@@ -25,6 +25,10 @@ FLAGS = {
     'ssh-keypath': ('string', 'AWS_SSH_KEYPATH', ''), 'keypair-name': ('string', 'AWS_KEYPAIR_NAME', ''),
     'retries': ('int', '', 5), 'endpoint': ('string', 'AWS_ENDPOINT', ''),
     'insecure-transport': ('bool', 'AWS_INSECURE_TRANSPORT', False), 'userdata': ('string', 'AWS_USERDATA', ''),
+    'ipv6-address-count': ('int', 'AWS_IPV6_ADDRESS_COUNT', 0),
+    'ipv6-address-only': ('bool', 'AWS_IPV6_ADDRESS_ONLY', False),
+    'enable-primary-ipv6': ('bool', 'AWS_ENABLE_PRIMARY_IPV6', False),
+    'http-protocol-ipv6': ('string', 'AWS_HTTP_PROTOCOL_IPV6', 'disabled'),
 }
 
 # what Docker Machine stores, in its order
@@ -41,7 +45,8 @@ STORED = {
     'Monitoring': False, 'SSHPrivateKeyPath': '', 'RetryCount': 5, 'Endpoint': '', 'DisableSSL': False,
     'UserDataFile': '',
 }
-OWN = {'SpotInstanceRequestId': '', 'AvailabilityZone': '', 'KeyPairId': '', 'HostKey': '', 'Unseen': 0}
+OWN = {'HttpProtocolIpv6': 'disabled', 'EnablePrimaryIpv6': False, 'Ipv6AddressCount': 0, 'Ipv6AddressOnly': False,
+       'IPv6Address': '', 'SpotInstanceRequestId': '', 'AvailabilityZone': '', 'KeyPairId': '', 'HostKey': '', 'Unseen': 0}
 
 
 def flags(driver, **more):
@@ -83,7 +88,9 @@ def test_each_flag_is_stored(driver, tmp_path):
         'ssh-keypath': ('SSHPrivateKeyPath', str(tmp_path / 'key')), 'keypair-name': ('KeyName', 'k'),
         'retries': ('RetryCount', -1), 'endpoint': ('Endpoint', 'http://x'),
         'insecure-transport': ('DisableSSL', True), 'userdata': ('UserDataFile', str(tmp_path / 'data')),
-        'block-duration-minutes': ('BlockDurationMinutes', 60),
+        'block-duration-minutes': ('BlockDurationMinutes', 60), 'ipv6-address-count': ('Ipv6AddressCount', 2),
+        'ipv6-address-only': ('Ipv6AddressOnly', True), 'enable-primary-ipv6': ('EnablePrimaryIpv6', True),
+        'http-protocol-ipv6': ('HttpProtocolIpv6', 'enabled'),
     }
     state = driver.configure(flags(driver, **{name: value for name, (_, value) in given.items()}))
     assert {member: state[member] for member, _ in given.values()} == dict(given.values())
@@ -105,6 +112,9 @@ WRONG = [
     ({'keypair_name': 'k'}, ['--amazonec2-keypair-name', '--amazonec2-ssh-keypath']),
     ({'open_port': ['80', 'http']}, ['--amazonec2-open-port http']),
     ({'root_size': 0}, ['--amazonec2-root-size']),
+    ({'http_protocol_ipv6': 'on'}, ['--amazonec2-http-protocol-ipv6 on', 'enabled']),
+    ({'ipv6_address_count': -1}, ['--amazonec2-ipv6-address-count -1']),
+    ({'ipv6_address_only': True}, ['--amazonec2-ipv6-address-only', '--amazonec2-ipv6-address-count']),
 ]
 
 

@@ -88,6 +88,9 @@ LAUNCHES = [
     ({'TagSpecification.1.Tag.2.Key': 'aws:x'}, 'InvalidParameterValue', None),
     ({'TagSpecification.1.ResourceType': 'key-pair'}, 'InvalidParameterValue', 'without the tag Name'),
     ({'SubnetId': 'subnet-00000000'}, 'InvalidParameterValue', 'with SubnetId'),
+    ({'NetworkInterface.1.Ipv6AddressCount': '1'}, 'InvalidParameterValue', None), # of a subnet that has none
+    ({'NetworkInterface.1.PrimaryIpv6': 'true'}, 'InvalidParameterValue', None),
+    ({'MetadataOptions.HttpProtocolIpv6': 'on'}, 'InvalidParameterValue', 'HttpProtocolIpv6'),
     ({'MaxCount': '2'}, 'InvalidParameterValue', 'not one instance'),
     ({'InstanceMarketOptions.MarketType': 'spot', 'InstanceMarketOptions.SpotOptions.MaxPrice': 'cheap'},
      'InvalidParameterValue', None),

@@ -281,8 +281,7 @@ static void test_user_bytes(void **state)
 		size_t len = 0;
 
 		assert_int_equal(md_cloud_check_user_bytes(path, FLAG, ROOM, &err), cases[i].r);
-		assert_int_equal(
-			md_cloud_user_bytes(&rq, &m, path, FLAG, ROOM, &encoded, &again),
+		assert_int_equal(md_cloud_user_bytes(&rq, &m, path, FLAG, ROOM, &encoded, &again),
 			cases[i].r);
 		if (cases[i].r < 0) {
 			assert_int_equal(err.code, ERR_USER);

@@ -14,7 +14,7 @@ NEEDED = {
     'DescribeKeyPairs': [('KeyNames', 'KeyPairIds', 'Filters')],
     'DescribeSecurityGroups': [('GroupIds', 'Filters')],
     'CreateSecurityGroup': ['VpcId'],
-    'AuthorizeSecurityGroupIngress': ['GroupId', 'IpPermissions.0.IpRanges.0.CidrIp'],
+    'AuthorizeSecurityGroupIngress': ['GroupId', ('IpPermissions.0.IpRanges.0.CidrIp', 'IpPermissions.0.Ipv6Ranges.0.CidrIpv6')],
     'RunInstances': list(LAUNCH),
     'DescribeInstances': [('InstanceIds', 'Filters')],
     'StopInstances': ['Force'],
@@ -79,7 +79,7 @@ def key(params):
 
 def rules(params):
     for one in params['IpPermissions']:
-        if not {'IpProtocol', 'FromPort', 'ToPort', 'IpRanges'} <= set(one):
+        if not {'IpProtocol', 'FromPort', 'ToPort'} <= set(one) or not {'IpRanges', 'Ipv6Ranges'} & set(one):
             yield f'a permission is not whole: {one}'
 
 

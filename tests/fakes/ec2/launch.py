@@ -84,6 +84,15 @@ def check_network(account, params):
     return subnet, groups, subnet['MapPublicIpOnLaunch'] if public is None else public
 
 
+def check_ipv6(params, subnet):
+    """How many such addresses are wanted."""
+    one = params.get('NetworkInterfaces', [{}])[0]
+    count = one.get('Ipv6AddressCount', 0)
+    if count < 0 or (count or one.get('PrimaryIpv6')) and not subnet['Ipv6CidrBlockAssociationSet']:
+        raise Failure('InvalidParameterValue', f"The subnet '{subnet['SubnetId']}' has no IPv6 CIDR block")
+    return count
+
+
 def check_user_data(params):
     text = params.get('UserData')
     if text is None:
@@ -170,6 +179,7 @@ def run_instances(account, params):
     if 'KeyName' in params:
         account.find('key-pair', [params['KeyName']])
     plan['subnet'], plan['groups'], plan['public'] = check_network(account, params)
+    plan['ipv6'] = check_ipv6(params, plan['subnet'])
     plan['data'], plan['profile'] = check_user_data(params), check_profile(account, params)
     plan['volumes'] = check_volumes(plan['image'], params)
     check_tags(account, params, plan['market'])
@@ -203,11 +213,13 @@ def make_instance(account, params, plan, reservation, index):
         'Tags': account.tagged(params.get('TagSpecifications'), 'instance'),
         '_reservation': reservation, '_data': plan['data'], '_wants_public': plan['public'], '_reboots': 0,
         '_public': account.take_public() if plan['public'] else None, '_late': account.late_address})
+    if plan['ipv6']:
+        instance['Ipv6Address'] = account.ipv6
     instance['_groups'] = instance['SecurityGroups']
     instance['BlockDeviceMappings'] = [
         make_volume(account, params, instance, device, wanted, now)
         for device, wanted in plan['volumes'].items()]
-    instance['NetworkInterfaces'] = [make_interface(account, params, instance)]
+    instance['NetworkInterfaces'] = [make_interface(account, params, instance, plan['ipv6'])]
     if plan['market']:
         make_spot_request(account, params, instance, plan['market'])
     lifecycle.enter(account, instance, 'pending')
@@ -227,10 +239,11 @@ def make_volume(account, params, instance, device, wanted, now):
                                           'DeleteOnTermination': short}}
 
 
-def make_interface(account, params, instance):
+def make_interface(account, params, instance, ipv6):
     identity = account.new_id('eni-')
     common = {'NetworkInterfaceId': identity, 'SubnetId': instance['SubnetId'], 'VpcId': instance['VpcId'],
               'PrivateIpAddress': instance['PrivateIpAddress'], 'Groups': instance['SecurityGroups'],
+              'Ipv6Addresses': [{'Ipv6Address': account.ipv6}] * ipv6,
               'Status': 'in-use', 'OwnerId': OWNER, 'SourceDestCheck': True}
     account.add('network-interface', identity, {
         **common, 'Attachment': {'InstanceId': instance['InstanceId'], 'DeviceIndex': 0, 'Status': 'attached',

@@ -104,7 +104,7 @@ def shut_down(account, instance):
 
 def terminate(account, instance):
     account.private.append(instance['PrivateIpAddress'])
-    for name in ('PrivateIpAddress', 'SubnetId', 'VpcId'):
+    for name in ('PrivateIpAddress', 'Ipv6Address', 'SubnetId', 'VpcId'):
         instance.pop(name, None)
     instance.update(PrivateDnsName='', NetworkInterfaces=[], BlockDeviceMappings=[], SecurityGroups=[])
 

@@ -18,6 +18,8 @@ PACKAGES = '/usr/lib/python3/dist-packages'
 PLACES = [f'{PACKAGES}/{package}/data/ec2/{VERSION}/service-2.json{suffix}'
           for package in ('awscli/botocore', 'botocore') for suffix in ('', '.gz')]
 PARAMETERS_MAX = 2000
+# members that are newer than the model of Debian 12
+NEWER = {'InstanceNetworkInterfaceSpecification': {'PrimaryIpv6': {'shape': 'Boolean'}}}
 # outside of these a form's octets are escaped
 PLAIN = re.compile(r'(?:[A-Za-z0-9._~+-]|%[0-9A-F]{2})*')
 
@@ -117,6 +119,8 @@ WRITERS = {'string': str, 'boolean': lambda value: 'true' if value else 'false',
 class Model:
     def __init__(self, data):
         self.shapes, self.operations = data['shapes'], data['operations']
+        for shape, members in NEWER.items():
+            self.shapes[shape]['members'] = {**members, **self.shapes[shape]['members']}
         # what is newer than the model: (shape, value)
         self.known = set()
 

@@ -40,6 +40,7 @@ class Account:
     lag         kind -> how many look-ups after its creation do not see a thing yet
     lag_always  others than look-ups do not see it, either, and count
     pace        state that passes -> (how many look-ups still see it, for how many seconds at least)
+    ipv6        the address of each instance that asks for one
     late_address  how many look-ups see a running instance without its public address
     page_size   most things of an answer, though the client did not ask for pages
     denied      actions that are not allowed
@@ -57,7 +58,7 @@ class Account:
             self.public.append(public)
         self.lag, self.lag_always = collections.Counter(), False
         self.pace = {'pending': (1, 0.0), 'stopping': (1, 0.0), 'shutting-down': (1, 0.0)}
-        self.late_address = 0
+        self.late_address, self.ipv6 = 0, '::1'
         self.page_size = None
         self.denied, self.profiles = set(), {'docker-host'}
         self.watchers = []
@@ -199,12 +200,16 @@ class Account:
         self.add_group('default', 'default VPC security group', vpc)
         return vpc
 
-    def add_subnet(self, vpc, zone, block, default=False, public=True):
+    def add_subnet(self, vpc, zone, block, default=False, public=True, ipv6=None):
+        """ipv6: a block of such addresses."""
         subnet = self.new_id('subnet-')
         self.add('subnet', subnet, {
             'SubnetId': subnet, 'VpcId': vpc, 'AvailabilityZone': zone, 'CidrBlock': block,
             'AvailableIpAddressCount': 250, 'DefaultForAz': default, 'MapPublicIpOnLaunch': public,
             'State': 'available', 'OwnerId': OWNER, 'Tags': [],
+            'Ipv6CidrBlockAssociationSet': [] if ipv6 is None else [{
+                'AssociationId': self.new_id('subnet-cidr-assoc-'), 'Ipv6CidrBlock': ipv6,
+                'Ipv6CidrBlockState': {'State': 'associated'}}],
             'SubnetArn': f'arn:aws:ec2:{self.region}:{OWNER}:subnet/{subnet}'})
         return subnet
 
