@@ -18,8 +18,8 @@ int md_cloud_copy_key(
 	struct md_machine *m, const char *path, const char *flag, char **ret_pub, struct err *err);
 /*
  * What cloud-init is given: the host key, so that the first contact is verified, and the user's own
- * file (NULL or "": none). The same text each time until md_cloud_made. Of a file that is nothing
- * to merge with (no #cloud-config, script or MIME), or leaves no room, that file alone; the host
+ * file (NULL or "": none). The same text each time until md_cloud_made. Of a file that is of none
+ * of cloud-init's kinds, or leaves no room, that file alone; the host
  * key then is trusted at first sight. flag: of the file, named in errors; max: bytes that the
  * provider takes.
  */

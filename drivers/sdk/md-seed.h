@@ -28,7 +28,8 @@ struct md_seed {                 /* borrowed; NULL or "" where there is none */
 	bool lean;  /* for MD_SEED_LEAN, which needs not be told to use its whole disk */
 };
 
-/* Each malloc'ed. user-data is checked: "#cloud-config", "#!", or MIME; else ERR_USER. */
+/* Each malloc'ed. user-data is checked: of one of the kinds that cloud-init knows by their
+ * beginnings ("#cloud-config", "#!", MIME …); else ERR_USER. */
 char *md_seed_meta_data(const struct md_seed *s);
 int md_seed_user_data(const struct md_seed *s, char **ret, struct err *err);
 char *md_seed_network_config(const struct md_seed *s);

@@ -118,16 +118,25 @@ static char *cloud_config(const struct md_seed *s)
 	return xasprintf("#cloud-config\n%s\n", text);
 }
 
-/* The header of the user's part; "" for a file that brings its own; NULL: it is of no kind. */
+#define PART_TYPE(type) "Content-Type: text/" type "; charset=\"utf-8\"\n"
+#define PART_MERGE "Merge-Type: dict(no_replace,recurse_list)+list(append)+str()\n"
+
+/* The header of the user's part; "" for a file that brings its own; NULL: it is of no kind. The
+ * kinds are cloud-init's; what begins with another's beginning stands before that. */
 static const char *part_header(const char *text)
 {
 	static const struct {
 		const char *begin, *header;
 	} kinds[] = {
-		{"#cloud-config",
-			"Content-Type: text/cloud-config; charset=\"utf-8\"\n"
-			"Merge-Type: dict(no_replace,recurse_list)+list(append)+str()\n\n"},
-		{"#!", "Content-Type: text/x-shellscript; charset=\"utf-8\"\n\n"},
+		{"#cloud-config-archive", PART_TYPE("cloud-config-archive") "\n"},
+		{"#cloud-config-jsonp", PART_TYPE("cloud-config-jsonp") "\n"},
+		{"#cloud-config", PART_TYPE("cloud-config") PART_MERGE "\n"},
+		{"#!", PART_TYPE("x-shellscript") "\n"},
+		{"## template: jinja", PART_TYPE("jinja2") PART_MERGE "\n"},
+		{"#cloud-boothook", PART_TYPE("cloud-boothook") "\n"},
+		{"#include-once", PART_TYPE("x-include-once-url") "\n"},
+		{"#include", PART_TYPE("x-include-url") "\n"},
+		{"#part-handler", PART_TYPE("part-handler") "\n"},
 		{"Content-Type:", ""},
 		{"MIME-Version:", ""},
 	};
@@ -163,8 +172,8 @@ int md_seed_user_data(const struct md_seed *s, char **ret, struct err *err)
 	header = part_header(s->user_data);
 	if (!header)
 		return err_set(err, ERR_USER,
-			"the user data is neither #cloud-config, nor a script that begins with "
-			"#!, nor a MIME message");
+			"the user data does not begin as cloud-init's kinds do (#cloud-config, #! "
+			"of a script, a MIME message and others)");
 	boundary = choose_boundary(ours, s->user_data);
 	*ret = xasprintf("Content-Type: multipart/mixed; boundary=\"%s\"\n"
 			 "MIME-Version: 1.0\n\n"

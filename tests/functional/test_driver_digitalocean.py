@@ -407,7 +407,9 @@ def test_host_key_is_given(cloud, driver, machine, tmp_path):
 
 @pytest.mark.parametrize('data, kind', [
     ('#cloud-config\npackages: [htop]\nname: "grüße"\n', 'text/cloud-config'),
-    ('#!/bin/sh\necho "$HOME" & <x>\n', 'text/x-shellscript')])
+    ('#!/bin/sh\necho "$HOME" & <x>\n', 'text/x-shellscript'),
+    ('#cloud-config-archive\n- content: "#!/bin/sh"\n', 'text/cloud-config-archive'),
+    ('## template: jinja\n#cloud-config\n{% if True %}\n', 'text/jinja2')])
 def test_user_data_and_host_key(cloud, driver, machine, tmp_path, data, kind):
     sent, host_key = create_with(cloud, driver, machine, tmp_path, data)
     (_, ours), (theirs, text) = parts_of(sent)
@@ -416,7 +418,7 @@ def test_user_data_and_host_key(cloud, driver, machine, tmp_path, data, kind):
 
 
 def test_user_data_of_unknown_kinds(cloud, driver, machine, tmp_path):
-    data = '## template: jinja\n#cloud-config\n{% if True %}\n'
+    data = 'packages: [htop]\n'
     assert create_with(cloud, driver, machine, tmp_path, data) == (data, '')
 
 

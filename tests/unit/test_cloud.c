@@ -187,7 +187,8 @@ static void test_user_data(void **state)
 		bool merged;
 	} cases[] = {{NULL, true}, {"", true}, {"#cloud-config\nx: 1\n", true},
 		{"#!/bin/sh\n", true}, {"MIME-Version: 1.0\n", true},
-		{"## template: jinja\n", false}, {"#include\n", false}, {"{}", false}};
+		{"## template: jinja\n", true}, {"#include\n", true}, {"packages: [x]\n", false},
+		{"{}", false}};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

@@ -88,8 +88,15 @@ static void test_parts(void **state)
 	static const struct {
 		const char *text, *header; /* NULL: refused */
 	} kinds[] = {
-		{"#cloud-config\npackages: [vim]\n", "Content-Type: text/cloud-config"},
-		{"#!/bin/sh\necho\n", "Content-Type: text/x-shellscript"},
+		{"#cloud-config\npackages: [vim]\n", "Content-Type: text/cloud-config; "},
+		{"#cloud-config-archive\n- x\n", "Content-Type: text/cloud-config-archive; "},
+		{"#cloud-config-jsonp\n[]\n", "Content-Type: text/cloud-config-jsonp; "},
+		{"#!/bin/sh\necho\n", "Content-Type: text/x-shellscript; "},
+		{"## template: jinja\n#cloud-config\n", "Content-Type: text/jinja2; "},
+		{"#cloud-boothook\n", "Content-Type: text/cloud-boothook; "},
+		{"#include-once\nhttp://x\n", "Content-Type: text/x-include-once-url; "},
+		{"#include\nhttp://x\n", "Content-Type: text/x-include-url; "},
+		{"#part-handler\n", "Content-Type: text/part-handler; "},
 		{"Content-Type: text/plain\n\nx", "Content-Type: text/plain"},
 		{"MIME-Version: 1.0\n\nx", "MIME-Version: 1.0"},
 		{"packages: [vim]\n", NULL},
