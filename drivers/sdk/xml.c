@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define MAX_NODES 500000u
+#define MAX_NAMES 1024u /* of the elements in one: each is compared with all */
 
 struct reading {
 	size_t nodes;
@@ -40,13 +41,18 @@ static bool is_list(const xmlNode *parent)
 	return any;
 }
 
-static void add_member(struct json *object, const char *name, struct json *take_value)
+static int add_member(
+	struct reading *r, struct json *object, const char *name, struct json *take_value)
 {
 	struct json *there = json_get(object, name), *list;
 
+	if (!there && object->n >= MAX_NAMES) {
+		json_free(take_value);
+		return too_much(r, "has too many different elements in one");
+	}
 	if (!there) {
 		json_set(object, name, take_value);
-		return;
+		return 0;
 	}
 	if (!json_is(there, JSON_ARRAY)) {
 		list = json_array();
@@ -55,6 +61,7 @@ static void add_member(struct json *object, const char *name, struct json *take_
 		there = json_get(object, name);
 	}
 	json_add(there, take_value);
+	return 0;
 }
 
 static int read_text(struct reading *r, const xmlNode *parent, struct json **ret)
@@ -102,8 +109,8 @@ static int read_element(struct reading *r, const xmlNode *e, unsigned depth, str
 			return -1;
 		if (list)
 			json_add(j, value);
-		else
-			add_member(j, name_of(n), value);
+		else if (add_member(r, j, name_of(n), value) < 0)
+			return -1;
 	}
 	*ret = take(j);
 	return 0;

@@ -104,12 +104,35 @@ static void test_refused(void **state)
 	assert_refused("<r>&unknown;</r>", "XML");
 }
 
+/* Elements of so many names; the last one stands there twice. */
+static char *names(unsigned n)
+{
+	struct buf b = BUF_INIT;
+
+	buf_adds(&b, "<r>");
+	for (unsigned i = 0; i < n; i++)
+		buf_addf(&b, "<a%u/>", i);
+	buf_addf(&b, "<a%u/></r>", n - 1);
+	return buf_steal(&b);
+}
+
+static void test_many_names(void **state)
+{
+	_cleanup_free_ char *most = names(1024), *more = names(1025);
+	_cleanup_json_ struct json *j = parse(most, NULL);
+
+	(void)state;
+	assert_int_equal(j->n, 1024);
+	assert_refused(more, "too many different elements");
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_ways),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_many_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
