@@ -115,14 +115,12 @@ static enum md_verdict attempt(
 	c->http.once = !is_repeatable(c);
 	c->http.total_ms = exchange_ms(c);
 	strv_finish(&c->http.headers);
-	if (a->prepare && a->prepare(a, c, err) < 0)
-		return MD_ANSWER_BAD;
-	int r = md_http(&watch, &c->http, ret, err);
-	strv_finish(&c->http.headers);
-	if (r < 0) {
+	int r = a->prepare ? a->prepare(a, c, err) : 0;
+	if (r == 0 && (r = md_http(&watch, &c->http, ret, err)) < 0)
 		trace(a, c, NULL, err);
+	strv_finish(&c->http.headers);
+	if (r < 0)
 		return MD_ANSWER_BAD;
-	}
 	a->connected = true;
 	trace(a, c, ret, NULL);
 	v = a->judge(a, c, ret, err);
@@ -172,7 +170,8 @@ static bool pause_of(
 	uint32_t ms =
 		jitter(MIN(first << shift, MD_API_PAUSE_MAX_MS * first / MD_API_PAUSE_MS + 1));
 
-	ms = MAX(ms, err->retry_after_ms);
+	/* on top of what is told: who were refused together do not come again together */
+	ms += MIN(err->retry_after_ms, UINT32_MAX - ms);
 	*ret_ms = ms;
 	return done->attempts <= a->retries && ms <= MD_API_PATIENCE_MS - done->paused &&
 	       sdk_now_ms() + ms - done->began <= MD_API_LAST_MS;

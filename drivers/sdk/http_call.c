@@ -85,6 +85,19 @@ static int on_progress(
 	return x->cancelled;
 }
 
+/* What it is may be a secret: it is not told. */
+static int check_headers(const struct strv *headers, struct err *err)
+{
+	for (size_t i = 0; i + 1 < headers->n; i += 2)
+		for (const char *p = headers->items[i + 1]; *p; p++)
+			if (iscntrl((unsigned char)*p))
+				return err_set(err, ERR_USER,
+					"the value of %s has a line break or control character in "
+					"it",
+					headers->items[i]);
+	return 0;
+}
+
 static struct curl_slist *headers_of(const struct md_http_call *c)
 {
 	struct curl_slist *list = http_curl_header(NULL, "Expect", "");
@@ -180,7 +193,7 @@ int md_http(const struct md_watch *w, const struct md_http_call *c, struct md_ht
 	struct exchange x = {.w = w, .answer = &answer};
 	int64_t began = sdk_now_ms();
 
-	if (http_curl_load(err) < 0)
+	if (check_headers(&c->headers, err) < 0 || http_curl_load(err) < 0)
 		return -1;
 	if (!curl)
 		curl = http_curl.easy_init();

@@ -46,9 +46,9 @@ struct md_http_answer {
 
 /*
  * 0: there is an answer. -1: there is none, and err says why, with "GET URL" in front:
- * ERR_UNAVAILABLE, ERR_TIMEOUT, ERR_CANCELED, ERR_USER (certificates, no URL), ERR_PROTOCOL (the
- * answer is too large, or not HTTP). err->retryable: it may go better the next time.
- * err->may_exist: the server may have got the request, and done what it says.
+ * ERR_UNAVAILABLE, ERR_TIMEOUT, ERR_CANCELED, ERR_USER (certificates, no URL, a header),
+ * ERR_PROTOCOL (the answer is too large, or not HTTP). err->retryable: it may go better the next
+ * time. err->may_exist: the server may have got the request, and done what it says.
  */
 int md_http(const struct md_watch *w, const struct md_http_call *c, struct md_http_answer *ret,
 	struct err *err);

@@ -169,16 +169,16 @@ static int tear_down(void **state)
 }
 
 static unsigned prepared;
-static bool again;
+static bool again, unprepared;
+static const char *key = SECRET;
 
 static int prepare(struct md_api *a, struct md_api_call *c, struct err *err)
 {
 	(void)a;
-	(void)err;
 	prepared++;
 	strv_add(&c->http.headers, "X-Key");
-	strv_add(&c->http.headers, SECRET);
-	return 0;
+	strv_add(&c->http.headers, key);
+	return unprepared ? err_set(err, ERR_AUTH, "no credentials") : 0;
 }
 
 static enum md_verdict judge(struct md_api *a, const struct md_api_call *c,
@@ -389,6 +389,52 @@ static void test_cancelled_while_it_pauses(void **state)
 	md_api_finish(&a);
 }
 
+/* What would be two headers is none; it is not told, for it is a secret. */
+static void test_headers_of_one_line(void **state)
+{
+	static const char *const values[] = {"a-key\nX: y", "a-key\r", "\033a-key", "a-key\177"};
+	static const char *const answers[] = {OK, NULL};
+	struct server server;
+	struct md_api a;
+
+	(void)state;
+	again = false;
+	start(&server, answers);
+	open_api(&a);
+	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+		_cleanup_err_ struct err err = ERR_INIT;
+
+		key = values[i];
+		assert_int_equal(call(&a, &server, "GET", false, &err), -1);
+		assert_int_equal(err.code, ERR_USER);
+		assert_non_null(strstr(err_msg(&err),
+			"the value of X-Key has a line break or control character in it"));
+		assert_null(strstr(err_msg(&err), "a-key"));
+	}
+	key = SECRET;
+	assert_int_equal(stop(&server), 0);
+	md_api_finish(&a);
+}
+
+/* The sanitizers see that the headers go. */
+static void test_not_prepared(void **state)
+{
+	static const char *const answers[] = {OK, NULL};
+	_cleanup_err_ struct err err = ERR_INIT;
+	struct server server;
+	struct md_api a;
+
+	(void)state;
+	start(&server, answers);
+	open_api(&a);
+	unprepared = true;
+	assert_int_equal(call(&a, &server, "GET", false, &err), -1);
+	unprepared = false;
+	assert_int_equal(err.code, ERR_AUTH);
+	assert_int_equal(stop(&server), 0);
+	md_api_finish(&a);
+}
+
 static char *said(void)
 {
 	char *text = xcalloc(1, 65536);
@@ -455,6 +501,8 @@ int main(void)
 		TEST(test_no_connection),
 		TEST(test_time_is_bounded),
 		TEST(test_cancelled_while_it_pauses),
+		TEST(test_headers_of_one_line),
+		TEST(test_not_prepared),
 		TEST(test_traces),
 		TEST(test_no_traces_without_debug),
 	};
