@@ -196,12 +196,17 @@ void md_cloud_order_over(struct md_machine *m)
 	json_set(m->state, MD_CLOUD_ORDERED, json_int(0));
 }
 
+bool md_cloud_recent(int64_t moment, unsigned seconds)
+{
+	int64_t span = (int64_t)seconds * md_api_first_pause_ms() / MD_API_PAUSE_MS;
+	int64_t now = (int64_t)time(NULL);
+
+	return moment > 0 && moment <= now && moment > now - span;
+}
+
 bool md_cloud_order_open(const struct md_machine *m)
 {
-	int64_t ordered = md_state_int(m, MD_CLOUD_ORDERED), age = (int64_t)time(NULL) - ordered;
-	int64_t open = (int64_t)MD_CLOUD_ORDER_S * md_api_first_pause_ms() / MD_API_PAUSE_MS;
-
-	return ordered && age >= 0 && age < open;
+	return md_cloud_recent(md_state_int(m, MD_CLOUD_ORDERED), MD_CLOUD_ORDER_S);
 }
 
 void md_cloud_report(const struct md_machine *m, enum machine_state state, struct md_report *out)

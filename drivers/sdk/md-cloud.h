@@ -56,6 +56,9 @@ void md_cloud_made(struct md_machine *m);
 int md_cloud_order(struct md_request *rq, struct md_machine *m, struct err *err);
 void md_cloud_order_over(struct md_machine *m);
 bool md_cloud_order_open(const struct md_machine *m);
+/* Have less than so many seconds passed since a moment (seconds since 1970, 0: never)? They are
+ * shorter where MD_API_PAUSE_VARIABLE shortens the pauses. */
+bool md_cloud_recent(int64_t moment, unsigned seconds);
 
 /* The state, IPAddress and how to log in, for a report. */
 void md_cloud_report(const struct md_machine *m, enum machine_state state, struct md_report *out);
