@@ -20,9 +20,16 @@ struct md_field {
 	enum md_field_type type;
 	const char *flag; /* NULL: none; it starts as "", 0, false or null */
 };
-/* Sets them. Of a PATH, "~" and relative ones are made absolute; a list without members is null. */
+/* Sets them. Of a PATH, "~" and relative ones are made absolute; a list without members is null.
+ * SwarmMaster, SwarmHost and SwarmDiscovery are those of `create`, as the clouds' drivers always
+ * had them; nothing reads them any more. flags NULL: none. */
 void md_fields_set(
 	struct md_machine *m, const struct md_field *fields, size_t n, const struct json *flags);
+/* Before anything is done with a state that people may have edited: a member of another type than
+ * its field's, which would read as if it were not there, is ERR_USER. Those that all drivers have
+ * are looked at, too. Absent and null ones are fine. */
+int md_fields_check(
+	const struct md_machine *m, const struct md_field *fields, size_t n, struct err *err);
 /* A port from a flag; ERR_USER names it when it is none. */
 int md_flag_port(struct md_machine *m, const char *key, const struct json *flags, const char *flag,
 	struct err *err);

@@ -106,6 +106,74 @@ static void test_fields(void **state)
 	assert_false(md_state_bool(&m, "Absent"));
 }
 
+/* Of the program's flags; in their places, and as they are when there are no such flags. */
+static void test_swarm_fields(void **state)
+{
+	static const char given[] = "{\"swarm-master\":true,\"swarm-host\":\"tcp://0.0.0.0:3376\","
+				    "\"swarm-discovery\":\"token://x\"}";
+	_cleanup_json_ struct json *flags = NULL, *none = json_object();
+	_cleanup_err_ struct err err = ERR_INIT;
+
+	(void)state;
+	md_base_state(&m);
+	md_fields_set(&m, NULL, 0, none);
+	assert_string_equal(md_state_str(&m, "SwarmHost"), "");
+	assert_int_equal(json_parse(given, strlen(given), &flags, &err), 0);
+	md_fields_set(&m, NULL, 0, flags);
+	md_fields_set(&m, NULL, 0, NULL);
+	_cleanup_free_ char *text = json_to_string(m.state, JSON_COMPACT);
+	assert_string_equal(text,
+		"{\"IPAddress\":\"\",\"MachineName\":\"m1\",\"SSHUser\":\"\",\"SSHPort\":0,"
+		"\"SSHKeyPath\":\"\",\"StorePath\":\"/s\",\"SwarmMaster\":true,"
+		"\"SwarmHost\":\"tcp://0.0.0.0:3376\",\"SwarmDiscovery\":\"token://x\"}");
+}
+
+static void test_fields_are_checked(void **state)
+{
+	static const struct md_field fields[] = {{"Text", MD_TEXT, NULL}, {"Path", MD_PATH, NULL},
+		{"Number", MD_NUMBER, NULL}, {"Yes", MD_YES_NO, NULL}, {"List", MD_LIST, NULL}};
+	static const struct {
+		const char *state, *member; /* NULL: good */
+	} cases[] = {
+		{"{}", NULL},
+		{"{\"Text\":null,\"Path\":null,\"Number\":null,\"Yes\":null,\"List\":null}", NULL},
+		{"{\"text\":\"\",\"Path\":\"/"
+		 "p\",\"Number\":9007199254740993,\"Yes\":true,\"List\":[]}",
+			NULL},
+		{"{\"Number\":1e3,\"Other\":{},\"SSHPort\":22,\"IPAddress\":\"\"}", NULL},
+		{"{\"Text\":1}", "Text"},
+		{"{\"Path\":[]}", "Path"},
+		{"{\"Number\":\"3164444\"}", "Number"},
+		{"{\"number\":true}", "Number"},
+		{"{\"Number\":1.5}", "Number"},
+		{"{\"Number\":1e300}", "Number"},
+		{"{\"Yes\":\"true\"}", "Yes"},
+		{"{\"List\":\"a\"}", "List"},
+		{"{\"List\":{}}", "List"},
+		{"{\"SSHPort\":\"22\"}", "SSHPort"},
+		{"{\"IPAddress\":[]}", "IPAddress"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_json_ struct json *given = NULL;
+		_cleanup_err_ struct err err = ERR_INIT;
+		struct md_machine one = {.dir = "/s/machines/m1"};
+
+		assert_int_equal(
+			json_parse(cases[i].state, strlen(cases[i].state), &given, &err), 0);
+		one.state = given;
+		assert_int_equal(md_fields_check(&one, fields, ARRAY_SIZE(fields), &err),
+			cases[i].member ? -1 : 0);
+		if (!cases[i].member)
+			continue;
+		assert_int_equal(err.code, ERR_USER);
+		assert_non_null(strstr(err_msg(&err), "/s/machines/m1/config.json"));
+		_cleanup_free_ char *quoted = xasprintf("\"%s\"", cases[i].member);
+		assert_non_null(strstr(err_msg(&err), quoted));
+	}
+}
+
 static void test_ports(void **state)
 {
 	static const struct {
@@ -350,6 +418,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_fields),
+		TEST(test_swarm_fields),
+		TEST(test_fields_are_checked),
 		TEST(test_ports),
 		TEST(test_login_key),
 		TEST(test_copied_key),
