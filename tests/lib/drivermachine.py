@@ -57,6 +57,12 @@ class Machine:
             assert report['state'] != 'Error', report
         raise AssertionError(f'never {wanted}: {report}')
 
+    def grow_older(self, seconds):
+        """Of moments in the state (seconds since 1970) as much time has passed."""
+        for name, value in self.state.items():
+            if name.endswith('At') and isinstance(value, int) and value:
+                self.state[name] = value - seconds
+
     def finish(self, driver, method, **kwargs):
         """Does the host's waiting; `waits` are the states that were waited for."""
         self.waits = []
@@ -66,6 +72,7 @@ class Machine:
                 return self
             assert outcome['status'] == 'wait' and outcome['message'] and 1000 <= outcome['retryAfterMs'] <= 10000
             self.waits.append(outcome.get('waitFor'))
+            self.grow_older(outcome['retryAfterMs'] // 1000)
             if 'waitFor' in outcome:
                 self.wait(driver, outcome['waitFor'])
         raise AssertionError(f'{method} has no end: {outcome}')
