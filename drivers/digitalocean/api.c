@@ -54,16 +54,21 @@ static enum md_verdict judge(struct md_api *api, const struct md_api_call *c,
 			"DIGITALOCEAN_ACCESS_TOKEN)");
 	else if (answer->status == 403)
 		err_set(err, ERR_AUTH,
-			"%s (the access token lacks a scope: regions:read, ssh_key and droplet "
-			"in full, image:read, tag:create)",
+			"%s (if the access token lacks a scope: it needs regions:read, image:read, "
+			"tag:create, tag:read and tag:delete, and ssh_key and droplet in full)",
 			text ? text : "Forbidden");
+	else if (answer->status == DO_STATUS_UNPROCESSABLE && text &&
+		 strstr(text, "will exceed your"))
+		err->code = ERR_QUOTA;
 	return MD_ANSWER_BAD;
 }
 
-void do_open(struct do_api *a, struct md_request *rq, const struct md_machine *m)
+int do_open(struct do_api *a, struct md_request *rq, const struct md_machine *m, struct err *err)
 {
 	const char *token = md_state_str(m, "AccessToken"), *base = md_state_str(m, "APIURL");
 
+	if (do_check_state(m, err) < 0)
+		return -1;
 	*a = (struct do_api){
 		.base = *base ? base : "https://api.digitalocean.com",
 		.bearer = xasprintf("Bearer %s", token),
@@ -73,6 +78,7 @@ void do_open(struct do_api *a, struct md_request *rq, const struct md_machine *m
 	a->api.judge = judge;
 	a->api.arg = a;
 	md_api_secret(&a->api, token);
+	return 0;
 }
 
 void do_close(struct do_api *a)
@@ -104,11 +110,41 @@ int do_act(struct do_api *a, const struct md_machine *m, const char *type, struc
 			.n_body = strlen(body),
 			.content_type = "application/json"},
 		.what = what,
-		.repeatable = true, /* the second is refused while the first is under way */
+		/* twice is once: the droplet is as it is to be, or an event is under way */
+		.repeatable = !streq(type, "reboot"),
 	};
 
 	a->status = 0;
 	return md_api_json(&a->api, &c, &answer, err);
+}
+
+int do_refused(struct md_request *rq, struct md_machine *m, struct err *take_refusal,
+	struct md_outcome *out, struct err *err)
+{
+	int64_t now = (int64_t)time(NULL), first = md_state_int(m, "RefusedAt");
+	_cleanup_err_ struct err refusal = *take_refusal, ignored = ERR_INIT;
+
+	*take_refusal = ERR_INIT;
+	if (first > now || now - first > INT64_C(2) * DO_REFUSED_S)
+		first = now; /* it was of a command that nobody waits for any more */
+	if (now - first < DO_REFUSED_S) {
+		json_set(m->state, "RefusedAt", json_int(first));
+		md_cloud_wait(out, STATE_NONE, DO_POLL_MS, "%s", err_msg(&refusal));
+		return 0;
+	}
+	do_not_refused(m);
+	(void)!md_checkpoint(rq, m->state, &ignored);
+	return err_move(err, &refusal);
+}
+
+void do_not_refused(struct md_machine *m)
+{
+	json_set(m->state, "RefusedAt", json_int(0));
+}
+
+bool do_is_new(const struct md_machine *m)
+{
+	return md_cloud_recent(md_state_int(m, "CreatedAt"), DO_NEW_S);
 }
 
 int do_list(struct do_api *a, const char *path, const char *key, const char *what,

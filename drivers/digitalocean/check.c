@@ -25,7 +25,15 @@ static const struct md_field fields[] = {
 	{"OwnKeyFingerprint", MD_TEXT, NULL}, /* of the key that is made for the machine */
 	{"MachineTag", MD_TEXT, NULL},        /* of the droplet */
 	{"HostKey", MD_TEXT, NULL}, {"CreatedAt", MD_NUMBER, NULL}, /* seconds since 1970 */
+	{MD_CLOUD_ORDERED, MD_NUMBER, NULL},
+	{"OrderedTwice", MD_YES_NO, NULL}, /* the first order's droplet may have come late */
+	{"RefusedAt", MD_NUMBER, NULL},    /* first; seconds since 1970 */
 };
+
+int do_check_state(const struct md_machine *m, struct err *err)
+{
+	return md_fields_check(m, fields, ARRAY_SIZE(fields), err);
+}
 
 /* No slash at the end: paths begin with one. */
 static int set_url(struct md_machine *m, struct err *err)
@@ -168,8 +176,7 @@ int do_pre_create_check(struct md_request *rq, struct md_machine *m, struct err 
 {
 	_cleanup_do_ struct do_api a = {0};
 
-	do_open(&a, rq, m);
-	if (check_name(m, err) < 0 || check_files(m, err) < 0)
+	if (do_open(&a, rq, m, err) < 0 || check_name(m, err) < 0 || check_files(m, err) < 0)
 		return -1;
 	return check_region(&a, m, err);
 }

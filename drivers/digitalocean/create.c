@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #define TAG_PREFIX "docker-machine:"
+#define LOOK "look for the droplet"
 
 /* The account's key that the user named. */
 static int use_account_key(
@@ -59,7 +60,8 @@ static int send_key(struct do_api *a, struct md_machine *m, const char *pub, str
 	if (do_call(a, "POST", "/account/keys", body, what, &key, &mine) == 0 &&
 		do_take_id(m, "SSHKeyID", json_get(key, "ssh_key"), what, &mine) == 0)
 		return 0;
-	if (mine.may_exist && find_own_key(a, m, err) > 0)
+	/* refused: as it is there, of an attempt that was not answered */
+	if ((mine.may_exist || a->status == DO_STATUS_UNPROCESSABLE) && find_own_key(a, m, err) > 0)
 		return 0;
 	err_finish(err);
 	return err_move(err, &mine);
@@ -147,89 +149,145 @@ static int droplet_body(struct do_api *a, struct md_request *rq, struct md_machi
 	return 0;
 }
 
-static bool take_first(const struct json *droplet, void *arg)
-{
-	struct json **first = arg;
+/* Droplets that have the machine's tag. */
+struct tagged {
+	const char *tag;
+	struct json *found; /* list */
+};
 
-	*first = json_copy(droplet);
-	return true;
+static bool note_tagged(const struct json *droplet, void *arg)
+{
+	const struct json *tags = json_get(droplet, "tags");
+	struct tagged *t = arg;
+	bool has = false;
+
+	/* they are deleted, too: that the query was understood is not taken for granted */
+	for (size_t i = 0; json_at(tags, i); i++)
+		has = has || strcasecmp(json_str(json_at(tags, i), ""), t->tag) == 0;
+	if (has)
+		json_add(t->found, json_copy(droplet));
+	return false;
+}
+
+static int list_tagged(
+	struct do_api *a, const struct md_machine *m, struct json **ret, struct err *err)
+{
+	struct tagged t = {md_state_str(m, "MachineTag"), json_array()};
+	_cleanup_json_ struct json *found = t.found;
+	_cleanup_buf_ struct buf path = BUF_INIT;
+
+	buf_adds(&path, "/droplets?tag_name=");
+	md_http_escape(&path, t.tag);
+	if (do_list(a, buf_str(&path), "droplets", LOOK, note_tagged, &t, err) < 0)
+		return -1;
+	*ret = take(found);
+	return 0;
 }
 
 /* 1: it is there, and its id is in the state; 0: it is not. */
 static int find_droplet(struct do_api *a, struct md_machine *m, struct err *err)
 {
-	static const char what[] = "look for the droplet";
-	_cleanup_buf_ struct buf path = BUF_INIT;
-	_cleanup_json_ struct json *droplet = NULL;
+	_cleanup_json_ struct json *found = NULL;
 
-	buf_adds(&path, "/droplets?tag_name=");
-	md_http_escape(&path, md_state_str(m, "MachineTag"));
-	if (do_list(a, buf_str(&path), "droplets", what, take_first, &droplet, err) < 0)
+	if (list_tagged(a, m, &found, err) < 0)
 		return -1;
-	if (!droplet)
+	if (!json_at(found, 0))
 		return 0;
-	return do_take_id(m, "DropletID", droplet, what, err) < 0 ? -1 : 1;
+	return do_take_id(m, "DropletID", json_at(found, 0), LOOK, err) < 0 ? -1 : 1;
 }
 
 /* Nothing more will come of this key: the user need not remove it by hand. */
-static void drop_key(struct do_api *a, struct md_request *rq, struct md_machine *m)
+static void drop_key(struct do_api *a, struct md_machine *m)
 {
 	_cleanup_free_ char *path =
 		xasprintf("/account/keys/%lld", (long long)md_state_int(m, "SSHKeyID"));
-	_cleanup_err_ struct err ignored = ERR_INIT;
+	_cleanup_err_ struct err err = ERR_INIT;
 
 	if (*md_state_str(m, "SSHKeyFingerprint"))
 		return;
-	if (do_call(a, "DELETE", path, NULL, "delete the SSH key", NULL, &ignored) < 0 &&
-		ignored.code != ERR_NOT_FOUND)
+	if (do_call(a, "DELETE", path, NULL, "delete the SSH key", NULL, &err) < 0 &&
+		err.code != ERR_NOT_FOUND)
 		return;
 	json_set(m->state, "SSHKeyID", json_int(0));
+}
+
+/* Surely nothing was made: nobody needs to look for it, which a token may lack the right to. */
+static void not_made(struct do_api *a, struct md_request *rq, struct md_machine *m)
+{
+	_cleanup_err_ struct err ignored = ERR_INIT;
+
+	if (a->status == DO_STATUS_UNPROCESSABLE)
+		drop_key(a, m);
+	md_cloud_order_over(m);
+	if (!md_state_bool(m, "OrderedTwice"))
+		json_set_str(m->state, "MachineTag", "");
 	(void)!md_checkpoint(rq, m->state, &ignored);
 }
 
-static int ask_for_droplet(
-	struct do_api *a, struct md_request *rq, struct md_machine *m, struct err *err)
+static int wait_for_order(struct md_outcome *out, const char *why)
+{
+	md_cloud_wait(out, STATE_NONE, DO_POLL_MS, "the droplet that was asked for to show%s%s",
+		why ? ": " : "", why ? why : "");
+	return 0;
+}
+
+/* 1: it is there; 0: it may show yet. */
+static int ask_for_droplet(struct do_api *a, struct md_request *rq, struct md_machine *m,
+	struct md_outcome *out, struct err *err)
 {
 	static const char what[] = "create the droplet";
-	_cleanup_err_ struct err mine = ERR_INIT;
-	_cleanup_json_ struct json *answer = NULL;
-	struct json *body;
+	bool again = md_state_int(m, MD_CLOUD_ORDERED) != 0;
+	_cleanup_err_ struct err mine = ERR_INIT, ignored = ERR_INIT;
+	_cleanup_json_ struct json *answer = NULL, *body = NULL;
 
 	if (droplet_body(a, rq, m, &body, err) < 0)
 		return -1;
+	if (again)
+		json_set(m->state, "OrderedTwice", json_bool(true));
+	if (md_cloud_order(rq, m, err) < 0)
+		return -1;
 	md_progress(rq, "Creating the droplet...");
-	if (do_call(a, "POST", "/droplets", body, what, &answer, &mine) == 0 &&
+	if (do_call(a, "POST", "/droplets", take(body), what, &answer, &mine) == 0 &&
 		do_take_id(m, "DropletID", json_get(answer, "droplet"), what, &mine) == 0)
-		return 0;
-	if (mine.may_exist && find_droplet(a, m, err) > 0)
-		return 0;
-	if (a->status == DO_STATUS_UNPROCESSABLE)
-		drop_key(a, rq, m);
-	err_finish(err);
-	return err_move(err, &mine);
+		return 1;
+	if (!mine.may_exist) {
+		not_made(a, rq, m);
+		return err_move(err, &mine);
+	}
+	if (find_droplet(a, m, &ignored) > 0)
+		return 1;
+	/* not for ever: a service that fails would be asked for one a minute */
+	if (again || mine.code == ERR_CANCELED || !md_cloud_order_open(m))
+		return err_move(err, &mine);
+	return wait_for_order(out, err_msg(&mine));
 }
 
-static int make_droplet(
-	struct do_api *a, struct md_request *rq, struct md_machine *m, struct err *err)
+/* The same. */
+static int make_droplet(struct do_api *a, struct md_request *rq, struct md_machine *m,
+	struct md_outcome *out, struct err *err)
 {
-	int found = 0;
+	int there = 0;
 
 	if (!md_state_int(m, "DropletID")) {
 		if (*md_state_str(m, "MachineTag")) {
-			found = find_droplet(a, m, err);
+			there = find_droplet(a, m, err);
 		} else {
 			_cleanup_free_ char *tag = xasprintf(TAG_PREFIX "%s", m->id);
 
-			found = md_state_note(rq, m, "MachineTag", tag, err);
+			json_set_str(m->state, "MachineTag", tag);
 		}
-		if (found < 0 || (found == 0 && ask_for_droplet(a, rq, m, err) < 0))
-			return -1;
+		if (there == 0)
+			there = md_cloud_order_open(m) ? wait_for_order(out, NULL)
+						       : ask_for_droplet(a, rq, m, out, err);
+		if (there <= 0)
+			return there;
+		md_cloud_order_over(m);
 		json_set(m->state, "CreatedAt", json_int((int64_t)time(NULL)));
 		if (md_checkpoint(rq, m->state, err) < 0)
 			return -1;
 	}
 	md_cloud_made(m);
-	return 0;
+	return 1;
 }
 
 const char *do_address(const struct json *droplet, const char *type)
@@ -242,13 +300,6 @@ const char *do_address(const struct json *droplet, const char *type)
 	return "";
 }
 
-static bool is_new(const struct md_machine *m)
-{
-	int64_t age = (int64_t)time(NULL) - md_state_int(m, "CreatedAt");
-
-	return age >= 0 && age < DO_NEW_S;
-}
-
 int do_create(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
 {
 	_cleanup_do_ struct do_api a = {0};
@@ -258,15 +309,17 @@ int do_create(struct md_request *rq, struct md_machine *m, struct md_outcome *ou
 
 	if (*md_state_str(m, "IPAddress"))
 		return 0;
-	do_open(&a, rq, m);
-	if (make_key(&a, rq, m, err) < 0 || make_droplet(&a, rq, m, err) < 0)
+	if (do_open(&a, rq, m, err) < 0 || make_key(&a, rq, m, err) < 0)
 		return -1;
+	int there = make_droplet(&a, rq, m, out, err);
+	if (there <= 0)
+		return there;
 	_cleanup_free_ char *path =
 		xasprintf("/droplets/%lld", (long long)md_state_int(m, "DropletID"));
 	if (do_call(&a, "GET", path, NULL, "look at the droplet", &answer, &mine) < 0) {
-		if (mine.code != ERR_NOT_FOUND || !is_new(m))
+		if (mine.code != ERR_NOT_FOUND || !do_is_new(m))
 			return err_move(err, &mine);
-		/* without a state to wait for: reports call a droplet gone that is not known */
+		/* without a state to wait for: what is asked for it may know it already */
 		md_cloud_wait(out, STATE_NONE, DO_POLL_MS, "the droplet to be known");
 		return 0;
 	}
@@ -280,7 +333,7 @@ int do_create(struct md_request *rq, struct md_machine *m, struct md_outcome *ou
 	return 0;
 }
 
-static int remove_key(struct do_api *a, const struct md_machine *m, struct err *err)
+static int remove_key(struct do_api *a, struct md_machine *m, struct err *err)
 {
 	const char *print = md_state_str(m, "OwnKeyFingerprint");
 	int64_t id = md_state_int(m, "SSHKeyID");
@@ -293,27 +346,72 @@ static int remove_key(struct do_api *a, const struct md_machine *m, struct err *
 	if (do_call(a, "DELETE", path, NULL, "delete the SSH key", NULL, &mine) < 0 &&
 		mine.code != ERR_NOT_FOUND)
 		return err_move(err, &mine);
+	json_set(m->state, "SSHKeyID", json_int(0));
+	json_set_str(m->state, "OwnKeyFingerprint", "");
 	return 0;
 }
 
-/* 1: there is none any more; 0: an event has to end first. */
-static int remove_droplet(
-	struct do_api *a, struct md_machine *m, struct md_outcome *out, struct err *err)
+/* 1: it is gone; 0: not yet. is_new: that it is not found need not mean that. */
+static int delete_droplet(struct do_api *a, struct md_request *rq, struct md_machine *m, int64_t id,
+	bool is_new, struct md_outcome *out, struct err *err)
 {
+	_cleanup_free_ char *path = xasprintf("/droplets/%lld", (long long)id);
 	_cleanup_err_ struct err mine = ERR_INIT;
 
-	if (!md_state_int(m, "DropletID") && *md_state_str(m, "MachineTag") &&
-		find_droplet(a, m, err) < 0)
-		return -1;
-	int64_t id = md_state_int(m, "DropletID");
-	_cleanup_free_ char *path = xasprintf("/droplets/%lld", (long long)id);
-	if (!id || do_call(a, "DELETE", path, NULL, "delete the droplet", NULL, &mine) == 0 ||
-		mine.code == ERR_NOT_FOUND)
+	if (do_call(a, "DELETE", path, NULL, "delete the droplet", NULL, &mine) == 0 ||
+		(mine.code == ERR_NOT_FOUND && !is_new)) {
+		do_not_refused(m);
 		return 1;
-	if (a->status != DO_STATUS_UNPROCESSABLE)
-		return err_move(err, &mine);
-	md_cloud_wait(out, STATE_NONE, DO_POLL_MS, "%s", err_msg(&mine));
-	return 0;
+	}
+	if (mine.code == ERR_NOT_FOUND) {
+		md_cloud_wait(out, STATE_NONE, DO_POLL_MS, "the droplet to be known");
+		return 0;
+	}
+	return a->status == DO_STATUS_UNPROCESSABLE ? do_refused(rq, m, &mine, out, err)
+						    : err_move(err, &mine);
+}
+
+/* Those of orders that were never answered. */
+static int remove_tagged(struct do_api *a, struct md_request *rq, struct md_machine *m,
+	struct md_outcome *out, struct err *err)
+{
+	_cleanup_json_ struct json *found = NULL;
+	size_t gone = 0;
+
+	if (list_tagged(a, m, &found, err) < 0)
+		return -1;
+	for (size_t i = 0; json_at(found, i); i++) {
+		int64_t id = json_int_or(json_get(json_at(found, i), "id"), 0);
+		int r;
+
+		if (id <= 0)
+			return err_set(err, ERR_PROTOCOL, LOOK ": DigitalOcean: one has no id");
+		if (id == md_state_int(m, "DropletID")) /* lists lag behind */
+			continue;
+		r = delete_droplet(a, rq, m, id, md_cloud_order_open(m), out, err);
+		if (r <= 0)
+			return r;
+		gone++;
+	}
+	return gone || !md_cloud_order_open(m) ? 1 : wait_for_order(out, NULL);
+}
+
+/* 1: there is none any more; 0: one may show, or an event has to end first. */
+static int remove_droplets(struct do_api *a, struct md_request *rq, struct md_machine *m,
+	struct md_outcome *out, struct err *err)
+{
+	int64_t id = md_state_int(m, "DropletID");
+
+	if (id) {
+		int r = delete_droplet(a, rq, m, id, do_is_new(m), out, err);
+
+		if (r <= 0)
+			return r;
+		json_set(m->state, "CreatedAt", json_int(0)); /* it is not on its way */
+	}
+	if (!*md_state_str(m, "MachineTag") || (id && !md_state_bool(m, "OrderedTwice")))
+		return 1;
+	return remove_tagged(a, rq, m, out, err);
 }
 
 /* Tags stay when their droplets go. This one costs nothing, and a token may lack the right: no
@@ -340,9 +438,10 @@ int do_remove(struct md_request *rq, struct md_machine *m, struct md_outcome *ou
 	_cleanup_do_ struct do_api a = {0};
 	int droplet, key;
 
-	do_open(&a, rq, m);
+	if (do_open(&a, rq, m, err) < 0)
+		return -1;
 	key = remove_key(&a, m, &of_key);
-	droplet = remove_droplet(&a, m, out, err);
+	droplet = remove_droplets(&a, rq, m, out, err);
 	if (droplet > 0)
 		remove_tag(&a, rq, m);
 	if (droplet < 0 && key < 0)

@@ -51,12 +51,13 @@ static int get_droplet(
 }
 
 /* An action that comes while another is under way is refused: it is asked for again. */
-static int act(struct do_api *a, struct md_machine *m, const char *type, enum machine_state wanted,
-	struct md_outcome *out, struct err *err)
+static int act(struct do_api *a, struct md_request *rq, struct md_machine *m, const char *type,
+	enum machine_state wanted, struct md_outcome *out, struct err *err)
 {
 	_cleanup_err_ struct err mine = ERR_INIT;
 
 	if (do_act(a, m, type, &mine) == 0) {
+		do_not_refused(m);
 		if (wanted != STATE_NONE)
 			md_cloud_wait(out, wanted, DO_POLL_MS, "the droplet to be %s",
 				machine_state_name(wanted));
@@ -66,8 +67,7 @@ static int act(struct do_api *a, struct md_machine *m, const char *type, enum ma
 		return gone(m, err);
 	if (a->status != DO_STATUS_UNPROCESSABLE)
 		return err_move(err, &mine);
-	md_cloud_wait(out, STATE_NONE, DO_POLL_MS, "%s", err_msg(&mine));
-	return 0;
+	return do_refused(rq, m, &mine, out, err);
 }
 
 /* Until the droplet is in the wanted state. */
@@ -77,15 +77,15 @@ static int power(struct md_request *rq, struct md_machine *m, const char *type,
 	_cleanup_json_ struct json *droplet = NULL;
 	_cleanup_do_ struct do_api a = {0};
 
-	do_open(&a, rq, m);
-	if (get_droplet(&a, m, &droplet, err) < 0)
+	if (do_open(&a, rq, m, err) < 0 || get_droplet(&a, m, &droplet, err) < 0)
 		return -1;
 	if (state_of(droplet) == wanted) {
+		do_not_refused(m);
 		if (*do_address(droplet, "public"))
 			json_set_str(m->state, "IPAddress", do_address(droplet, "public"));
 		return 0;
 	}
-	return act(&a, m, type, wanted, out, err);
+	return act(&a, rq, m, type, wanted, out, err);
 }
 
 int do_start(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
@@ -107,8 +107,9 @@ int do_restart(struct md_request *rq, struct md_machine *m, struct md_outcome *o
 {
 	_cleanup_do_ struct do_api a = {0};
 
-	do_open(&a, rq, m);
-	return act(&a, m, "reboot", STATE_NONE, out, err);
+	if (do_open(&a, rq, m, err) < 0)
+		return -1;
+	return act(&a, rq, m, "reboot", STATE_NONE, out, err);
 }
 
 /* What Docker Machine derives rather than stores: the user's own key, else the machine's; with a
@@ -136,10 +137,18 @@ static void report(const struct md_machine *m, const struct json *droplet, struc
 	md_cloud_report(m, state, out);
 }
 
+/* A new droplet that is not found is on its way, and a `create` goes on waiting for it. */
 static void report_gone(const struct md_machine *m, struct md_report *out)
 {
 	int64_t id = md_state_int(m, "DropletID");
 
+	if (id && do_is_new(m)) {
+		set_key_path(m);
+		md_cloud_report(m, STATE_STARTING, out);
+		out->message =
+			xasprintf("the droplet %lld is not known everywhere yet", (long long)id);
+		return;
+	}
 	out->state = STATE_ERROR;
 	out->message = id ? xasprintf("the droplet %lld does not exist at DigitalOcean (any more)",
 				    (long long)id)
@@ -232,8 +241,7 @@ static void ask_for_account_of(struct md_request *rq, const struct md_machine *f
 			done[i] = todo[i] = 1;
 			asked->left++;
 		}
-	do_open(&a, rq, first);
-	if (ask_account(&a, asked, errs, &err) < 0)
+	if (do_open(&a, rq, first, &err) < 0 || ask_account(&a, asked, errs, &err) < 0)
 		for (size_t i = 0; i < asked->n; i++)
 			if (todo[i])
 				copy_error(&err, &errs[i]);
@@ -247,11 +255,14 @@ int do_states(struct md_request *rq, struct md_machine *machines, size_t n,
 	struct asked asked = {.machines = machines, .reports = reports, .n = n};
 
 	(void)err;
-	for (size_t i = 0; i < n; i++)
-		if (!md_state_int(&machines[i], "DropletID")) {
+	for (size_t i = 0; i < n; i++) {
+		if (do_check_state(&machines[i], &errs[i]) < 0) {
+			done[i] = 1;
+		} else if (!md_state_int(&machines[i], "DropletID")) {
 			report_gone(&machines[i], &reports[i]);
 			done[i] = 1;
 		}
+	}
 	for (size_t i = 0; i < n; i++)
 		if (!done[i])
 			ask_for_account_of(rq, &machines[i], &asked, done, errs);

@@ -323,6 +323,19 @@ def test_machines_of_the_original(cloud, driver, tmp_path):
     assert cloud.log.actions()[-2:] == ['delete_key', 'delete_droplet']
 
 
+@pytest.mark.parametrize('member, value', [('DropletID', '3164444'), ('DropletID', 1.5), ('AccessToken', 5), ('SSHPort', '22'),
+                                           ('IPv6', 'true'), ('MachineTag', [])])
+def test_states_that_somebody_edited(cloud, driver, machine, tmp_path, member, value):
+    """What reads as "there is none" would be forgotten, and paid for. The others are none the worse."""
+    good, bad = many(cloud, driver, tmp_path, 2)
+    machine.state = bad['state'] = {**bad['state'], member: value}
+    for method in 'create', 'start', 'stop', 'kill', 'restart', 'remove', 'preCreateCheck':
+        machine.fails(driver, method, 'user', f'"{member}"', str(machine.folder / 'config.json'))
+    assert not cloud.log.requests
+    first, second = driver.call('states', machines=[good, bad])['machines']
+    assert first['state'] == 'Running' and f'"{member}"' in second['error']['message']
+
+
 # keys
 
 @pytest.mark.parametrize('with_path', [True, False])

@@ -5,7 +5,7 @@ import time
 import pytest
 
 import dodriver
-from dodriver import CREATE, TAG, Machine
+from dodriver import CREATE, PATIENT, TAG, Machine
 from driverclient import DriverError, ProtocolError
 from fakes.digitalocean import DigitalOcean, TooMany
 from fakes.httpfake import (
@@ -43,26 +43,6 @@ def machine(cloud, tmp_path):
     return Machine(cloud, tmp_path)
 
 
-def one_of_each(machine):
-    cloud = machine.cloud
-    (droplet,), (key,) = cloud.account.droplets.values(), cloud.account.keys.values()
-    state = machine.state
-    assert (state['IPAddress'], state['DropletID'], state['SSHKeyID']) == \
-        (droplet.address.public, droplet.id, key.id)
-    assert droplet.asked['ssh_keys'] == [key.id] and droplet.tags == [TAG]
-
-
-def end_well(machine, end, **more):
-    """From what was stored: create again, or remove; nothing is there twice, nothing is left."""
-    with dodriver.start(**more) as driver:
-        if end == 'create':
-            machine.finish(driver, 'create')
-            one_of_each(machine)
-        machine.finish(driver, 'remove')
-    account = machine.cloud.account
-    assert not account.left() and not account.tags
-
-
 # killed
 
 @pytest.mark.parametrize('end', ENDS)
@@ -83,7 +63,7 @@ def test_killed(machine, number, moment, end):
             killed = True
         assert killed or (number, moment) == (REQUESTS[-1], ANSWERED)
         driver.process.wait(60)
-    end_well(machine, end)
+    machine.end_well(end)
 
 
 @pytest.mark.parametrize('end', ENDS)
@@ -105,7 +85,7 @@ def test_killed_at_a_checkpoint(machine, number, stored, end):
         machine.configure(driver)
         with pytest.raises((ProtocolError, BrokenPipeError)):
             machine.finish(driver, 'create', on_checkpoint=kill)
-    end_well(machine, end)
+    machine.end_well(end)
 
 
 @pytest.mark.parametrize('moment', [RECEIVED, APPLIED, ANSWERED])
@@ -120,7 +100,7 @@ def test_killed_in_remove(machine, number, moment):
             machine.finish(driver, 'remove')
         except (ProtocolError, BrokenPipeError):
             pass
-    end_well(machine, 'remove')
+    machine.end_well('remove')
 
 
 # what servers do
@@ -136,14 +116,14 @@ def test_faults(machine, number, fault, end):
         machine.cloud.faults.add(ANY, FAULTS[fault](), nth=number)
         try:
             machine.finish(driver, 'create')
-            one_of_each(machine)
+            machine.one_of_each()
         except DriverError as error:
             assert error.kind in ('unavailable', 'internal', 'notFound', 'timeout'), error.message
             assert machine.cloud.token not in error.message
         except AssertionError as error:
             assert "'state': 'Error'" in str(error) and fault == '404' # of a report
         assert machine.cloud.log.count('create_droplet') <= 2
-    end_well(machine, end)
+    machine.end_well(end)
 
 
 @pytest.mark.parametrize('fault', ['500 and done', 'closed and done', 'reset and done', 'cut', 'no json', 'another json',
@@ -155,7 +135,7 @@ def test_made_without_a_clear_answer(machine, action, fault):
         machine.configure(driver)
         machine.cloud.faults.add(action, FAULTS[fault]())
         machine.finish(driver, 'create')
-        one_of_each(machine)
+        machine.one_of_each()
         assert machine.cloud.log.count(action) == 1
         machine.finish(driver, 'remove')
 
@@ -172,7 +152,7 @@ def test_too_many_requests(machine, number, fault):
         began = time.monotonic()
         machine.finish(driver, 'create')
         assert 0.9 < time.monotonic() - began < 15
-        one_of_each(machine)
+        machine.one_of_each()
         machine.finish(driver, 'remove')
 
 
@@ -191,14 +171,14 @@ def test_too_many_requests_for_long(machine, action, fault, after):
         assert error.data['retryable'] and after[0] <= error.data['retryAfterMs'] <= after[1]
         assert not error.data['mayExist'] and machine.cloud.log.count(action) == 1
     machine.cloud.log.clear() # as after a while
-    end_well(machine, 'create')
+    machine.end_well('create')
 
 
 def test_bursts(machine):
     machine.cloud.faults.limit(per_second=2, burst=1)
     with dodriver.start() as driver:
         machine.configure(driver).finish(driver, 'create')
-        one_of_each(machine)
+        machine.one_of_each()
         machine.finish(driver, 'remove')
 
 
@@ -208,26 +188,26 @@ def test_repeats_end(machine):
         machine.configure(driver)
         error = machine.fails(driver, 'create', 'unavailable', 'look at the droplet', '503', 'by order of the test')
         assert error.data['retryable'] and machine.cloud.log.count('get_droplet') == 6
-    end_well(machine, 'create')
+    machine.end_well('create')
 
 
 def test_not_there_right_after_creation(machine):
     machine.cloud.faults.add('get_droplet', Refuse(404, 'not_found'), times=2)
-    with dodriver.start() as driver:
+    with dodriver.start(**PATIENT) as driver:
         machine.configure(driver).finish(driver, 'create')
         assert machine.cloud.log.actions()[:5] == ['create_key', 'create_droplet'] + ['get_droplet'] * 3
         machine.finish(driver, 'remove')
 
 
 def test_gone_before_it_was_ready(machine):
-    with dodriver.start() as driver:
+    with dodriver.start(**PATIENT) as driver:
         machine.configure(driver)
         machine.once(driver, 'create')
         machine.cloud.account.lose(machine.droplet)
         assert machine.once(driver, 'create')['status'] == 'wait'
-        machine.state['CreatedAt'] -= 61
+        machine.grow_older(61)
         machine.fails(driver, 'create', 'notFound', 'look at the droplet')
-    end_well(machine, 'remove')
+    machine.end_well('remove')
 
 
 # errors
@@ -237,7 +217,7 @@ def test_gone_before_it_was_ready(machine):
     (Refuse(401, 'unauthorized', 'Unable to authenticate you'), 'auth',
      ['--digitalocean-access-token', 'DIGITALOCEAN_ACCESS_TOKEN', 'DigitalOcean']),
     (Refuse(403, 'forbidden', 'You are not authorized'), 'auth',
-     ['You are not authorized', 'scope', 'ssh_key', 'tag:create'])])
+     ['You are not authorized', 'if the access token lacks a scope', 'ssh_key', 'tag:create, tag:read and tag:delete'])])
 @pytest.mark.sampled(2)
 def test_credentials(machine, number, fault, kind, texts):
     with dodriver.start() as driver:
@@ -250,7 +230,28 @@ def test_credentials(machine, number, fault, kind, texts):
             assert all(text in report['error']['message'] for text in texts)
         else:
             machine.fails(driver, 'create', kind, *texts)
-    end_well(machine, 'create')
+    machine.end_well('create')
+
+
+def test_limit_of_the_account(machine):
+    machine.cloud.account.limit = 0
+    with dodriver.start() as driver:
+        machine.configure(driver)
+        machine.fails(driver, 'create', 'quota', 'will exceed your droplet limit')
+        machine.finish(driver, 'remove')
+
+
+def test_token_without_the_right_to_tags(machine):
+    """The droplet is refused, then; rm does not need to ask about what was not made."""
+    forbidden = Refuse(403, 'forbidden', 'You are not authorized')
+    with dodriver.start(**PATIENT) as driver:
+        machine.configure(driver)
+        machine.cloud.faults.add('create_droplet', forbidden)
+        machine.fails(driver, 'create', 'auth', 'create the droplet', 'tag:create')
+        assert machine.state['MachineTag'] == '' and machine.state['OrderedAt'] == 0
+        machine.finish(driver, 'remove')
+        assert machine.cloud.log.actions() == ['create_key', 'create_droplet', 'delete_key']
+    machine.end_well('create')
 
 
 def test_refused_droplet_takes_its_key_along(machine):
@@ -260,7 +261,7 @@ def test_refused_droplet_takes_its_key_along(machine):
         machine.fails(driver, 'create', 'user', 'create the droplet', 'no such size')
         assert machine.cloud.log.actions() == ['create_key', 'create_droplet', 'delete_key']
         assert not machine.cloud.account.left() and machine.state['SSHKeyID'] == 0
-    end_well(machine, 'create')
+    machine.end_well('create')
 
 
 @pytest.mark.parametrize('method, type_, status', [
@@ -268,7 +269,7 @@ def test_refused_droplet_takes_its_key_along(machine):
     ('restart', 'reboot', 'active')])
 def test_pending_event(machine, method, type_, status):
     """Is waited for; the host knows for what."""
-    with dodriver.start() as driver:
+    with dodriver.start(**PATIENT) as driver:
         machine.configure(driver).finish(driver, 'create')
         account = machine.cloud.account
         account.settle(machine.droplet)
@@ -287,13 +288,60 @@ def test_pending_event(machine, method, type_, status):
 
 @pytest.mark.parametrize('fault', ['500', '500 and done', 'closed and done', '503'])
 def test_actions_are_asked_for_again(machine, fault):
-    with dodriver.start() as driver:
+    with dodriver.start(**PATIENT) as driver:
         machine.configure(driver).finish(driver, 'create')
         machine.cloud.account.settle(machine.droplet)
         machine.cloud.faults.add('create_action', FAULTS[fault]())
         machine.finish(driver, 'stop')
         assert machine.droplet.status == 'off'
         machine.finish(driver, 'remove')
+
+
+@pytest.mark.parametrize('fault', ['500 and done', 'closed and done'])
+def test_reboots_once(machine, fault):
+    """A second one would be a second one."""
+    with dodriver.start(**PATIENT) as driver:
+        machine.configure(driver).finish(driver, 'create')
+        machine.cloud.account.settle(machine.droplet)
+        machine.cloud.faults.add('create_action', FAULTS[fault]())
+        machine.fails(driver, 'restart', 'unavailable', 'reboot the droplet')
+        assert machine.cloud.log.count('create_action') == 1
+        machine.finish(driver, 'remove')
+
+
+@pytest.mark.parametrize('method, action', [('stop', 'create_action'), ('restart', 'create_action'),
+                                            ('remove', 'delete_droplet')])
+def test_refused_for_long(machine, method, action):
+    """The service's reason, after a minute; who tries once more begins anew."""
+    with dodriver.start(**PATIENT) as driver:
+        machine.configure(driver).finish(driver, 'create')
+        machine.cloud.account.settle(machine.droplet)
+        machine.cloud.faults.add(action, Refuse(422, 'unprocessable_entity', 'No way.'), times=14)
+        machine.fails(driver, method, 'user', '422', 'No way.')
+        assert machine.cloud.log.count(action) == 13 and machine.state['RefusedAt'] == 0
+        assert machine.once(driver, method)['status'] == 'wait' and machine.state['RefusedAt']
+        machine.grow_older(121) # nobody came back
+        machine.cloud.faults.add(action, Refuse(422, 'unprocessable_entity', 'Not yet.'))
+        assert machine.once(driver, method)['status'] == 'wait'
+        machine.finish(driver, method)
+        assert machine.state['RefusedAt'] == 0
+        machine.finish(driver, 'remove')
+
+
+def test_droplet_that_is_not_known_yet(machine):
+    """To reports, which `create` would take for its end; and to remove, which would leave it."""
+    with dodriver.start(**PATIENT) as driver:
+        machine.configure(driver).finish(driver, 'create')
+        machine.cloud.faults.add('get_droplet', Refuse(404, 'not_found'), times=2)
+        report = machine.report(driver)
+        assert report['state'] == 'Starting' and 'not known everywhere yet' in report['message']
+        machine.cloud.faults.add('delete_droplet', Refuse(404, 'not_found'), times=2)
+        machine.grow_older(61)
+        report = machine.report(driver)
+        assert report['state'] == 'Error' and 'does not exist' in report['message']
+        machine.grow_older(-61)
+        machine.finish(driver, 'remove')
+        assert machine.cloud.log.count('delete_droplet') == 3 and machine.cloud.log.count('delete_key') == 1
 
 
 def test_power_of_a_droplet_that_is_gone(machine):
@@ -319,11 +367,11 @@ def test_key_that_cannot_be_deleted(machine, fault):
         with pytest.raises(DriverError, match='delete the SSH key.*; and.*delete the droplet.*not this one'):
             machine.once(driver, 'remove')
         machine.cloud.faults.clear()
-    end_well(machine, 'remove')
+    machine.end_well('remove')
 
 
 def test_remove_waits_for_an_event(machine):
-    with dodriver.start() as driver:
+    with dodriver.start(**PATIENT) as driver:
         machine.configure(driver).finish(driver, 'create')
         machine.cloud.faults.add('delete_droplet', Refuse(422, 'unprocessable_entity', 'pending event'), times=2)
         outcome = machine.once(driver, 'remove')
@@ -421,7 +469,7 @@ def test_slow_after_it_was_done(machine):
     machine.cloud.faults.add('create_droplet', Delay(5, applied=True))
     with dodriver.start(**TIMEOUT) as driver:
         machine.configure(driver).finish(driver, 'create')
-        one_of_each(machine)
+        machine.one_of_each()
         machine.finish(driver, 'remove')
 
 

@@ -10,6 +10,8 @@ DIGITALOCEAN = driver_file('digitalocean')
 TAG = f'docker-machine:{ID}'
 # of a create without anything special; the next to last is a report
 CREATE = ['create_key', 'create_droplet', 'get_droplet', 'get_droplet', 'get_droplet']
+# what may show late is waited for as long as in earnest: as `finish` makes the time pass
+PATIENT = {'MACHINE_DRIVER_PAUSE_MS': '500'}
 
 
 def environment(**more):
@@ -33,3 +35,22 @@ class Machine(drivermachine.Machine):
     def droplet(self):
         (droplet,) = self.cloud.account.droplets.values()
         return droplet
+
+    def one_of_each(self):
+        """The host key, too, is the one that the droplet was given."""
+        droplet, state = self.droplet, self.state
+        (key,) = self.cloud.account.keys.values()
+        assert (state['IPAddress'], state['DropletID'], state['SSHKeyID']) == (droplet.address.public, droplet.id, key.id)
+        assert droplet.asked['ssh_keys'] == [key.id] and droplet.tags == [TAG]
+        assert state['HostKey'].startswith('ssh-ed25519 ') and state['HostKey'] in droplet.asked['user_data']
+        assert state['OrderedAt'] == 0
+
+    def end_well(self, end, **more):
+        """From what was stored: create again, or remove; nothing is there twice, nothing is left."""
+        with start(**more) as driver:
+            if end == 'create':
+                self.finish(driver, 'create')
+                self.one_of_each()
+            self.finish(driver, 'remove')
+        account = self.cloud.account
+        assert not account.left() and not account.tags

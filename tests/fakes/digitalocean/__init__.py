@@ -12,7 +12,7 @@ that the client made and left; `may_leave` allows the last.
 
 from ..httpfake import HttpFake
 from .account import Account, Address # noqa: F401
-from .api import Absent, Api, TooMany # noqa: F401
+from .api import Absent, Api, Late, TooMany # noqa: F401
 from .operations import Operations
 
 TOKEN = 'dop_v1_0123456789abcdef0123456789abcdef'

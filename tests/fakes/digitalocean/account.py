@@ -33,6 +33,7 @@ IMAGES = {
     'debian-12-x64': (139080089, 'debian-12-x64', '12 x64', 'Debian'),
     7555620: (7555620, None, 'a snapshot', 'Ubuntu'),
 }
+LIMIT = 'creating this/these droplet(s) will exceed your droplet limit'
 # action: the status it needs, the status it makes
 ACTIONS = {
     'power_on': ('off', 'active'),
@@ -143,6 +144,7 @@ class Droplet:
     ours: bool
     vpc: str
     tags: list
+    lag: int = 0
     status: str = 'new'
     polls: int = 0
     deaf: bool = False # ignores shutdown
@@ -185,6 +187,9 @@ class Account:
 
     def __init__(self, addresses=None, on_event=None):
         self.keys, self.droplets, self.tags, self.gone = {}, {}, {}, set()
+        self.limit = None # of droplets
+        self.late = [] # after how many lists which droplets are made
+        self.list_lag = 0 # in so many lists a new droplet is missing
         self.actions = {}
         self.boot = Boot()
         self.failing = set() # types of actions that end as `errored`
@@ -211,7 +216,7 @@ class Account:
             number = self._last_id - FIRST_ID
             return self._address(f'203.0.113.{number % 250 + 2}', number)
         if not self._addresses:
-            raise Refused(422, 'creating this/these droplet(s) will exceed your droplet limit')
+            raise Refused(422, LIMIT)
         return self._addresses.pop(0)
 
     # keys
@@ -275,15 +280,34 @@ class Account:
         return vpc
 
     def add_droplet(self, asked, ours=False):
-        vpc = self.check_droplet(asked)
+        return self._make_droplet(asked, self.check_droplet(asked), ours)
+
+    def add_droplet_late(self, asked, lists):
+        self.late.append((lists, asked, self.check_droplet(asked)))
+
+    def _make_droplet(self, asked, vpc, ours=False):
+        if self.limit is not None and len(self.droplets) >= self.limit:
+            raise Refused(422, LIMIT)
         droplet = Droplet(self, self.new_id(), asked, self._take_address(), ours, vpc,
-                          list(asked.get('tags') or []))
+                          list(asked.get('tags') or []), self.list_lag)
         self.droplets[droplet.id] = droplet
         for tag in droplet.tags:
             self.tags.setdefault(tag, None)
         self._add_action(droplet, 'create', 'active')
         self.on_event('created', droplet)
         return droplet
+
+    def listed(self, tag=None):
+        """Time passes for what is late when somebody looks at a list."""
+        due = [rest for lists, *rest in self.late if lists == 0]
+        self.late = [(lists - 1, *rest) for lists, *rest in self.late if lists]
+        for asked, vpc in due:
+            self._make_droplet(asked, vpc)
+        found = self.tagged(tag) if tag else list(self.droplets.values())
+        shown = [droplet for droplet in found if not droplet.lag]
+        for droplet in found:
+            droplet.lag = max(0, droplet.lag - 1)
+        return shown
 
     def find_droplet(self, text):
         return self._find(self.droplets, text)

@@ -9,7 +9,7 @@ import json
 import time
 import urllib.parse
 
-from ..httpfake import ANSWERED, Answer, Fault
+from ..httpfake import ANSWERED, Answer, Fault, Hangup
 from . import spec
 from .account import Refused, seconds_up
 
@@ -79,6 +79,17 @@ class TooMany(Fault):
         if self.retry_after is not None:
             headers.append(('retry-after', str(self.retry_after)))
         return service.error(429, IDS[429], 'API rate limit exceeded.', headers)
+
+
+class Late(Fault):
+    """A droplet that is made after so many lists; who asked for it hears nothing."""
+
+    def __init__(self, lists):
+        self.lists = lists
+
+    def before(self, request, service):
+        service.account.add_droplet_late(request.params.body, self.lists)
+        raise Hangup
 
 
 class Paging:

@@ -96,7 +96,7 @@ class Operations:
     def list_droplets(self, request):
         """Only those shown are polled."""
         tag = request.params.query['tag_name']
-        found = self.account.tagged(tag) if tag else list(self.account.droplets.values())
+        found = self.account.listed(tag) if request.params.query['page'] == 1 or not tag else self.account.tagged(tag)
         page = self.page(request, 'droplets', found)
         for droplet in page['droplets']:
             self.account.poll(droplet)
