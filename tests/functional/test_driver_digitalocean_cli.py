@@ -73,6 +73,7 @@ def test_interrupted_create_is_resumed_and_removed(docli, cloud):
     listed = docli.run('ls', '--format', '{{.Name}} {{.DriverName}} {{.State}} {{.URL}}')
     assert listed.out.split()[:2] == ['m1', 'digitalocean'] and listed.status == 0, listed
     assert stored(docli)['Driver']['DropletID'] == droplet.id
+    assert stored(docli)['Driver']['SwarmHost'] == 'tcp://0.0.0.0:3376' # as always
 
     running = docli.start('create', '--resume', 'm1')
     cloud.log.clear()
