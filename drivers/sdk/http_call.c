@@ -14,7 +14,6 @@
 #include <strings.h>
 
 #define LOOK_MS 100 /* between looks at the watcher */
-#define RETRY_AFTER_MAX_MS (24 * 3600 * INT64_C(1000))
 
 struct exchange {
 	const struct md_watch *w;
@@ -24,6 +23,27 @@ struct exchange {
 	bool cancelled, too_large;
 	char said[CURL_ERROR_SIZE];
 };
+
+void sdk_http_header(struct md_http_answer *a, const char *data, size_t len)
+{
+	if (len > MD_HTTP_HEADER_MAX || a->headers.n >= 2 * (size_t)MD_HTTP_HEADERS_MAX)
+		return;
+	_cleanup_free_ char *line = xstrndup(data, len);
+	for (char *end = line + strlen(line); end > line && isspace((unsigned char)end[-1]);)
+		*--end = '\0';
+	if (strncasecmp(line, "HTTP/", 5) == 0) { /* another answer, after "100 Continue" */
+		strv_finish(&a->headers);
+		return;
+	}
+	char *colon = strchr(line, ':');
+	if (!colon)
+		return;
+	*colon++ = '\0';
+	for (char *p = line; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	strv_add(&a->headers, line);
+	strv_add(&a->headers, colon + strspn(colon, " \t"));
+}
 
 static size_t on_header(char *data, size_t size, size_t n, void *arg)
 {
@@ -35,23 +55,7 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
 		x->too_large = true;
 		return 0;
 	}
-	if (len > MD_HTTP_HEADER_MAX || x->answer->headers.n >= 2 * (size_t)MD_HTTP_HEADERS_MAX)
-		return len;
-	_cleanup_free_ char *line = xstrndup(data, len);
-	for (char *end = line + strlen(line); end > line && isspace((unsigned char)end[-1]);)
-		*--end = '\0';
-	if (strncasecmp(line, "HTTP/", 5) == 0) { /* another answer, after "100 Continue" */
-		strv_finish(&x->answer->headers);
-		return len;
-	}
-	char *colon = strchr(line, ':');
-	if (!colon)
-		return len;
-	*colon++ = '\0';
-	for (char *p = line; *p; p++)
-		*p = (char)tolower((unsigned char)*p);
-	strv_add(&x->answer->headers, line);
-	strv_add(&x->answer->headers, colon + strspn(colon, " \t"));
+	sdk_http_header(x->answer, data, len);
 	return len;
 }
 
@@ -236,14 +240,15 @@ int64_t md_http_retry_after_ms(const struct md_http_answer *a)
 	if (!value || !*value)
 		return -1;
 	if (strspn(value, "0123456789") == strlen(value)) {
-		ms = strlen(value) > 9 ? RETRY_AFTER_MAX_MS : strtoll(value, NULL, 10) * 1000;
+		ms = strlen(value) > 9 ? MD_HTTP_RETRY_AFTER_MAX_MS
+				       : strtoll(value, NULL, 10) * 1000;
 	} else {
 		time_t then = http_curl.getdate(value, NULL);
 		if (then < 0)
 			return -1;
 		ms = MAX((int64_t)(then - time(NULL)), (int64_t)0) * 1000;
 	}
-	return MIN(ms, RETRY_AFTER_MAX_MS);
+	return MIN(ms, MD_HTTP_RETRY_AFTER_MAX_MS);
 }
 
 int64_t md_http_date(const struct md_http_answer *a)

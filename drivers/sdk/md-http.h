@@ -20,7 +20,8 @@
 #define MD_HTTP_HEADERS_MAX 100u      /* headers that are kept of an answer */
 #define MD_HTTP_HEADER_MAX 8192u      /* bytes of one that is kept */
 #define MD_HTTP_HEAD_MAX (256u << 10) /* bytes of all */
-#define MD_HTTP_TOTAL_MS 120000u      /* of an exchange, if nothing else is set */
+#define MD_HTTP_RETRY_AFTER_MAX_MS (24 * 3600 * INT64_C(1000))
+#define MD_HTTP_TOTAL_MS 120000u /* of an exchange, if nothing else is set */
 
 struct md_http_call {
 	const char *method;  /* "GET" */
@@ -55,8 +56,8 @@ int md_http(const struct md_watch *w, const struct md_http_call *c, struct md_ht
 void md_http_answer_finish(struct md_http_answer *a);
 /* The value of a header; NULL: it is not there. */
 const char *md_http_header(const struct md_http_answer *a, const char *name);
-/* Milliseconds that Retry-After tells (seconds, or a date); -1: it is not there, or makes no sense.
- */
+/* Milliseconds that Retry-After tells (seconds, or a date), at most a day; -1: it is not there, or
+ * makes no sense. */
 int64_t md_http_retry_after_ms(const struct md_http_answer *a);
 /* The server's clock, from Date: seconds since 1970; -1: it does not tell. */
 int64_t md_http_date(const struct md_http_answer *a);

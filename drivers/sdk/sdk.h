@@ -69,6 +69,9 @@ void sdk_meter_tell(struct sdk_meter *m, int64_t current, int64_t total);
 void sdk_watch_tell(const struct md_watch *w, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Keeps a line of an answer's head, within the limits of md-http.h. */
+void sdk_http_header(struct md_http_answer *a, const char *data, size_t len);
+
 /* Answers one request after initialize. */
 void sdk_serve(struct sdk_conn *c, const struct md_driver *driver, const struct rpc_msg *request);
 
