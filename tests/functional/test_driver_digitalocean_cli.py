@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from dodriver import environment
+from dodriver import PATIENT, environment
 from driverclient import driver_file
-from fakes.digitalocean import Address, DigitalOcean, TooMany
+from fakes.digitalocean import Address, DigitalOcean, Late, TooMany
 from fakes.httpfake import APPLIED, Refuse
 
 NOWHERE = '127.0.0.1'
@@ -86,6 +86,26 @@ def test_interrupted_create_is_resumed_and_removed(docli, cloud):
         assert cloud.account.settle(droplet).status == status
     removed = docli.run('rm', '-y', 'm1')
     assert removed.status == 0 and not cloud.account.left() and not cloud.account.tags, removed
+
+
+@pytest.mark.parametrize('words', [['create', '--resume'], ['rm', '-y']])
+def test_droplet_that_shows_late(docli, cloud, words):
+    """Who asked for it was ended; it is waited for."""
+    docli.env = {**docli.env, **PATIENT}
+    cloud.faults.add('create_droplet', Late(3))
+    running = docli.start('create', '-d', 'digitalocean', '--engine-install-url', 'none', '--digitalocean-ssh-port', '1', 'm1')
+    cloud.log.wait('list_droplets', timeout=60)
+    running.process.terminate()
+    assert running.finish().status == 128 + 15 and not cloud.account.droplets
+    running = docli.start(*words, 'm1')
+    cloud.log.wait('delete_droplet' if words[0] == 'rm' else 'get_droplet', timeout=60)
+    if words[0] != 'rm':
+        running.process.terminate()
+    assert running.finish().status == (0 if words[0] == 'rm' else 128 + 15)
+    assert cloud.log.count('create_droplet') == 1 and not cloud.account.late
+    if words[0] != 'rm':
+        assert docli.run('rm', '-y', 'm1').status == 0
+    assert not cloud.account.left() and not cloud.account.tags
 
 
 def test_droplet_that_somebody_else_deleted(docli, cloud):
