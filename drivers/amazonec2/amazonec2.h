@@ -26,7 +26,10 @@ struct ec2 {
 	bool renewed;  /* the credentials, after they had expired */
 };
 
-/* query.c */
+/* check.c: the state's members are of their types. */
+int ec2_check_state(const struct md_machine *m, struct err *err);
+
+/* query.c; the state is checked. */
 int ec2_open(struct ec2 *e, struct md_request *rq, const struct md_machine *m, struct err *err);
 void ec2_close(struct ec2 *e);
 #define _cleanup_ec2_ __attribute__((cleanup(ec2_close)))

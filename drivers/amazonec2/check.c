@@ -61,7 +61,13 @@ static const struct md_field fields[] = {
 	{"KeyPairId", MD_TEXT, NULL},        /* of the key that was imported for the machine */
 	{"HostKey", MD_TEXT, NULL},
 	{"Unseen", MD_NUMBER, NULL},
+	{MD_CLOUD_ORDERED, MD_NUMBER, NULL},
 };
+
+int ec2_check_state(const struct md_machine *m, struct err *err)
+{
+	return md_fields_check(m, fields, ARRAY_SIZE(fields), err);
+}
 
 /* us-east-1, ap-southeast-2, us-gov-west-1: new ones come every year */
 static bool is_region(const char *s)

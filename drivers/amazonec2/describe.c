@@ -195,10 +195,12 @@ int ec2_states(struct md_request *rq, struct md_machine *machines, size_t n,
 {
 	_cleanup_ec2_ struct ec2 e = {0};
 	_cleanup_json_ struct json *list = NULL;
-	size_t first = 0;
+	size_t first = n;
 
-	while (first < n && !*md_state_str(&machines[first], "InstanceId"))
-		first++;
+	for (size_t i = n; i-- > 0;)
+		if (ec2_check_state(&machines[i], &errs[i]) == 0 &&
+			*md_state_str(&machines[i], "InstanceId"))
+			first = i;
 	if (first < n && ec2_open(&e, rq, &machines[first], err) < 0)
 		return -1;
 	if (n == 1 && first == 0) {
@@ -211,6 +213,8 @@ int ec2_states(struct md_request *rq, struct md_machine *machines, size_t n,
 		const char *id = md_state_str(&machines[i], "InstanceId");
 		const struct json *instance = *id ? find_instance(list, id) : NULL;
 
+		if (errs[i].code)
+			continue;
 		if (instance)
 			report(&machines[i], instance, &reports[i]);
 		else

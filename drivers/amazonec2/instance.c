@@ -293,6 +293,8 @@ int ec2_remove(struct md_request *rq, struct md_machine *m, struct md_outcome *o
 	_cleanup_ec2_ struct ec2 e = {0};
 	_cleanup_err_ struct err all = ERR_INIT;
 
+	if (ec2_check_state(m, err) < 0)
+		return -1;
 	if (!is_made(m)) { /* that needs no credentials, either */
 		md_log(rq, LOG_LEVEL_WARN, NO_INSTANCE);
 		return 0;

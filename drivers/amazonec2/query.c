@@ -251,6 +251,8 @@ int ec2_open(struct ec2 *e, struct md_request *rq, const struct md_machine *m, s
 	int64_t retries = md_state_int(m, "RetryCount");
 
 	*e = (struct ec2){.m = m, .region = region};
+	if (ec2_check_state(m, err) < 0)
+		return -1;
 	if (!*region || streq(region, "custom-endpoint"))
 		e->region = "us-east-1";
 	md_api_init(&e->api, rq, "EC2");

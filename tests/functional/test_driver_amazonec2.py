@@ -222,6 +222,18 @@ def test_states_need_no_instance(ec2, driver, machine):
     assert [report['state'] for report in reports] == ['Error'] * 3 and ec2.log.actions() == []
 
 
+@pytest.mark.parametrize('member, value', [('InstanceId', 5), ('SecurityGroupIds', 'sg-1'), ('ExistingKey', 'true')])
+def test_states_that_somebody_edited(ec2, driver, machine, member, value):
+    """What reads as "there is none" would be forgotten, and paid for. The others are none the worse."""
+    every = many(ec2, driver, machine, 3)
+    machine.state = every[0]['state'] = {**every[0]['state'], member: value}
+    ec2.log.clear()
+    machine.fails(driver, 'remove', 'user', f'"{member}"', str(machine.folder / 'config.json'))
+    assert ec2.log.actions() == []
+    first, *others = driver.call('states', machines=every)['machines']
+    assert f'"{member}"' in first['error']['message'] and {each['state'] for each in others} == {'Running'}
+
+
 def test_states_that_cannot_be_had(ec2, driver, machine):
     references = many(ec2, driver, machine, 3)
     ec2.account.denied.add('DescribeInstances')
