@@ -171,11 +171,9 @@ int os_login(struct os_api *a, struct err *err)
 	for (size_t i = 0; i < SESSIONS_MAX && !s; i++)
 		if (sessions[i].key && streq(sessions[i].key, key))
 			s = &sessions[i];
-	if (s && !is_fresh(s))
-		session_finish(s);
 	if (!s)
 		s = &sessions[next_session++ % SESSIONS_MAX];
-	if (!s->token) {
+	if (!s->key || !streq(s->key, key) || !is_fresh(s)) { /* it may be of another account */
 		session_finish(s);
 		if (log_in(a, s, err) < 0) {
 			session_finish(s);

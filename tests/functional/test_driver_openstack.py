@@ -278,6 +278,19 @@ def test_token_that_ends(host, cloud, fake):
     assert host.report()['error']['data']['kind'] == 'auth'
 
 
+def test_many_accounts_in_one_process(host, cloud, fake):
+    """More than it keeps tokens of; each asks with its own."""
+    states, users = [], [f'user-{n}' for n in range(10)]
+    for user in users:
+        host.configure({**BASIC, 'openstack-username': user})
+        states.append({**host.state, 'MachineId': 'none'})
+    for _ in range(2):
+        for state in states:
+            host.driver.report(host.machine(state))
+    asked = [cloud.users[request.header('X-Auth-Token')] for request in fake.log.of('GET compute/servers/ID')]
+    assert asked == users * 2
+
+
 def test_many_states_are_one_list(host, cloud, fake):
     host.configure(BASIC)
     host.call('create')

@@ -43,7 +43,7 @@ class OpenStack:
         self.build_polls, self.delete_polls, self.fault = 1, 1, None
         self.versions, self.regions = False, ['one', 'two']
         self.numbers = itertools.count(1)
-        self.tokens = set()
+        self.tokens, self.users = set(), {} # whose a token is
         self.flavors = [{'id': f'flavor-{n}', 'name': n} for n in ('tiny', 'small', 'large')]
         self.images = [{'id': f'image-{n}', 'name': n, 'status': 'active'} for n in ('debian', 'ubuntu', 'twice')]
         self.images.append({'id': 'image-other', 'name': 'twice', 'status': 'active'})
@@ -208,6 +208,7 @@ class OpenStack:
             return answer(401, {'error': {'message': 'The request you have made requires authentication.', 'code': 401}})
         token = f'gAAAA-token-{next(self.numbers)}'
         self.tokens.add(token)
+        self.users[token] = given.get('user', {}).get('name')
         return answer(201, {'token': {'expires_at': '2099-01-01T00:00:00.000000Z', 'project': {'id': PROJECT},
                                       'catalog': self.catalog()}}, [('X-Subject-Token', token)])
 
