@@ -81,17 +81,12 @@ static int find_port(
 		md_state_str(m, "MachineId"));
 }
 
-static int list_ips(
-	struct os_api *a, const struct md_machine *m, struct json **ret, struct err *err)
+static void query_of(const struct os_api *a, const struct md_machine *m, struct buf *b)
 {
-	_cleanup_free_ char *query = NULL;
-
-	if (!a->session && os_login(a, err) < 0)
-		return -1;
-	query = xasprintf("floating_network_id=%s&tenant_id=%s",
-		md_state_str(m, "FloatingIpPoolId"), a->session->project);
-	return os_list(a, OS_NETWORK, "/floatingips", query, "floatingips", "list the floating IPs",
-		ret, err);
+	buf_adds(b, "floating_network_id=");
+	md_http_escape(b, md_state_str(m, "FloatingIpPoolId"));
+	buf_adds(b, "&tenant_id=");
+	md_http_escape(b, a->session->project);
 }
 
 static const char *text_of(const struct json *ip, const char *key)
@@ -105,6 +100,30 @@ static bool is_ours(const struct md_machine *m, const struct json *ip)
 
 	return strncmp(text, MARK, strlen(MARK)) == 0 && *md_state_str(m, "ServerTag") &&
 	       streq(text + strlen(MARK), md_state_str(m, "ServerTag"));
+}
+
+const struct os_kind os_floating_ip = {
+	.name = "floating IP",
+	.id = "FloatingIpId",
+	.service = OS_NETWORK,
+	.path = "/floatingips",
+	.answer = "floatingip",
+	.list = "/floatingips",
+	.key = "floatingips",
+	.query = query_of,
+	.is_ours = is_ours,
+};
+
+static int list_ips(
+	struct os_api *a, const struct md_machine *m, struct json **ret, struct err *err)
+{
+	_cleanup_buf_ struct buf query = BUF_INIT;
+
+	if (!a->session && os_login(a, err) < 0)
+		return -1;
+	query_of(a, m, &query);
+	return os_list(a, OS_NETWORK, "/floatingips", buf_str(&query), "floatingips",
+		"list the floating IPs", ret, err);
 }
 
 /* Bound to the port already, else made for this machine, else free, and no other machine's. */
@@ -128,13 +147,11 @@ static const struct json *choose(
 	return best;
 }
 
-static int note(struct md_request *rq, struct md_machine *m, const char *id, const char *port,
-	bool created, struct err *err)
+static void set_ip(struct md_machine *m, const char *id, const char *port, bool created)
 {
 	json_set_str(m->state, "FloatingIpId", id);
 	json_set_str(m->state, "FloatingIpPort", port);
 	json_set(m->state, "FloatingIpCreated", json_bool(created));
-	return md_checkpoint(rq, m->state, err);
 }
 
 static struct json *body_of(const struct port *port)
@@ -148,11 +165,10 @@ static struct json *body_of(const struct port *port)
 	return body;
 }
 
-static int explain(const struct os_api *a, const struct md_machine *m, struct err *err)
+static int explain(const struct md_machine *m, struct err *err)
 {
 	if (err->code != ERR_NOT_FOUND)
 		return -1;
-	(void)a;
 	return err_wrap(err,
 		"the server's subnet needs a router with a gateway on the network %s "
 		"(--openstack-floatingip-pool)",
@@ -163,7 +179,7 @@ static int explain(const struct os_api *a, const struct md_machine *m, struct er
 static int bind_ip(struct os_api *a, const struct md_machine *m, const struct json *ip,
 	const struct port *port, struct err *err)
 {
-	_cleanup_free_ char *path = xasprintf("/floatingips/%s", text_of(ip, "id"));
+	_cleanup_free_ char *path = os_path("/floatingips", text_of(ip, "id"));
 	_cleanup_free_ char *match = NULL;
 	_cleanup_err_ struct err mine = ERR_INIT;
 	int64_t revision;
@@ -177,30 +193,29 @@ static int bind_ip(struct os_api *a, const struct md_machine *m, const struct js
 		return 0;
 	if (a->status == OS_STATUS_CONFLICT || a->status == OS_STATUS_PRECONDITION)
 		return 1;
-	explain(a, m, &mine);
+	explain(m, &mine);
 	return err_move(err, &mine);
 }
 
 static int make_ip(struct os_api *a, struct md_machine *m, const struct port *port, struct err *err)
 {
 	_cleanup_free_ char *mark = xasprintf(MARK "%s", md_state_str(m, "ServerTag"));
-	_cleanup_json_ struct json *answer = NULL;
-	struct json *body = body_of(port), *ip = json_get(body, "floatingip");
+	_cleanup_json_ struct json *ip = NULL;
+	struct json *body = body_of(port), *asked = json_get(body, "floatingip");
 
-	json_set_str(ip, "floating_network_id", md_state_str(m, "FloatingIpPoolId"));
-	json_set_str(ip, "description", mark);
-	if (os_call(a, OS_NETWORK, "POST", "/floatingips", body, "create a floating IP", &answer,
-		    err) < 0)
-		return explain(a, m, err);
-	ip = json_get(answer, "floatingip");
-	json_set_str(m->state, "FloatingIpId", text_of(ip, "id"));
+	set_ip(m, "", port->id, true);
+	json_set_str(asked, "floating_network_id", md_state_str(m, "FloatingIpPoolId"));
+	json_set_str(asked, "description", mark);
+	md_progress(a->api.rq, "Creating a floating IP...");
+	if (os_order(a, m, &os_floating_ip, body, &ip, err) < 0)
+		return explain(m, err);
 	json_set_str(m->state, "IPAddress", text_of(ip, "floating_ip_address"));
 	return 0;
 }
 
 /* 1: try again. */
-static int try_once(struct os_api *a, struct md_request *rq, struct md_machine *m,
-	const struct port *port, struct err *err)
+static int try_once(
+	struct os_api *a, struct md_machine *m, const struct port *port, struct err *err)
 {
 	_cleanup_json_ struct json *list = NULL;
 	const struct json *ip;
@@ -210,14 +225,11 @@ static int try_once(struct os_api *a, struct md_request *rq, struct md_machine *
 	if (list_ips(a, m, &list, err) < 0)
 		return -1;
 	ip = choose(m, list, port->id);
-	if (!ip) {
-		if (note(rq, m, "", port->id, true, err) < 0)
-			return -1;
-		md_progress(rq, "Creating a floating IP...");
+	if (!ip)
 		return make_ip(a, m, port, err);
-	}
 	bound = streq(text_of(ip, "port_id"), port->id);
-	if (note(rq, m, text_of(ip, "id"), port->id, is_ours(m, ip), err) < 0)
+	set_ip(m, text_of(ip, "id"), port->id, is_ours(m, ip));
+	if (md_checkpoint(a->api.rq, m->state, err) < 0)
 		return -1;
 	r = bound ? 0 : bind_ip(a, m, ip, port, err);
 	if (r == 0)
@@ -225,10 +237,9 @@ static int try_once(struct os_api *a, struct md_request *rq, struct md_machine *
 	return r;
 }
 
-int os_make_floating_ip(
-	struct os_api *a, struct md_request *rq, struct md_machine *m, struct err *err)
+int os_make_floating_ip(struct os_api *a, struct md_machine *m, struct err *err)
 {
-	struct md_watch watch = md_watch_request(rq);
+	struct md_watch watch = md_watch_request(a->api.rq);
 	_cleanup_free_ char *file = md_store_lock(m->store_path, LOCK_NAME);
 	_cleanup_lock_ int lock = -1;
 	_cleanup_(port_finish) struct port port = {0};
@@ -242,31 +253,17 @@ int os_make_floating_ip(
 	if (md_lock(&watch, file, false, LOCK_MS, &lock, err) < 0)
 		return -1;
 	for (int i = 0; i < TRIES && r == 1; i++)
-		r = try_once(a, rq, m, &port, err);
+		r = try_once(a, m, &port, err);
 	if (r == 1)
 		return err_set(err, ERR_UNAVAILABLE,
 			"bind a floating IP: each that was free was taken by somebody else");
 	return r;
 }
 
-static int find_made(struct os_api *a, struct md_machine *m, struct err *err)
-{
-	const char *port = md_state_str(m, "FloatingIpPort");
-	_cleanup_json_ struct json *list = NULL;
-
-	if (list_ips(a, m, &list, err) < 0)
-		return -1;
-	for (size_t i = 0; json_at(list, i); i++)
-		if (is_ours(m, json_at(list, i)) ||
-			(*port && streq(text_of(json_at(list, i), "port_id"), port)))
-			json_set_str(m->state, "FloatingIpId", text_of(json_at(list, i), "id"));
-	return 0;
-}
-
 /* What was borrowed is given back, unless it is bound elsewhere by now. */
-static int give_back(
-	struct os_api *a, const struct md_machine *m, const char *path, struct err *err)
+static int give_back(struct os_api *a, const struct md_machine *m, struct err *err)
 {
+	_cleanup_free_ char *path = os_path("/floatingips", md_state_str(m, "FloatingIpId"));
 	_cleanup_json_ struct json *answer = NULL;
 	_cleanup_err_ struct err mine = ERR_INIT;
 	struct json *body, *ip;
@@ -291,14 +288,7 @@ static int give_back(
 /* One that was made is deleted while it is bound: free, somebody else might take it before. */
 int os_remove_floating_ip(struct os_api *a, struct md_machine *m, struct err *err)
 {
-	bool created = md_state_bool(m, "FloatingIpCreated");
-	_cleanup_free_ char *path = NULL;
-
-	if (created && !*md_state_str(m, "FloatingIpId") && find_made(a, m, err) < 0)
-		return -1;
-	if (!*md_state_str(m, "FloatingIpId"))
-		return 0;
-	path = xasprintf("/floatingips/%s", md_state_str(m, "FloatingIpId"));
-	return created ? os_delete(a, OS_NETWORK, path, "delete the floating IP", err)
-		       : give_back(a, m, path, err);
+	if (md_state_bool(m, "FloatingIpCreated"))
+		return os_remove_kind(a, m, &os_floating_ip, err);
+	return *md_state_str(m, "FloatingIpId") ? give_back(a, m, err) : 0;
 }

@@ -28,6 +28,15 @@ static int prepare(struct md_api *api, struct md_api_call *c, struct err *err)
 	return 0;
 }
 
+char *os_path(const char *base, const char *id)
+{
+	struct buf b = BUF_INIT;
+
+	buf_addf(&b, "%s/", base);
+	md_http_escape(&b, id);
+	return buf_steal(&b);
+}
+
 /* {"message"}, {"badRequest": {"message"}}, {"error": {"message"}}, {"NeutronError": "…"} */
 char *os_said(const struct md_http_answer *answer)
 {
@@ -95,6 +104,7 @@ void os_close(struct os_api *a)
 {
 	for (size_t i = 0; i < OS_SERVICES; i++)
 		free(a->endpoints[i]);
+	err_finish(&a->busy);
 	md_api_finish(&a->api);
 }
 

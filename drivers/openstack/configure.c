@@ -62,9 +62,10 @@ static const struct md_field fields[] = {
 	{"FloatingIpCreated", MD_YES_NO, NULL}, /* it is, or is going to be, our own */
 	{"OwnSecurityGroup", MD_TEXT, NULL},    /* name */
 	{"OwnSecurityGroupId", MD_TEXT, NULL},
-	{"ServerTag", MD_TEXT, NULL},     /* metadata docker-machine-id of all that is made */
-	{"ServerAsked", MD_YES_NO, NULL}, /* a server may be there without MachineId */
-	{OS_WAIT, MD_NUMBER, NULL},       /* seconds since 1970, during a wait */
+	{"ServerTag", MD_TEXT, NULL}, /* metadata docker-machine-id of all that is made */
+	{OS_ORDERED, MD_TEXT, NULL},
+	{MD_CLOUD_ORDERED, MD_NUMBER, NULL},
+	{OS_WAIT, MD_NUMBER, NULL}, /* seconds since 1970, during a wait */
 	{OS_WAIT_REMOVE, MD_NUMBER, NULL},
 	{"HostKey", MD_TEXT, NULL},
 };

@@ -41,25 +41,33 @@ static int begin(struct os_api *a, struct md_request *rq, struct md_machine *m, 
 	return md_state_note(rq, m, "ServerTag", m->id, err);
 }
 
-void os_undo(struct os_api *a, struct md_request *rq, struct md_machine *m)
+/* What could not be removed is left to the machine's own removal. */
+static bool undone(struct md_request *rq, int r, struct err *err)
 {
-	struct err e[4] = {ERR_INIT, ERR_INIT, ERR_INIT, ERR_INIT};
+	if (r < 0)
+		md_log(rq, LOG_LEVEL_WARN, "%s", err_msg(err));
+	err_finish(err);
+	return r == 0;
+}
 
-	if (os_remove_volume(a, m, &e[0]) == 0 && md_state_bool(m, "VolumeCreated")) {
+void os_undo(struct os_api *a, struct md_machine *m)
+{
+	struct md_request *rq = a->api.rq;
+	struct err err = ERR_INIT;
+
+	if (undone(rq, os_remove_volume(a, m, &err), &err) && md_state_bool(m, "VolumeCreated")) {
 		json_set_str(m->state, "VolumeId", "");
 		json_set(m->state, "VolumeCreated", json_bool(false));
 	}
-	if (os_remove_key(a, m, &e[1]) == 0 && !md_state_bool(m, "ExistingKey"))
+	if (undone(rq, os_remove_key(a, m, &err), &err) && !md_state_bool(m, "ExistingKey"))
 		json_set_str(m->state, "KeyPairName", "");
-	if (os_remove_group(a, m, &e[2]) == 0) {
+	if (undone(rq, os_remove_group(a, m, &err), &err)) {
 		json_set_str(m->state, "OwnSecurityGroup", "");
 		json_set_str(m->state, "OwnSecurityGroupId", "");
 	}
-	json_set(m->state, "ServerAsked", json_bool(false));
 	json_set(m->state, OS_WAIT, json_int(0));
-	(void)!md_checkpoint(rq, m->state, &e[3]);
-	for (size_t i = 0; i < ARRAY_SIZE(e); i++)
-		err_finish(&e[i]);
+	(void)!md_checkpoint(rq, m->state, &err);
+	err_finish(&err);
 }
 
 /* Was it refused for good, so that nothing will come of what was made so far? */
@@ -69,42 +77,52 @@ static bool is_refused(const struct os_api *a, const struct err *err)
 	       !err->may_exist && err->code != ERR_CANCELED;
 }
 
-/* 1: wait. */
-static int make(struct os_api *a, struct md_request *rq, struct md_machine *m, struct err *err)
+/* OS_BUSY: wait. */
+static int make(struct os_api *a, struct md_request *rq, struct md_machine *m,
+	struct md_outcome *out, struct err *err)
 {
 	int r;
 
-	if (*md_state_str(m, "MachineId"))
-		return 0;
-	if (begin(a, rq, m, err) < 0)
-		return -1;
-	r = os_make_key(a, rq, m, err);
-	r = r < 0 ? r : os_make_group(a, rq, m, err);
-	r = r < 0 ? r : os_make_volume(a, rq, m, err);
-	r = r != 0 ? r : os_make_server(a, rq, m, err);
-	if (r < 0 && is_refused(a, err))
-		os_undo(a, rq, m);
-	return r;
+	if (!*md_state_str(m, "MachineId")) {
+		if (begin(a, rq, m, err) < 0)
+			return -1;
+		r = os_make_key(a, m, err);
+		r = r < 0 ? r : os_make_group(a, m, err);
+		r = r < 0 ? r : os_make_volume(a, m, out, err);
+		r = r != 0 ? r : os_make_server(a, m, err);
+		if (r < 0 && is_refused(a, err))
+			os_undo(a, m);
+		if (r != 0)
+			return r;
+	}
+	md_cloud_made(m);
+	return 0;
 }
 
-/* One that an earlier create left in ERROR, such as for want of a host, is replaced. */
+/* One that an earlier create left in ERROR, such as for want of a host, is replaced; one that is
+ * gone has been, or somebody deleted it. */
 static int replace_failed(
 	struct os_api *a, struct md_request *rq, struct md_machine *m, struct err *err)
 {
 	_cleanup_json_ struct json *server = NULL;
+	_cleanup_err_ struct err mine = ERR_INIT;
+	_cleanup_free_ char *why = NULL;
 
 	if (!*md_state_str(m, "MachineId"))
 		return 0;
-	if (os_get_server(a, m, &server, err) < 0)
-		return -1;
-	if (!streq(os_status(server), "ERROR"))
-		return 0;
-	_cleanup_free_ char *why = os_fault(server);
-	md_log(rq, LOG_LEVEL_INFO, "%s; it is replaced", why);
-	if (os_delete_server(a, m, err) < 0)
-		return -1;
+	if (os_get_server(a, m, &server, &mine) < 0) {
+		if (mine.code != ERR_NOT_FOUND)
+			return err_move(err, &mine);
+		md_log(rq, LOG_LEVEL_INFO, "%s; another is made", err_msg(&mine));
+	} else {
+		if (!streq(os_status(server), "ERROR"))
+			return 0;
+		why = os_fault(server);
+		md_log(rq, LOG_LEVEL_INFO, "%s; it is replaced", why);
+		if (os_delete_server(a, md_state_str(m, "MachineId"), err) < 0)
+			return -1;
+	}
 	json_set_str(m->state, "MachineId", "");
-	json_set(m->state, "ServerAsked", json_bool(false));
 	json_set(m->state, OS_WAIT, json_int(0));
 	return md_checkpoint(rq, m->state, err);
 }
@@ -129,7 +147,7 @@ static int wait_active(
 static int finish(struct os_api *a, struct md_request *rq, struct md_machine *m,
 	const struct json *server, struct md_outcome *out, struct err *err)
 {
-	if (os_attach_volume(a, m, err) < 0 || os_make_floating_ip(a, rq, m, err) < 0)
+	if (os_attach_volume(a, m, err) < 0 || os_make_floating_ip(a, m, err) < 0)
 		return -1;
 	if (!*md_state_str(m, "IPAddress"))
 		json_set_str(m->state, "IPAddress", os_address(m, server));
@@ -155,11 +173,9 @@ int os_create(struct md_request *rq, struct md_machine *m, struct md_outcome *ou
 	if (*md_state_str(m, "IPAddress"))
 		return 0;
 	os_open(&a, rq, m);
-	if (replace_failed(&a, rq, m, err) < 0)
-		return -1;
-	r = make(&a, rq, m, err);
-	if (r == 1)
-		md_cloud_wait(out, STATE_NONE, OS_POLL_MS, "the volume to become available");
+	r = os_settle(&a, m, out, err);
+	r = r != 0 ? r : replace_failed(&a, rq, m, err);
+	r = r != 0 ? r : make(&a, rq, m, out, err);
 	if (r != 0)
 		return r < 0 ? -1 : 0;
 	if (os_get_server(&a, m, &server, err) < 0)

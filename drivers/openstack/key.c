@@ -6,15 +6,6 @@
 #define KEY_MAX (64u << 10)
 #define OPENSSH_BEGIN "-----BEGIN OPENSSH PRIVATE KEY-----"
 
-static char *path_of(const char *name)
-{
-	struct buf b = BUF_INIT;
-
-	buf_adds(&b, "/os-keypairs/");
-	md_http_escape(&b, name);
-	return buf_steal(&b);
-}
-
 /* "TYPE BASE64": equal whatever the comment. */
 static bool same_key(const char *a, const char *b)
 {
@@ -31,7 +22,7 @@ static bool same_key(const char *a, const char *b)
 /* The cloud's public key of that name. ERR_NOT_FOUND: none. */
 static int get_public(struct os_api *a, const char *name, char **ret, struct err *err)
 {
-	_cleanup_free_ char *path = path_of(name);
+	_cleanup_free_ char *path = os_path("/os-keypairs", name);
 	_cleanup_json_ struct json *answer = NULL;
 
 	if (os_call(a, OS_COMPUTE, "GET", path, NULL, "look up the key pair", &answer, err) < 0)
@@ -117,31 +108,39 @@ static char *name_of(const struct md_machine *m)
 	return name;
 }
 
-static int import(struct os_api *a, struct md_request *rq, struct md_machine *m, const char *pub,
-	struct err *err)
+static int import(struct os_api *a, struct md_machine *m, const char *pub, struct err *err)
 {
-	_cleanup_err_ struct err mine = ERR_INIT;
+	_cleanup_err_ struct err mine = ERR_INIT, none = ERR_INIT;
 	struct json *body = json_object(), *pair = json_object();
 
 	json_set_str(pair, "name", md_state_str(m, "KeyPairName"));
 	json_set_str(pair, "public_key", pub);
 	json_set(body, "keypair", pair);
-	md_progress(rq, "Importing the SSH key...");
+	if (os_order_begin(a, m, OS_KEY, err) < 0) {
+		json_free(body);
+		return -1;
+	}
+	md_progress(a->api.rq, "Importing the SSH key...");
 	if (os_call(a, OS_COMPUTE, "POST", "/os-keypairs", body, "import the key pair", NULL,
-		    &mine) == 0)
+		    &mine) == 0) {
+		os_order_over(m);
 		return 0;
+	}
 	if (mine.may_exist || a->status == OS_STATUS_CONFLICT) { /* done, but not told */
-		_cleanup_err_ struct err none = ERR_INIT;
 		_cleanup_free_ char *there = NULL;
 
 		if (get_public(a, md_state_str(m, "KeyPairName"), &there, &none) == 0 &&
-			same_key(there, pub))
+			same_key(there, pub)) {
+			os_order_over(m);
 			return 0;
+		}
 	}
+	if (!mine.may_exist)
+		(void)!os_order_refused(a, m, &none);
 	return err_move(err, &mine);
 }
 
-int os_make_key(struct os_api *a, struct md_request *rq, struct md_machine *m, struct err *err)
+int os_make_key(struct os_api *a, struct md_machine *m, struct err *err)
 {
 	_cleanup_free_ char *pub = NULL, *there = NULL, *name = NULL;
 	_cleanup_err_ struct err mine = ERR_INIT;
@@ -152,9 +151,8 @@ int os_make_key(struct os_api *a, struct md_request *rq, struct md_machine *m, s
 		return -1;
 	if (!*md_state_str(m, "KeyPairName")) {
 		name = name_of(m);
-		if (md_state_note(rq, m, "KeyPairName", name, err) < 0)
-			return -1;
-		return import(a, rq, m, pub, err);
+		json_set_str(m->state, "KeyPairName", name);
+		return import(a, m, pub, err);
 	}
 	if (get_public(a, md_state_str(m, "KeyPairName"), &there, &mine) == 0 &&
 		same_key(there, pub))
@@ -163,15 +161,18 @@ int os_make_key(struct os_api *a, struct md_request *rq, struct md_machine *m, s
 		return err_move(err, &mine);
 	if (there && os_remove_key(a, m, err) < 0) /* of a key file that is lost */
 		return -1;
-	return import(a, rq, m, pub, err);
+	return import(a, m, pub, err);
 }
 
 int os_remove_key(struct os_api *a, struct md_machine *m, struct err *err)
 {
 	const char *name = md_state_str(m, "KeyPairName");
-	_cleanup_free_ char *path = path_of(name);
+	_cleanup_free_ char *path = os_path("/os-keypairs", name), *there = NULL;
+	_cleanup_err_ struct err mine = ERR_INIT;
 
 	if (!*name || md_state_bool(m, "ExistingKey"))
 		return 0;
+	if (os_order_open(m, OS_KEY) && get_public(a, name, &there, &mine) < 0)
+		return mine.code == ERR_NOT_FOUND ? OS_AWAITED : err_move(err, &mine);
 	return os_delete(a, OS_COMPUTE, path, "delete the key pair", err);
 }

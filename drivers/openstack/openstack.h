@@ -2,7 +2,7 @@
  * Servers of an OpenStack cloud: keystone (who asks, where the services are), nova (servers, keys),
  * neutron (networks, addresses), glance (images), cinder (volumes).
  *
- * What create makes, and how it is found again without its id:
+ * What create makes, and how it is found again without its id (order.c):
  *
  *     key pair         its name is in the state before it is made
  *     volume           metadata docker-machine-id
@@ -42,6 +42,14 @@ struct os_api {
 	const char *if_match;         /* for the next call */
 	bool secret;                  /* the next call is not traced */
 	long status;                  /* of the last answer */
+	struct err busy;              /* why what is in use still could not be removed */
+};
+
+/* What removes gives one of these; create's steps give OS_BUSY for "wait", and say for what. */
+enum {
+	OS_DONE,
+	OS_BUSY,    /* it is in use still, or not gone yet */
+	OS_AWAITED, /* it was ordered, and has not shown yet */
 };
 
 /* api.c. Paths are what follows the service's endpoint; *ret may be NULL. */
@@ -56,6 +64,8 @@ int os_list(struct os_api *a, enum os_service service, const char *path, const c
 /* DELETE; what is gone already is no error. */
 int os_delete(struct os_api *a, enum os_service service, const char *path, const char *what,
 	struct err *err);
+/* BASE/ID, of an id that may be the user's; malloc'ed. */
+char *os_path(const char *base, const char *id);
 /* The provider's own words in an answer; malloc'ed, NULL: none. */
 char *os_said(const struct md_http_answer *answer);
 #define _cleanup_os_ __attribute__((cleanup(os_close)))
@@ -99,37 +109,72 @@ int os_resolve(struct os_api *a, struct md_machine *m, struct err *err);
 /* The things that are named by id exist. */
 int os_check_ids(struct os_api *a, const struct md_machine *m, struct err *err);
 
+/* order.c */
+#define OS_ORDERED "Ordered" /* the state's member that tells of what kind an open order is */
+#define OS_AWAITED_TEXT "the %s that was asked for to show"
+enum os_worth {
+	OS_GOING, /* it is being deleted */
+	OS_POOR,  /* to go on with for want of a better */
+	OS_GOOD
+};
+struct os_kind {
+	const char *name; /* "server" */
+	const char *id;   /* the state's member */
+	enum os_service service;
+	const char *path, *answer; /* to order one: "/servers", "server" */
+	const char *list, *key;    /* to look for them: "/servers/detail", "servers" */
+	long busy;                 /* status of a DELETE of what is in use, beside 409; 0: none */
+	void (*query)(const struct os_api *a, const struct md_machine *m, struct buf *b);
+	/* Has it the machine's mark? */
+	bool (*is_ours)(const struct md_machine *m, const struct json *thing);
+	enum os_worth (*worth)(const struct json *thing); /* NULL: all are good */
+};
+extern const struct os_kind os_server, os_volume, os_group, os_floating_ip;
+/* Those that have the machine's mark. */
+int os_ours(struct os_api *a, const struct md_machine *m, const struct os_kind *kind,
+	struct json **ret, struct err *err);
+/* Makes one, and notes its id. ret: the thing, may be NULL. */
+int os_order(struct os_api *a, struct md_machine *m, const struct os_kind *kind,
+	struct json *take_body, struct json **ret, struct err *err);
+/* Before anything else is made: what became of an order without an answer? OS_BUSY: wait. */
+int os_settle(struct os_api *a, struct md_machine *m, struct md_outcome *out, struct err *err);
+/* Deletes all that have the mark, and the one whose id is known. */
+int os_remove_kind(
+	struct os_api *a, struct md_machine *m, const struct os_kind *kind, struct err *err);
+/* For what has a name of its own: an order begins; is refused; is over; may be carried out yet. */
+int os_order_begin(struct os_api *a, struct md_machine *m, const char *name, struct err *err);
+int os_order_refused(struct os_api *a, struct md_machine *m, struct err *err);
+void os_order_over(struct md_machine *m);
+bool os_order_open(const struct md_machine *m, const char *name);
+
 /* key.c */
-int os_make_key(struct os_api *a, struct md_request *rq, struct md_machine *m, struct err *err);
+#define OS_KEY "key pair"
+int os_make_key(struct os_api *a, struct md_machine *m, struct err *err);
 int os_remove_key(struct os_api *a, struct md_machine *m, struct err *err);
 int os_check_key(struct os_api *a, const struct md_machine *m, struct err *err);
 
 /* secgroup.c */
-int os_make_group(struct os_api *a, struct md_request *rq, struct md_machine *m, struct err *err);
-/* 1: it is still in use, wait. */
+int os_make_group(struct os_api *a, struct md_machine *m, struct err *err);
 int os_remove_group(struct os_api *a, struct md_machine *m, struct err *err);
 
-/* volume.c. 1: wait. */
-int os_make_volume(struct os_api *a, struct md_request *rq, struct md_machine *m, struct err *err);
+/* volume.c */
+int os_make_volume(struct os_api *a, struct md_machine *m, struct md_outcome *out, struct err *err);
 int os_attach_volume(struct os_api *a, struct md_machine *m, struct err *err);
 int os_remove_volume(struct os_api *a, struct md_machine *m, struct err *err);
 
 /* server.c */
-int os_make_server(struct os_api *a, struct md_request *rq, struct md_machine *m, struct err *err);
+int os_make_server(struct os_api *a, struct md_machine *m, struct err *err);
 /* ERR_NOT_FOUND tells that it is gone, or was never made. */
 int os_get_server(struct os_api *a, const struct md_machine *m, struct json **ret, struct err *err);
-/* 1: it is there, and its id is in the state; 0: it is not. */
-int os_find_server(struct os_api *a, struct md_machine *m, struct err *err);
 const char *os_status(const struct json *server);
 char *os_fault(const struct json *server); /* why it is in ERROR; malloc'ed */
 
 enum machine_state os_state(const struct json *server);
 /* Deletes it; what is gone already is no error. */
-int os_delete_server(struct os_api *a, const struct md_machine *m, struct err *err);
+int os_delete_server(struct os_api *a, const char *id, struct err *err);
 
 /* address.c */
-int os_make_floating_ip(
-	struct os_api *a, struct md_request *rq, struct md_machine *m, struct err *err);
+int os_make_floating_ip(struct os_api *a, struct md_machine *m, struct err *err);
 int os_remove_floating_ip(struct os_api *a, struct md_machine *m, struct err *err);
 /* Of the wanted version; "": it has none yet. Borrowed. */
 const char *os_address(const struct md_machine *m, const struct json *server);
@@ -138,7 +183,7 @@ const char *os_address(const struct md_machine *m, const struct json *server);
 int os_create(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err);
 int os_remove(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err);
 /* What was made before the server, after its refusal; errors are told only. */
-void os_undo(struct os_api *a, struct md_request *rq, struct md_machine *m);
+void os_undo(struct os_api *a, struct md_machine *m);
 /* Has the time of a wait passed? The first call begins it; one that says so ends it, for the next
  * try. key: OS_WAIT or OS_WAIT_REMOVE. */
 bool os_overdue(struct md_request *rq, struct md_machine *m, const char *key, int64_t seconds);

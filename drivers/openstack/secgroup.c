@@ -3,47 +3,41 @@
 
 #include <string.h>
 
-static int find_group(struct os_api *a, struct md_machine *m, struct err *err)
+static void query_of(const struct os_api *a, const struct md_machine *m, struct buf *b)
 {
-	const char *name = md_state_str(m, "OwnSecurityGroup");
-	_cleanup_buf_ struct buf query = BUF_INIT;
-	_cleanup_json_ struct json *list = NULL;
-
-	buf_adds(&query, "name=");
-	md_http_escape(&query, name);
-	if (os_list(a, OS_NETWORK, "/security-groups", buf_str(&query), "security_groups",
-		    "look for the security group", &list, err) < 0)
-		return -1;
-	for (size_t i = 0; json_at(list, i); i++)
-		if (streq(json_str(json_get(json_at(list, i), "name"), ""), name)) {
-			json_set(m->state, "OwnSecurityGroupId",
-				json_copy(json_get(json_at(list, i), "id")));
-			return 1;
-		}
-	return 0;
+	(void)a;
+	buf_adds(b, "name=");
+	md_http_escape(b, md_state_str(m, "OwnSecurityGroup"));
 }
 
-static int make_group(
-	struct os_api *a, struct md_request *rq, struct md_machine *m, struct err *err)
+static bool is_ours(const struct md_machine *m, const struct json *group)
 {
-	_cleanup_json_ struct json *answer = NULL;
-	_cleanup_err_ struct err mine = ERR_INIT;
+	return streq(json_str(json_get(group, "name"), ""), md_state_str(m, "OwnSecurityGroup"));
+}
+
+const struct os_kind os_group = {
+	.name = "security group",
+	.id = "OwnSecurityGroupId",
+	.service = OS_NETWORK,
+	.path = "/security-groups",
+	.answer = "security_group",
+	.list = "/security-groups",
+	.key = "security_groups",
+	.query = query_of,
+	.is_ours = is_ours,
+};
+
+static int make_group(struct os_api *a, struct md_machine *m, struct err *err)
+{
+	_cleanup_free_ char *name = xasprintf("%s-%s", m->name, md_state_str(m, "ServerTag"));
 	struct json *body = json_object(), *group = json_object();
 
-	json_set_str(group, "name", md_state_str(m, "OwnSecurityGroup"));
+	json_set_str(m->state, "OwnSecurityGroup", name);
+	json_set_str(group, "name", name);
 	json_set_str(group, "description", "SSH and the Docker engine of a machine");
 	json_set(body, "security_group", group);
-	md_progress(rq, "Creating the security group...");
-	if (os_call(a, OS_NETWORK, "POST", "/security-groups", body, "create the security group",
-		    &answer, &mine) == 0) {
-		json_set(m->state, "OwnSecurityGroupId",
-			json_copy(json_path(answer, "security_group", "id", NULL)));
-		return 0;
-	}
-	if (mine.may_exist && find_group(a, m, err) > 0)
-		return 0;
-	err_finish(err);
-	return err_move(err, &mine);
+	md_progress(a->api.rq, "Creating the security group...");
+	return os_order(a, m, &os_group, body, NULL, err);
 }
 
 /* One that is there already is refused. */
@@ -66,25 +60,12 @@ static int make_rule(struct os_api *a, const struct md_machine *m, int64_t port,
 	return err_move(err, &mine);
 }
 
-int os_make_group(struct os_api *a, struct md_request *rq, struct md_machine *m, struct err *err)
+int os_make_group(struct os_api *a, struct md_machine *m, struct err *err)
 {
-	int found = 0;
-
 	if (!md_state_bool(m, "CreateSecurityGroup"))
 		return 0;
-	if (!*md_state_str(m, "OwnSecurityGroupId")) {
-		if (*md_state_str(m, "OwnSecurityGroup")) {
-			found = find_group(a, m, err);
-		} else {
-			_cleanup_free_ char *name =
-				xasprintf("%s-%s", m->name, md_state_str(m, "ServerTag"));
-
-			found = md_state_note(rq, m, "OwnSecurityGroup", name, err);
-		}
-		if (found < 0 || (found == 0 && make_group(a, rq, m, err) < 0) ||
-			md_checkpoint(rq, m->state, err) < 0)
-			return -1;
-	}
+	if (!*md_state_str(m, "OwnSecurityGroupId") && make_group(a, m, err) < 0)
+		return -1;
 	return make_rule(a, m, md_state_int(m, "SSHPort"), err) < 0 ||
 			       make_rule(a, m, MD_CLOUD_ENGINE_PORT, err) < 0
 		       ? -1
@@ -93,17 +74,5 @@ int os_make_group(struct os_api *a, struct md_request *rq, struct md_machine *m,
 
 int os_remove_group(struct os_api *a, struct md_machine *m, struct err *err)
 {
-	_cleanup_err_ struct err mine = ERR_INIT;
-	_cleanup_free_ char *path = NULL;
-
-	if (!*md_state_str(m, "OwnSecurityGroup"))
-		return 0;
-	if (!*md_state_str(m, "OwnSecurityGroupId") && find_group(a, m, err) < 0)
-		return -1;
-	if (!*md_state_str(m, "OwnSecurityGroupId"))
-		return 0;
-	path = xasprintf("/security-groups/%s", md_state_str(m, "OwnSecurityGroupId"));
-	if (os_delete(a, OS_NETWORK, path, "delete the security group", &mine) == 0)
-		return 0;
-	return a->status == OS_STATUS_CONFLICT ? 1 : err_move(err, &mine);
+	return *md_state_str(m, "OwnSecurityGroup") ? os_remove_kind(a, m, &os_group, err) : 0;
 }

@@ -65,7 +65,7 @@ char *os_fault(const struct json *server)
 int os_get_server(struct os_api *a, const struct md_machine *m, struct json **ret, struct err *err)
 {
 	const char *id = md_state_str(m, "MachineId");
-	_cleanup_free_ char *path = xasprintf("/servers/%s", id);
+	_cleanup_free_ char *path = os_path("/servers", id);
 	_cleanup_json_ struct json *answer = NULL;
 
 	if (!*id)
@@ -80,41 +80,47 @@ int os_get_server(struct os_api *a, const struct md_machine *m, struct json **re
 	return 0;
 }
 
-static bool is_ours(const struct md_machine *m, const struct json *server)
+static void query_of(const struct os_api *a, const struct md_machine *m, struct buf *b)
 {
-	const char *tag = json_str(json_path(server, "metadata", OS_ID_KEY, NULL), "");
-
-	return *tag && streq(tag, md_state_str(m, "ServerTag")) &&
-	       !strstr(os_status(server), "DELETED");
-}
-
-/* One that works before one in ERROR, which another has replaced. */
-int os_find_server(struct os_api *a, struct md_machine *m, struct err *err)
-{
-	_cleanup_buf_ struct buf query = BUF_INIT;
-	_cleanup_json_ struct json *list = NULL;
-	const struct json *found = NULL;
-
-	buf_adds(&query, "name=%5E"); /* it is a regular expression */
+	(void)a;
+	buf_adds(b, "name=%5E"); /* it is a regular expression */
 	for (const char *p = m->name; *p; p++) {
 		const char c[] = {*p, '\0'};
 
 		if (*p == '.')
-			buf_adds(&query, "%5C");
-		md_http_escape(&query, c);
+			buf_adds(b, "%5C");
+		md_http_escape(b, c);
 	}
-	buf_adds(&query, "%24");
-	if (os_list(a, OS_COMPUTE, "/servers/detail", buf_str(&query), "servers",
-		    "look for the server", &list, err) < 0)
-		return -1;
-	for (size_t i = 0; json_at(list, i); i++)
-		if (is_ours(m, json_at(list, i)) && (!found || streq(os_status(found), "ERROR")))
-			found = json_at(list, i);
-	if (!found)
-		return 0;
-	json_set(m->state, "MachineId", json_copy(json_get(found, "id")));
-	return 1;
+	buf_adds(b, "%24");
 }
+
+static bool is_ours(const struct md_machine *m, const struct json *server)
+{
+	return streq(json_str(json_path(server, "metadata", OS_ID_KEY, NULL), ""),
+		md_state_str(m, "ServerTag"));
+}
+
+/* One in ERROR may have been replaced by another. */
+static enum os_worth worth_of(const struct json *server)
+{
+	if (strstr(json_str(json_get(server, "OS-EXT-STS:task_state"), ""), "deleting") ||
+		strstr(os_status(server), "DELETED"))
+		return OS_GOING;
+	return streq(os_status(server), "ERROR") ? OS_POOR : OS_GOOD;
+}
+
+const struct os_kind os_server = {
+	.name = "server",
+	.id = "MachineId",
+	.service = OS_COMPUTE,
+	.path = "/servers",
+	.answer = "server",
+	.list = "/servers/detail",
+	.key = "servers",
+	.query = query_of,
+	.is_ours = is_ours,
+	.worth = worth_of,
+};
 
 /* The user's own, with a host key where cloud-init can take one; base64. What is no text (it may
  * be compressed) is sent as it is. */
@@ -249,44 +255,20 @@ static int body_of(struct os_api *a, struct md_machine *m, struct json **ret, st
 	return 0;
 }
 
-static int ask_for_server(
-	struct os_api *a, struct md_request *rq, struct md_machine *m, struct err *err)
+int os_make_server(struct os_api *a, struct md_machine *m, struct err *err)
 {
-	_cleanup_err_ struct err mine = ERR_INIT;
-	_cleanup_json_ struct json *answer = NULL, *body = NULL;
+	struct json *body = NULL;
 
 	if (body_of(a, m, &body, err) < 0)
 		return -1;
-	json_set(m->state, "ServerAsked", json_bool(true));
-	if (md_checkpoint(rq, m->state, err) < 0)
-		return -1;
-	md_progress(rq, "Creating the server...");
+	md_progress(a->api.rq, "Creating the server...");
 	a->secret = true; /* there is a private key in it, and a password in the answer */
-	if (os_call(a, OS_COMPUTE, "POST", "/servers", take(body), "create the server", &answer,
-		    &mine) == 0) {
-		json_set(m->state, "MachineId", json_copy(json_path(answer, "server", "id", NULL)));
-		return 0;
-	}
-	if (mine.may_exist && os_find_server(a, m, err) > 0)
-		return 0;
-	err_finish(err);
-	return err_move(err, &mine);
+	return os_order(a, m, &os_server, body, NULL, err);
 }
 
-int os_make_server(struct os_api *a, struct md_request *rq, struct md_machine *m, struct err *err)
+int os_delete_server(struct os_api *a, const char *id, struct err *err)
 {
-	int found = md_state_bool(m, "ServerAsked") ? os_find_server(a, m, err) : 0;
-
-	if (found < 0 || (found == 0 && ask_for_server(a, rq, m, err) < 0) ||
-		md_checkpoint(rq, m->state, err) < 0)
-		return -1;
-	md_cloud_made(m);
-	return 0;
-}
-
-int os_delete_server(struct os_api *a, const struct md_machine *m, struct err *err)
-{
-	_cleanup_free_ char *path = xasprintf("/servers/%s", md_state_str(m, "MachineId"));
+	_cleanup_free_ char *path = os_path("/servers", id);
 
 	return os_delete(a, OS_COMPUTE, path, "delete the server", err);
 }

@@ -20,28 +20,46 @@ static char *name_of(const struct md_machine *m)
 	return *name ? xstrdup(name) : xasprintf("%s-data", m->name);
 }
 
-static int find_volume(struct os_api *a, struct md_machine *m, struct err *err)
+static void query_of(const struct os_api *a, const struct md_machine *m, struct buf *b)
 {
 	_cleanup_free_ char *name = name_of(m);
-	_cleanup_buf_ struct buf query = BUF_INIT;
-	_cleanup_json_ struct json *list = NULL;
 
-	buf_adds(&query, "name=");
-	md_http_escape(&query, name);
-	if (os_list(a, OS_VOLUME, "/volumes/detail", buf_str(&query), "volumes",
-		    "look for the volume", &list, err) < 0)
-		return -1;
-	for (size_t i = 0; json_at(list, i); i++) {
-		const struct json *v = json_at(list, i);
-		const char *tag = json_str(json_path(v, "metadata", OS_ID_KEY, NULL), "");
-
-		if (*tag && streq(tag, md_state_str(m, "ServerTag"))) {
-			json_set(m->state, "VolumeId", json_copy(json_get(v, "id")));
-			return 1;
-		}
-	}
-	return 0;
+	(void)a;
+	buf_adds(b, "name=");
+	md_http_escape(b, name);
 }
+
+static bool is_ours(const struct md_machine *m, const struct json *volume)
+{
+	return streq(json_str(json_path(volume, "metadata", OS_ID_KEY, NULL), ""),
+		md_state_str(m, "ServerTag"));
+}
+
+static bool has_failed(const char *status)
+{
+	return strncmp(status, "error", 5) == 0;
+}
+
+static enum os_worth worth_of(const struct json *volume)
+{
+	const char *status = json_str(json_get(volume, "status"), "");
+
+	return streq(status, "deleting") ? OS_GOING : has_failed(status) ? OS_POOR : OS_GOOD;
+}
+
+const struct os_kind os_volume = {
+	.name = "volume",
+	.id = "VolumeId",
+	.service = OS_VOLUME,
+	.path = "/volumes",
+	.answer = "volume",
+	.list = "/volumes/detail",
+	.key = "volumes",
+	.busy = STATUS_BAD_REQUEST,
+	.query = query_of,
+	.is_ours = is_ours,
+	.worth = worth_of,
+};
 
 static struct json *body_of(const struct md_machine *m)
 {
@@ -62,27 +80,9 @@ static struct json *body_of(const struct md_machine *m)
 	return body;
 }
 
-static int make_volume(
-	struct os_api *a, struct md_request *rq, struct md_machine *m, struct err *err)
-{
-	_cleanup_json_ struct json *answer = NULL;
-	_cleanup_err_ struct err mine = ERR_INIT;
-
-	md_progress(rq, "Creating the volume...");
-	if (os_call(a, OS_VOLUME, "POST", "/volumes", body_of(m), "create the volume", &answer,
-		    &mine) == 0) {
-		json_set(m->state, "VolumeId", json_copy(json_path(answer, "volume", "id", NULL)));
-		return 0;
-	}
-	if (mine.may_exist && find_volume(a, m, err) > 0)
-		return 0;
-	err_finish(err);
-	return err_move(err, &mine);
-}
-
 static int get_status(struct os_api *a, const struct md_machine *m, char **ret, struct err *err)
 {
-	_cleanup_free_ char *path = xasprintf("/volumes/%s", md_state_str(m, "VolumeId"));
+	_cleanup_free_ char *path = os_path("/volumes", md_state_str(m, "VolumeId"));
 	_cleanup_json_ struct json *answer = NULL;
 
 	if (os_call(a, OS_VOLUME, "GET", path, NULL, "look at the volume", &answer, err) < 0)
@@ -91,7 +91,8 @@ static int get_status(struct os_api *a, const struct md_machine *m, char **ret, 
 	return 0;
 }
 
-static int wait_available(struct os_api *a, struct md_machine *m, struct err *err)
+static int wait_available(
+	struct os_api *a, struct md_machine *m, struct md_outcome *out, struct err *err)
 {
 	_cleanup_free_ char *status = NULL;
 
@@ -109,27 +110,21 @@ static int wait_available(struct os_api *a, struct md_machine *m, struct err *er
 		return err_set(err, ERR_TIMEOUT,
 			"the volume %s is not available after %d s, but %s",
 			md_state_str(m, "VolumeId"), AVAILABLE_S, status);
-	return 1;
+	md_cloud_wait(out, STATE_NONE, OS_POLL_MS, "the volume to become available");
+	return OS_BUSY;
 }
 
-int os_make_volume(struct os_api *a, struct md_request *rq, struct md_machine *m, struct err *err)
+int os_make_volume(struct os_api *a, struct md_machine *m, struct md_outcome *out, struct err *err)
 {
-	int found = 0;
-
 	if (!wants_own(m))
 		return 0;
 	if (!*md_state_str(m, "VolumeId")) {
-		if (md_state_bool(m, "VolumeCreated")) {
-			found = find_volume(a, m, err);
-		} else {
-			json_set(m->state, "VolumeCreated", json_bool(true));
-			found = md_checkpoint(rq, m->state, err);
-		}
-		if (found < 0 || (found == 0 && make_volume(a, rq, m, err) < 0) ||
-			md_checkpoint(rq, m->state, err) < 0)
+		json_set(m->state, "VolumeCreated", json_bool(true));
+		md_progress(a->api.rq, "Creating the volume...");
+		if (os_order(a, m, &os_volume, body_of(m), NULL, err) < 0)
 			return -1;
 	}
-	return wait_available(a, m, err);
+	return wait_available(a, m, out, err);
 }
 
 static int find_attachment(
@@ -190,19 +185,5 @@ int os_attach_volume(struct os_api *a, struct md_machine *m, struct err *err)
 /* The server is gone. Until the volume knows, it is not deleted. */
 int os_remove_volume(struct os_api *a, struct md_machine *m, struct err *err)
 {
-	_cleanup_err_ struct err mine = ERR_INIT;
-	_cleanup_free_ char *path = NULL;
-
-	if (!md_state_bool(m, "VolumeCreated"))
-		return 0;
-	if (!*md_state_str(m, "VolumeId") && find_volume(a, m, err) < 0)
-		return -1;
-	if (!*md_state_str(m, "VolumeId"))
-		return 0;
-	path = xasprintf("/volumes/%s", md_state_str(m, "VolumeId"));
-	if (os_delete(a, OS_VOLUME, path, "delete the volume", &mine) == 0)
-		return 0;
-	return a->status == STATUS_BAD_REQUEST || a->status == OS_STATUS_CONFLICT
-		       ? 1
-		       : err_move(err, &mine);
+	return md_state_bool(m, "VolumeCreated") ? os_remove_kind(a, m, &os_volume, err) : 0;
 }

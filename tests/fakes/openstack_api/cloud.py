@@ -2,7 +2,8 @@
 
 Every request is checked: headers, query, and the body to the last member. Lists have pages of two, whose links name
 a host that does not exist, as behind a proxy. A server builds for `build_polls` looks at it, and is gone
-`delete_polls` looks after its deletion. A test changes the attributes before it begins.
+`delete_polls` looks after its deletion. A test changes the attributes before it begins. A request that is given to
+`delay` is carried out only when others have come.
 """
 
 import itertools
@@ -54,6 +55,7 @@ class OpenStack:
         self.security_groups = [{'id': 'sg-default', 'name': 'default'}, {'id': 'sg-web', 'name': 'web'}]
         self.keypairs, self.servers, self.volumes, self.floatingips, self.ports = [], [], [], [], []
         self.rules, self.created = [], []
+        self.late = []
 
     # what HttpFake asks
 
@@ -79,7 +81,22 @@ class OpenStack:
     def throttled(self):
         return answer(429, {'overLimit': {'message': 'slow down', 'code': 429}}, [('Retry-After', '0')])
 
+    def delay(self, request, others):
+        """A request whose client is gone is carried out before that many others, and one, have been."""
+        self.late.append([others, request])
+
+    def carry_out_late(self, all_of_them=False):
+        for item in list(self.late):
+            item[0] -= 1
+            if item[0] < 0 or all_of_them:
+                self.late.remove(item)
+                self.carry_out(item[1])
+
     def handle(self, request):
+        self.carry_out_late()
+        return self.carry_out(request)
+
+    def carry_out(self, request):
         self.check_headers(request)
         body = self.body(request)
         if request.service not in WITHOUT_TOKEN:
@@ -321,11 +338,11 @@ class OpenStack:
         return answer(200, {'volumeAttachments': [{'volumeId': v, 'device': '/dev/vdb'} for v in volumes]})
 
     def post_compute_servers_id_os_volume_attachments(self, ident, body):
-        volume = self.one('volumes', body['volumeAttachment']['volumeId'])
+        server, volume = self.one('servers', ident), self.one('volumes', body['volumeAttachment']['volumeId'])
         if volume['status'] != 'available':
             raise Refused(400, f"Invalid volume: status {volume['status']}")
         volume['status'] = 'in-use'
-        self.one('servers', ident)['_volumes'].append(volume['id'])
+        server['_volumes'].append(volume['id'])
         return answer(200, {'volumeAttachment': {'volumeId': volume['id'], 'device': '/dev/vdb'}})
 
     # image, network, volume
