@@ -66,6 +66,7 @@ static const struct md_field fields[] = {
 	{OS_ORDERED, MD_TEXT, NULL},
 	{MD_CLOUD_ORDERED, MD_NUMBER, NULL},
 	{OS_WAIT, MD_NUMBER, NULL}, /* seconds since 1970, during a wait */
+	{OS_WAIT_ADDRESS, MD_NUMBER, NULL},
 	{OS_WAIT_REMOVE, MD_NUMBER, NULL},
 	{"HostKey", MD_TEXT, NULL},
 };

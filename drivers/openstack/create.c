@@ -9,15 +9,18 @@
 
 #define ADDRESS_S 60
 #define ADDRESS_POLL_MS 2000u
+#define STALE_S 60 /* so long after its end a wait is that of an earlier, cut try */
 
 bool os_overdue(struct md_request *rq, struct md_machine *m, const char *key, int64_t seconds)
 {
 	_cleanup_err_ struct err ignored = ERR_INIT;
 	int64_t now = (int64_t)time(NULL), until = md_state_int(m, key);
 
-	if (!until)
+	if (!until || until > now + seconds || until < now - STALE_S) {
 		json_set(m->state, key, json_int(now + seconds));
-	if (!until || now < until)
+		return false;
+	}
+	if (now < until)
 		return false;
 	json_set(m->state, key, json_int(0));
 	(void)!md_checkpoint(rq, m->state, &ignored);
@@ -153,9 +156,10 @@ static int finish(struct os_api *a, struct md_request *rq, struct md_machine *m,
 		json_set_str(m->state, "IPAddress", os_address(m, server));
 	if (*md_state_str(m, "IPAddress")) {
 		json_set(m->state, OS_WAIT, json_int(0));
+		json_set(m->state, OS_WAIT_ADDRESS, json_int(0));
 		return 0;
 	}
-	if (os_overdue(rq, m, OS_WAIT, ADDRESS_S))
+	if (os_overdue(rq, m, OS_WAIT_ADDRESS, ADDRESS_S))
 		return err_set(err, ERR_UNAVAILABLE,
 			"no IP found for the machine: the server %s has no address of version %d "
 			"(--openstack-ip-version, --openstack-net-name)",

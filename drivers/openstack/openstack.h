@@ -185,9 +185,10 @@ int os_remove(struct md_request *rq, struct md_machine *m, struct md_outcome *ou
 /* What was made before the server, after its refusal; errors are told only. */
 void os_undo(struct os_api *a, struct md_machine *m);
 /* Has the time of a wait passed? The first call begins it; one that says so ends it, for the next
- * try. key: OS_WAIT or OS_WAIT_REMOVE. */
+ * try. key: one of these. */
 bool os_overdue(struct md_request *rq, struct md_machine *m, const char *key, int64_t seconds);
 #define OS_WAIT "WaitUntil"
+#define OS_WAIT_ADDRESS "AddressUntil"
 #define OS_WAIT_REMOVE "RemoveUntil"
 
 /* power.c */

@@ -3,6 +3,7 @@
 import base64
 import json
 import subprocess
+import time
 
 import pytest
 
@@ -217,6 +218,28 @@ def test_server_that_takes_too_long(host, cloud):
     assert outcome['waitFor'] == 'Running'
     host.state = {**outcome['state'], 'WaitUntil': outcome['state']['WaitUntil'] - 5}
     assert host.report()['state'] == 'Error' and 'openstack-active-timeout' in host.report()['message']
+
+
+def test_address_that_takes_a_while(host, cloud):
+    """A minute, whatever was left of the time for the server."""
+    host.configure(BASIC)
+    host.driver.call('create', machine=host.machine(), on_checkpoint=host.keep)
+    cloud.servers[0].update({'status': 'ACTIVE', 'OS-EXT-STS:task_state': None})
+    host.state['WaitUntil'] = int(time.time()) - 1
+    outcome = host.driver.call('create', machine=host.machine())
+    assert outcome['status'] == 'wait' and 'address' in outcome['message']
+    host.state = {**outcome['state'], 'AddressUntil': int(time.time()) - 1}
+    with pytest.raises(DriverError, match='no IP found'):
+        host.driver.call('create', machine=host.machine(), on_checkpoint=host.keep)
+    assert not host.state['AddressUntil']
+
+
+def test_deadline_of_an_earlier_remove(host, cloud):
+    host.configure(FULL)
+    host.call('create')
+    host.state['RemoveUntil'] = int(time.time()) - 3600
+    host.call('remove')
+    assert not cloud.left()
 
 
 def test_refused_server_leaves_nothing(host, cloud):
