@@ -91,6 +91,24 @@ static int get_status(struct os_api *a, const struct md_machine *m, char **ret, 
 	return 0;
 }
 
+/* It is of no use any more; the next create makes another. */
+static int give_up(struct os_api *a, struct md_machine *m, const char *status, struct err *err)
+{
+	_cleanup_free_ char *id = xstrdup(md_state_str(m, "VolumeId"));
+	_cleanup_free_ char *path = os_path("/volumes", id);
+	_cleanup_err_ struct err none = ERR_INIT;
+
+	json_set(m->state, OS_WAIT, json_int(0));
+	if (os_delete(a, OS_VOLUME, path, "delete the volume", &none) < 0)
+		md_log(a->api.rq, LOG_LEVEL_WARN, "%s", err_msg(&none));
+	else
+		json_set_str(m->state, "VolumeId", "");
+	if (md_checkpoint(a->api.rq, m->state, err) < 0)
+		return -1;
+	return err_set(err, ERR_UNAVAILABLE,
+		"the volume %s could not be made: it is in the status %s", id, status);
+}
+
 static int wait_available(
 	struct os_api *a, struct md_machine *m, struct md_outcome *out, struct err *err)
 {
@@ -98,10 +116,8 @@ static int wait_available(
 
 	if (get_status(a, m, &status, err) < 0)
 		return -1;
-	if (strncmp(status, "error", 5) == 0)
-		return err_set(err, ERR_UNAVAILABLE,
-			"the volume %s could not be made: it is in the status %s",
-			md_state_str(m, "VolumeId"), status);
+	if (has_failed(status))
+		return give_up(a, m, status, err);
 	if (streq(status, "available") || streq(status, "in-use")) {
 		json_set(m->state, OS_WAIT, json_int(0));
 		return 0;

@@ -211,6 +211,20 @@ def test_server_that_fails(host, cloud):
     assert not cloud.left()
 
 
+def test_volume_that_fails(host, cloud):
+    """It is removed, and told; create makes another."""
+    cloud.volume_fault = True
+    host.configure(FULL)
+    with pytest.raises(DriverError, match='volume-.* could not be made.* error'):
+        host.call('create')
+    assert not cloud.volumes
+    cloud.volume_fault = False
+    host.call('create')
+    assert counts(cloud)['volumes'] == 1
+    host.call('remove')
+    assert not cloud.left()
+
+
 def test_server_that_takes_too_long(host, cloud):
     cloud.build_polls = 100000
     host.configure({**BASIC, 'openstack-active-timeout': 1})

@@ -41,7 +41,7 @@ def answer(status, body=None, headers=()):
 class OpenStack:
     def __init__(self):
         self.url = None # the fake's; set by the test
-        self.build_polls, self.delete_polls, self.fault = 1, 1, None
+        self.build_polls, self.delete_polls, self.fault, self.volume_fault = 1, 1, None, False
         self.versions, self.regions = False, ['one', 'two']
         self.numbers = itertools.count(1)
         self.tokens, self.users = set(), {} # whose a token is
@@ -401,7 +401,7 @@ class OpenStack:
         volume = self.one('volumes', ident)
         if volume['status'] == 'creating':
             volume['_looks'] -= 1
-            volume['status'] = 'creating' if volume['_looks'] >= 0 else 'available'
+            volume['status'] = 'creating' if volume['_looks'] >= 0 else 'error' if self.volume_fault else 'available'
         return answer(200, {'volume': self.shown(volume)})
 
     def delete_volume_volumes_id(self, ident, _body):
