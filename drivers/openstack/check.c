@@ -33,7 +33,7 @@ static int check_groups(struct os_api *a, const struct md_machine *m, struct err
 static int check_volume(struct os_api *a, const struct md_machine *m, struct err *err)
 {
 	const char *id = md_state_str(m, "VolumeId");
-	_cleanup_free_ char *path = xasprintf("/volumes/%s", id);
+	_cleanup_free_ char *path = os_path("/volumes", id);
 
 	if (!*id)
 		return 0;

@@ -192,6 +192,8 @@ bool os_overdue(struct md_request *rq, struct md_machine *m, const char *key, in
 #define OS_WAIT_REMOVE "RemoveUntil"
 
 /* power.c */
+int os_act(struct os_api *a, const char *id, const char *action, struct json *take_arg,
+	struct err *err);
 int os_start(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err);
 int os_stop(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err);
 int os_restart(

@@ -6,10 +6,11 @@
 
 #define ONE_BY_ONE_MAX 3u /* up to so many servers are asked for one by one */
 
-static int act(struct os_api *a, const struct md_machine *m, const char *action,
-	struct json *take_arg, struct err *err)
+int os_act(struct os_api *a, const char *id, const char *action, struct json *take_arg,
+	struct err *err)
 {
-	_cleanup_free_ char *path = xasprintf("/servers/%s/action", md_state_str(m, "MachineId"));
+	_cleanup_free_ char *server = os_path("/servers", id);
+	_cleanup_free_ char *path = xasprintf("%s/action", server);
 	_cleanup_free_ char *what = xasprintf("%s the server", action);
 	struct json *body = json_object();
 
@@ -45,7 +46,8 @@ static int power(struct md_request *rq, struct md_machine *m, enum machine_state
 	if (os_state(server) == wanted)
 		return 0;
 	action = wanted == STATE_RUNNING ? starting(server) : "os-stop";
-	if (act(&a, m, action, json_null(), &mine) == 0) {
+	if (os_act(&a, md_state_str(m, "MachineId"), action, json_null(), &mine) == 0) {
+		json_set(m->state, OS_WAIT, json_int(0)); /* a create that was cut waits no more */
 		md_cloud_wait(
 			out, wanted, OS_POLL_MS, "the server to be %s", machine_state_name(wanted));
 		return 0;
@@ -76,14 +78,16 @@ int os_restart(struct md_request *rq, struct md_machine *m, struct md_outcome *o
 	(void)out;
 	os_open(&a, rq, m);
 	json_set_str(how, "type", "SOFT");
-	return act(&a, m, "reboot", how, err);
+	return os_act(&a, md_state_str(m, "MachineId"), "reboot", how, err);
 }
 
+/* During a create. Also one that somebody has stopped meanwhile does not become ACTIVE. */
 static bool is_late(const struct md_machine *m, const struct json *server)
 {
 	int64_t until = md_state_int(m, OS_WAIT);
 
-	return until && (int64_t)time(NULL) > until && streq(os_status(server), "BUILD");
+	return until && (int64_t)time(NULL) > until && !streq(os_status(server), "ACTIVE") &&
+	       !streq(os_status(server), "ERROR");
 }
 
 /* After our own remove it is as good as gone; the cloud takes its time. */

@@ -167,8 +167,8 @@ static int find_attachment(
 
 int os_attach_volume(struct os_api *a, struct md_machine *m, struct err *err)
 {
-	_cleanup_free_ char *path =
-		xasprintf("/servers/%s/os-volume_attachments", md_state_str(m, "MachineId"));
+	_cleanup_free_ char *server = os_path("/servers", md_state_str(m, "MachineId"));
+	_cleanup_free_ char *path = xasprintf("%s/os-volume_attachments", server);
 	_cleanup_json_ struct json *answer = NULL;
 	_cleanup_err_ struct err mine = ERR_INIT;
 	const char *device = md_state_str(m, "VolumeDevicePath");

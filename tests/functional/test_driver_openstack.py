@@ -234,6 +234,20 @@ def test_server_that_takes_too_long(host, cloud):
     assert host.report()['state'] == 'Error' and 'openstack-active-timeout' in host.report()['message']
 
 
+def test_server_that_is_stopped_while_it_is_waited_for(host, cloud):
+    host.configure(BASIC)
+    host.driver.call('create', machine=host.machine(), on_checkpoint=host.keep)
+    cloud.servers[0].update({'status': 'SHUTOFF', 'OS-EXT-STS:task_state': None})
+    host.state = host.driver.call('create', machine=host.machine())['state']
+    assert host.report()['state'] == 'Stopped'
+    host.state['WaitUntil'] = int(time.time()) - 5
+    assert host.report()['state'] == 'Error' and 'SHUTOFF' in host.report()['message']
+    host.call('start')
+    assert host.report()['state'] == 'Running'
+    host.call('create')
+    assert host.report()['ip']
+
+
 def test_address_that_takes_a_while(host, cloud):
     """A minute, whatever was left of the time for the server."""
     host.configure(BASIC)
