@@ -44,6 +44,23 @@ static int list_servers(
 	return 0;
 }
 
+/* A cloud may keep what is deleted for days, and all that it holds. */
+static int end_soft_deleted(struct os_api *a, const struct json *server, struct err *err)
+{
+	_cleanup_err_ struct err mine = ERR_INIT;
+
+	if (!streq(os_status(server), "SOFT_DELETED") ||
+		json_is(json_get(server, "OS-EXT-STS:task_state"), JSON_STRING))
+		return 0;
+	if (os_act(a, json_str(json_get(server, "id"), ""), "forceDelete", json_null(), &mine) == 0 ||
+		mine.code == ERR_NOT_FOUND)
+		return 0;
+	if (a->status != OS_STATUS_FORBIDDEN && a->status != OS_STATUS_CONFLICT)
+		return err_move(err, &mine);
+	err_move(&a->busy, &mine);
+	return 0;
+}
+
 static int remove_servers(struct os_api *a, struct md_machine *m, struct err *err)
 {
 	_cleanup_json_ struct json *list = NULL;
@@ -54,8 +71,11 @@ static int remove_servers(struct os_api *a, struct md_machine *m, struct err *er
 	for (size_t i = 0; json_at(list, i); i++) {
 		const struct json *server = json_at(list, i);
 
-		if (os_server.worth(server) == OS_GOING)
+		if (os_server.worth(server) == OS_GOING) {
+			if (anything_held(m) && end_soft_deleted(a, server, err) < 0)
+				return -1;
 			continue;
+		}
 		any = true;
 		if (os_delete_server(a, json_str(json_get(server, "id"), ""), err) < 0)
 			return -1;
@@ -130,8 +150,9 @@ int os_remove(struct md_request *rq, struct md_machine *m, struct md_outcome *ou
 		return 0;
 	}
 	if (!r.awaits && os_overdue(rq, m, OS_WAIT_REMOVE, GONE_S))
-		return err_set(err, ERR_TIMEOUT, "waited %d s for %s (server %s)", GONE_S, text,
-			md_state_str(m, "MachineId"));
+		return err_set(err, ERR_TIMEOUT, "waited %d s for %s (server %s)%s%s", GONE_S, text,
+			md_state_str(m, "MachineId"), a.busy.code ? ": " : "",
+			a.busy.code ? err_msg(&a.busy) : "");
 	md_cloud_wait(out, STATE_NONE, GONE_POLL_MS, "%s", text);
 	return 0;
 }

@@ -262,6 +262,34 @@ def test_address_that_takes_a_while(host, cloud):
     assert not host.state['AddressUntil']
 
 
+@pytest.mark.parametrize('allowed', [True, False])
+def test_cloud_that_keeps_what_is_deleted(host, cloud, allowed):
+    """And the volume and the group that it holds."""
+    host.configure(FULL)
+    host.call('create')
+    cloud.soft_delete, cloud.force_delete = True, allowed
+    if allowed:
+        host.call('remove')
+        assert not cloud.left()
+        return
+    for _ in range(2):
+        outcome = host.driver.call('remove', machine=host.machine(), on_checkpoint=host.keep)
+        assert outcome['status'] == 'wait' and 'to be gone' in outcome['message']
+    host.state = {**outcome['state'], 'RemoveUntil': int(time.time()) - 1}
+    host.fails('remove', 'to be gone', 'os-deferred-delete')
+
+
+def test_reason_of_what_cannot_be_removed(host, cloud):
+    host.configure(FULL)
+    host.call('create')
+    cloud.delete_polls = 0
+    cloud.servers[0]['_volumes'].clear() # the volume does not learn that it is free
+    host.state['RemoveUntil'] = int(time.time()) + 100
+    outcome = host.driver.call('remove', machine=host.machine())
+    host.state = {**outcome['state'], 'RemoveUntil': int(time.time()) - 1}
+    host.fails('remove', 'the volume to be free', 'Volume status must be available')
+
+
 def test_deadline_of_an_earlier_remove(host, cloud):
     host.configure(FULL)
     host.call('create')

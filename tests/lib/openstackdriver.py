@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from driverclient import Driver, driver_file, reference
+from driverclient import Driver, DriverError, driver_file, reference
 from fakes.httpfake import HttpFake
 from fakes.openstack_api import CREDENTIAL, PASSWORD, TOKEN, OpenStack
 
@@ -69,6 +69,12 @@ class Host:
                 if report['state'] == outcome['waitFor']:
                     break
         raise AssertionError(f'no end of {method}: {self.messages}')
+
+    def fails(self, method, *texts):
+        with pytest.raises(DriverError) as caught:
+            self.driver.call(method, machine=self.machine(), on_checkpoint=self.keep)
+        for text in texts:
+            assert text in caught.value.message
 
     def revive(self):
         """Another driver in place of one that was killed."""

@@ -54,6 +54,7 @@ class OpenStack:
         self.server_groups = [{'id': 'group-1', 'name': 'apart'}]
         self.security_groups = [{'id': 'sg-default', 'name': 'default'}, {'id': 'sg-web', 'name': 'web'}]
         self.keypairs, self.servers, self.volumes, self.floatingips, self.ports = [], [], [], [], []
+        self.soft_delete, self.force_delete = False, True
         self.rules, self.created = [], []
         self.late = []
 
@@ -162,7 +163,7 @@ class OpenStack:
         if attribute == 'servers':
             for server in list(items):
                 self.look(server)
-            items = [server for server in items if server in self.servers]
+            items = [server for server in items if server in self.servers and server['status'] != 'SOFT_DELETED']
         result = {key: [self.shown(item) for item in items[marker:marker + PAGE]]}
         if len(items) > marker + PAGE:
             query = urllib.parse.urlencode({**params, 'marker': marker + PAGE})
@@ -314,16 +315,27 @@ class OpenStack:
 
     def delete_compute_servers_id(self, ident, _body):
         server = self.one('servers', ident)
+        if self.soft_delete:
+            server.update({'status': 'SOFT_DELETED', 'OS-EXT-STS:task_state': None})
+        else:
+            self.delete(server)
+        return answer(204)
+
+    def delete(self, server):
         server.update({'OS-EXT-STS:task_state': 'deleting', '_looks': self.delete_polls})
         if not self.delete_polls:
             self.gone(server)
-        return answer(204)
 
     def post_compute_servers_id_action(self, ident, body):
         server = self.one('servers', ident)
         ((action, argument),) = body.items()
         if (argument is not None) != (action == 'reboot'):
             raise Refused(400, f'{action}: {argument}')
+        if action == 'forceDelete':
+            if not self.force_delete:
+                raise Refused(403, "Policy doesn't allow os_compute_api:os-deferred-delete:force to be performed.")
+            self.delete(server)
+            return answer(202)
         states, task = {'os-stop': (['ACTIVE'], 'powering-off'), 'os-start': (['SHUTOFF'], 'powering-on'),
                         'unpause': (['PAUSED'], 'unpausing'), 'resume': (['SUSPENDED'], 'resuming'),
                         'unshelve': (['SHELVED', 'SHELVED_OFFLOADED'], 'unshelving'),

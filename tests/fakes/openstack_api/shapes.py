@@ -31,7 +31,7 @@ BODIES = {
         'os:scheduler_hints?': {'group': str}},
     'POST compute/servers/ID/action': [
         {'os-start': None}, {'os-stop': None}, {'unpause': None}, {'resume': None}, {'unshelve': None},
-        {'reboot': {'type': 'SOFT'}}],
+        {'forceDelete': None}, {'reboot': {'type': 'SOFT'}}],
     'POST compute/servers/ID/os-volume_attachments': {'volumeAttachment': {'volumeId': str, 'device?': str}},
     'POST network/floatingips': {'floatingip': {
         'floating_network_id': str, 'port_id': str, 'description': str, 'fixed_ip_address?': str}},
