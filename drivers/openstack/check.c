@@ -44,6 +44,35 @@ static int check_volume(struct os_api *a, const struct md_machine *m, struct err
 	return -1;
 }
 
+/* nova takes a type's name or id, as cinder does. */
+static int check_type(struct os_api *a, const char *type, struct err *err)
+{
+	_cleanup_json_ struct json *list = NULL;
+
+	if (os_list(a, OS_VOLUME, "/types", NULL, "volume_types", "look up the volume type", &list,
+		    err) < 0)
+		return -1;
+	for (size_t i = 0; json_at(list, i); i++)
+		if (streq(json_str(json_get(json_at(list, i), "name"), ""), type) ||
+			streq(json_str(json_get(json_at(list, i), "id"), ""), type))
+			return 0;
+	return err_set(err, ERR_USER,
+		"--openstack-volume-type: unable to find a volume type named %s", type);
+}
+
+/* A volume that is to be made. */
+static int check_new_volume(struct os_api *a, const struct md_machine *m, struct err *err)
+{
+	const char *type = md_state_str(m, "VolumeType");
+	bool root = md_state_bool(m, "BootFromVolume"); /* which nova makes */
+	bool data = !root && md_state_int(m, "VolumeSize") && !*md_state_str(m, "VolumeId");
+	_cleanup_free_ char *url = NULL;
+
+	if (*type && (root || data))
+		return check_type(a, type, err);
+	return data ? os_endpoint(m, a->session, OS_VOLUME, &url, NULL, err) : 0;
+}
+
 int os_pre_create_check(struct md_request *rq, struct md_machine *m, struct err *err)
 {
 	_cleanup_os_ struct os_api a = {0};
@@ -55,5 +84,5 @@ int os_pre_create_check(struct md_request *rq, struct md_machine *m, struct err 
 	if (os_check_ids(&a, m, err) < 0 || os_resolve(&a, m, err) < 0 ||
 		os_check_key(&a, m, err) < 0 || check_groups(&a, m, err) < 0)
 		return -1;
-	return check_volume(&a, m, err);
+	return check_volume(&a, m, err) < 0 ? -1 : check_new_volume(&a, m, err);
 }

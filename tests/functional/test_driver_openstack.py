@@ -341,6 +341,7 @@ def test_floating_ip_that_another_takes(host, cloud, fake):
 
 def test_boot_from_a_typed_volume(host, cloud):
     host.configure({**BASIC, 'openstack-boot-from-volume': True, 'openstack-volume-size': 9, 'openstack-volume-type': 'ssd'})
+    host.driver.call('preCreateCheck', machine=host.machine())
     host.call('create')
     asked = made(cloud, 'server')
     assert asked['networks'] == 'auto' and 'imageRef' not in asked and not cloud.volumes
@@ -383,6 +384,8 @@ def test_key_of_the_user(host, cloud):
     ({'openstack-net-name': 'nope'}, 'unable to find network named nope'),
     ({'openstack-floatingip-pool': 'private'}, 'unable to find external network named private'),
     ({'openstack-sec-groups': 'nope'}, 'unable to find a security group named nope'),
+    ({'openstack-volume-size': 1, 'openstack-volume-type': 'nope'}, 'unable to find a volume type named nope'),
+    ({'openstack-boot-from-volume': True, 'openstack-volume-size': 1, 'openstack-volume-type': 'x'}, '--openstack-volume-type'),
     ({'openstack-flavor-name': '', 'openstack-flavor-id': 'nope'}, '--openstack-flavor-id nope'),
     ({'openstack-password': 'wrong-password'}, 'credentials are not accepted'),
     ({'openstack-region': 'three'}, 'no compute service in the region three'),
@@ -393,6 +396,15 @@ def test_what_is_not_there(host, cloud, flags, text):
         host.driver.call('preCreateCheck', machine=host.machine())
     assert text in caught.value.message and 'wrong-password' not in caught.value.message
     assert not cloud.created
+
+
+def test_cloud_without_volumes(host, cloud):
+    cloud.volume_services = []
+    host.configure({**BASIC, 'openstack-boot-from-volume': True, 'openstack-volume-size': 1})
+    host.driver.call('preCreateCheck', machine=host.machine())
+    host.configure({**BASIC, 'openstack-volume-size': 1})
+    with pytest.raises(DriverError, match='no volume service'):
+        host.driver.call('preCreateCheck', machine=host.machine())
 
 
 @pytest.mark.parametrize('flags, text', [

@@ -51,6 +51,8 @@ class OpenStack:
         self.networks = [{'id': 'net-a', 'name': 'private', 'router:external': False},
                          {'id': 'net-b', 'name': 'other', 'router:external': False},
                          {'id': 'net-ext', 'name': 'public', 'router:external': True}]
+        self.types = [{'id': f'type-{n}', 'name': n} for n in ('lvm', 'ceph', 'ssd')]
+        self.volume_services = ['volumev3', 'volumev2']
         self.server_groups = [{'id': 'group-1', 'name': 'apart'}]
         self.security_groups = [{'id': 'sg-default', 'name': 'default'}, {'id': 'sg-web', 'name': 'web'}]
         self.keypairs, self.servers, self.volumes, self.floatingips, self.ports = [], [], [], [], []
@@ -248,7 +250,7 @@ class OpenStack:
                  'url': self.url + (path if interface == 'public' and region == self.regions[0] else f'/{interface}-{region}')}
                 for region in reversed(self.regions) for interface in ('admin', 'internal', 'public')]}
         return [service('compute', PATHS['compute']), service('network', '/network'), service('image', '/image/'),
-                service('volumev3', PATHS['volume']), service('volumev2', '/volume/v2/x')]
+                *(service(name, PATHS['volume'] if name == 'volumev3' else '/volume/v2/x') for name in self.volume_services)]
 
     # compute
 

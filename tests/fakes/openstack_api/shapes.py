@@ -54,6 +54,7 @@ LISTS = {
     'GET network/floatingips': ('floatingips', 'floatingips', ('floating_network_id', 'tenant_id')),
     'GET network/security-groups': ('security_groups', 'security_groups', ('name',)),
     'GET volume/volumes/detail': ('volumes', 'volumes', ('name',)),
+    'GET volume/types': ('types', 'volume_types', ()),
 }
 QUERIES = {}
 
