@@ -85,19 +85,24 @@ static enum md_verdict judge(struct md_api *api, const struct md_api_call *c,
 	return MD_ANSWER_BAD;
 }
 
-void os_open(struct os_api *a, struct md_request *rq, const struct md_machine *m)
+void os_mask_secrets(struct md_api *api, const struct md_machine *m)
 {
 	static const char *const secrets[] = {"Password", "ApplicationCredentialSecret"};
 
+	for (size_t i = 0; i < ARRAY_SIZE(secrets); i++)
+		md_api_secret(api, md_state_str(m, secrets[i]));
+	md_api_secret(api, os_token(m));
+}
+
+void os_open(struct os_api *a, struct md_request *rq, const struct md_machine *m)
+{
 	*a = (struct os_api){.m = m};
 	md_api_init(&a->api, rq, "OpenStack");
 	a->api.prepare = prepare;
 	a->api.judge = judge;
 	a->api.insecure = md_state_bool(m, "Insecure");
 	a->api.ca_file = md_state_str(m, "CaCert");
-	for (size_t i = 0; i < ARRAY_SIZE(secrets); i++)
-		md_api_secret(&a->api, md_state_str(m, secrets[i]));
-	md_api_secret(&a->api, os_token(m));
+	os_mask_secrets(&a->api, m);
 }
 
 void os_close(struct os_api *a)

@@ -155,6 +155,7 @@ static int log_in(struct os_api *a, struct os_session *s, struct err *err)
 	api.prepare = prepare;
 	api.judge = judge;
 	api.arg = (void *)a->m;
+	os_mask_secrets(&api, a->m);
 	r = os_identity_find(&api, md_state_str(a->m, "AuthUrl"), &identity, err);
 	if (r == 0)
 		r = ask_for_token(&api, a->m, &identity, s, err);

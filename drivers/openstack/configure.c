@@ -197,6 +197,28 @@ static void set_endpoints(struct md_machine *m, const struct json *entry)
 	json_set(m->state, "Endpoints", all);
 }
 
+/* Of an identity service whose address tells none, and which is not to be asked then. */
+static int set_identity_version(struct md_machine *m, const char *version, struct err *err)
+{
+	static const char *const known[][2] = {
+		{"3", "v3"}, {"v3", "v3"}, {"2", "v2.0"}, {"2.0", "v2.0"}, {"v2.0", "v2.0"}};
+	const char *auth_url = md_state_str(m, "AuthUrl");
+
+	if (!*version || !*auth_url || os_identity_has_version(auth_url))
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (streq(known[i][0], version)) {
+			size_t n = strlen(auth_url);
+			_cleanup_free_ char *url = xasprintf(
+				"%s%s%s", auth_url, auth_url[n - 1] == '/' ? "" : "/", known[i][1]);
+
+			json_set_str(m->state, "AuthUrl", url);
+			return 0;
+		}
+	return err_set(err, ERR_NOT_SUPPORTED,
+		"clouds.yaml: identity_api_version %s is not supported: 3 and 2.0 are", version);
+}
+
 static int take_cloud(struct md_request *rq, struct md_machine *m, struct err *err)
 {
 	_cleanup_json_ struct json *entry = NULL;
@@ -212,6 +234,9 @@ static int take_cloud(struct md_request *rq, struct md_machine *m, struct err *e
 				"not supported",
 				md_state_str(m, "Cloud"));
 		fill(m, ways ? ways : wanted, from_cloud, entry);
+		if (set_identity_version(
+			    m, md_yaml_text(json_get(entry, "identity_api_version")), err) < 0)
+			return -1;
 		_cleanup_free_ char *file = md_expand_path(md_state_str(m, "CaCert"));
 		json_set_str(m->state, "CaCert", file);
 		if (!md_yaml_bool(json_get(entry, "verify"), true))
@@ -402,6 +427,10 @@ int os_configure(
 		return -1;
 	set_groups(m, md_flag_str(flags, "openstack-sec-groups"));
 	json_set(m->state, "ExistingKey", json_bool(is_set(m, "KeyPairName")));
+	if (streq(md_state_str(m, "SSHUser"), "root"))
+		md_log(rq, LOG_LEVEL_WARN,
+			"the SSH user is root, whom most images for clouds do not let in: "
+			"--openstack-ssh-user ubuntu, debian, fedora, cloud-user, …");
 	if (!md_http_url_secure(md_state_str(m, "AuthUrl")))
 		md_log(rq, LOG_LEVEL_WARN,
 			"--openstack-auth-url: it is not of https: whoever listens reads the "

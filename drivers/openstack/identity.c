@@ -94,6 +94,14 @@ static int ask(struct md_api *api, const char *url, struct json **ret, struct er
 		api, "GET", url, NULL, "ask the identity service for its versions", ret, err);
 }
 
+bool os_identity_has_version(const char *auth_url)
+{
+	_cleanup_free_ char *base = xstrdup(auth_url);
+
+	cut_slashes(base);
+	return ends_in(base, "/v3") || ends_in(base, "/v2.0");
+}
+
 int os_identity_find(
 	struct md_api *api, const char *auth_url, struct os_identity *ret, struct err *err)
 {
@@ -102,7 +110,7 @@ int os_identity_find(
 	_cleanup_err_ struct err mine = ERR_INIT;
 
 	cut_slashes(base);
-	if (ends_in(base, "/v3") || ends_in(base, "/v2.0")) {
+	if (os_identity_has_version(base)) {
 		ret->v2 = ends_in(base, "/v2.0");
 		ret->url = take(base);
 		return 0;

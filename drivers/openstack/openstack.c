@@ -83,11 +83,11 @@ static const struct flagspec flags[] = {
 	TEXT("volume-type", NULL, "type of that volume"),
 };
 
-static const char *const environment[] = {MD_API_PAUSE_VARIABLE, "OS_PROJECT_NAME", "OS_PROJECT_ID",
-	"OS_PROJECT_DOMAIN_NAME", "OS_PROJECT_DOMAIN_ID", "OS_DEFAULT_DOMAIN", "OS_INTERFACE",
-	"OS_CLIENT_CONFIG_FILE", "XDG_CONFIG_HOME", "OS_COMPUTE_ENDPOINT_OVERRIDE",
-	"OS_NETWORK_ENDPOINT_OVERRIDE", "OS_IMAGE_ENDPOINT_OVERRIDE",
-	"OS_BLOCK_STORAGE_ENDPOINT_OVERRIDE", NULL};
+static const char *const environment[] = {MD_API_PAUSE_VARIABLE, MD_API_TIMEOUT_VARIABLE,
+	"OS_PROJECT_NAME", "OS_PROJECT_ID", "OS_PROJECT_DOMAIN_NAME", "OS_PROJECT_DOMAIN_ID",
+	"OS_DEFAULT_DOMAIN", "OS_INTERFACE", "OS_CLIENT_CONFIG_FILE", "XDG_CONFIG_HOME",
+	"OS_COMPUTE_ENDPOINT_OVERRIDE", "OS_NETWORK_ENDPOINT_OVERRIDE",
+	"OS_IMAGE_ENDPOINT_OVERRIDE", "OS_BLOCK_STORAGE_ENDPOINT_OVERRIDE", NULL};
 static const char *const group_by[] = {"AuthUrl", "Insecure", "CaCert", "DomainID", "DomainName",
 	"Username", "UserId", "Password", "UserDomainName", "UserDomainId", "TenantName",
 	"TenantId", "TenantDomainName", "TenantDomainId", "ApplicationCredentialId",

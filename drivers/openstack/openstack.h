@@ -56,6 +56,7 @@ enum {
 /* api.c. Paths are what follows the service's endpoint; *ret may be NULL. */
 void os_open(struct os_api *a, struct md_request *rq, const struct md_machine *m);
 void os_close(struct os_api *a);
+void os_mask_secrets(struct md_api *api, const struct md_machine *m); /* the credentials */
 int os_call(struct os_api *a, enum os_service service, const char *method, const char *path,
 	struct json *take_body, const char *what, struct json **ret, struct err *err);
 /* Adds the members of the list `key` of all pages to *ret, an array. path: "/servers/detail", and
@@ -80,6 +81,7 @@ struct os_identity {
 	char *url; /* with its version, without a slash at the end */
 	bool v2;
 };
+bool os_identity_has_version(const char *auth_url); /* is it told at the end? */
 int os_identity_find(
 	struct md_api *api, const char *auth_url, struct os_identity *ret, struct err *err);
 /* auth: the member of that name in the body of a token request. */

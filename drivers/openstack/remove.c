@@ -52,7 +52,8 @@ static int end_soft_deleted(struct os_api *a, const struct json *server, struct 
 	if (!streq(os_status(server), "SOFT_DELETED") ||
 		json_is(json_get(server, "OS-EXT-STS:task_state"), JSON_STRING))
 		return 0;
-	if (os_act(a, json_str(json_get(server, "id"), ""), "forceDelete", json_null(), &mine) == 0 ||
+	if (os_act(a, json_str(json_get(server, "id"), ""), "forceDelete", json_null(), &mine) ==
+			0 ||
 		mine.code == ERR_NOT_FOUND)
 		return 0;
 	if (a->status != OS_STATUS_FORBIDDEN && a->status != OS_STATUS_CONFLICT)

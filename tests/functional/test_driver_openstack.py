@@ -152,6 +152,13 @@ def test_token_that_ends(host, cloud, fake):
     assert host.report()['error']['data']['kind'] == 'auth'
 
 
+def test_cloud_that_repeats_the_password(host, fake):
+    host.configure(BASIC)
+    fake.faults.add('POST identity/auth/tokens', Refuse(401, 'error', f'the password {PASSWORD} is wrong'))
+    with pytest.raises(DriverError, match=r'the password \*+ is wrong'):
+        host.driver.call('preCreateCheck', machine=host.machine())
+
+
 def test_many_accounts_in_one_process(host, cloud, fake):
     """More than it keeps tokens of; each asks with its own."""
     states, users = [], [f'user-{n}' for n in range(10)]
@@ -438,6 +445,14 @@ clouds:
 '''
 
 
+VERSIONED = '''
+clouds:
+  mine:
+    identity_api_version: %s
+    auth: {auth_url: "http://127.0.0.1/identity", username: u, project_name: p}
+'''
+
+
 def test_clouds_yaml(make_host):
     host = make_host({'OS_PROJECT_DOMAIN_NAME': 'pd', 'OS_INTERFACE': 'internal',
                       'OS_COMPUTE_ENDPOINT_OVERRIDE': 'http://127.0.0.1/c'})
@@ -452,6 +467,17 @@ def test_clouds_yaml(make_host):
     assert {key: host.state[key] for key in wanted} == wanted
     host.configure({**some, 'openstack-cloud': 'robot'})
     assert host.state['ApplicationCredentialId'] == 'c' and not host.state['Username']
+    (host.store / 'clouds-public.yaml').unlink()
+    for version, path in [('3', '/v3'), ('"2.0"', '/v2.0'), ('2', '/v2.0'), ('"v3"', '/v3')]:
+        (host.store / 'clouds.yaml').write_text(VERSIONED % version)
+        host.configure({**some, 'openstack-cloud': 'mine'})
+        assert host.state['AuthUrl'] == f'http://127.0.0.1/identity{path}'
+        host.configure({**some, 'openstack-cloud': 'mine', 'openstack-auth-url': 'http://127.0.0.1/v3/'})
+        assert host.state['AuthUrl'] == 'http://127.0.0.1/v3/'
+    (host.store / 'clouds.yaml').write_text(VERSIONED % 4)
+    with pytest.raises(DriverError, match='identity_api_version 4'):
+        host.configure({**some, 'openstack-cloud': 'mine'})
+    (host.store / 'clouds.yaml').write_text(CLOUDS)
     for cloud, text in [('none', 'has no such cloud'), ('mine', 'YAML')]:
         with pytest.raises(DriverError, match=text):
             host.configure({**some, 'openstack-cloud': cloud})
@@ -470,6 +496,12 @@ def test_machine_of_another_program(host, cloud):
     host.call('remove')
     settle(cloud)
     assert not cloud.left()
+
+
+@pytest.mark.parametrize('user, warned', [('root', True), ('ubuntu', False)])
+def test_login_that_images_refuse(host, user, warned):
+    host.configure({**BASIC, 'openstack-ssh-user': user})
+    assert warned == any('--openstack-ssh-user' in str(note) for note in host.driver.notifications)
 
 
 def test_remove_of_nothing_asks_nobody(host, fake):
