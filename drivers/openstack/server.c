@@ -76,6 +76,9 @@ int os_get_server(struct os_api *a, const struct md_machine *m, struct json **re
 				"the server %s does not exist in the cloud (any more)", id);
 		return -1;
 	}
+	if (!json_is(json_get(answer, "server"), JSON_OBJECT))
+		return err_set(err, ERR_PROTOCOL,
+			"look at the server: OpenStack: the answer has no server");
 	*ret = json_copy(json_get(answer, "server"));
 	return 0;
 }

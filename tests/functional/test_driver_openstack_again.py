@@ -10,7 +10,7 @@ import pytest
 
 from cli import build_dir
 from driverclient import DriverError, ProtocolError, driver_file
-from fakes.httpfake import ANSWERED, ANY, APPLIED, RECEIVED, Close, Hangup, Refuse
+from fakes.httpfake import ANSWERED, ANY, APPLIED, RECEIVED, Close, Hangup, Instead, Refuse
 from openstackdriver import BASIC, FULL, ID, cloud, counts, fake, host, make_host, settle
 
 MOMENTS = {'before': RECEIVED, 'late': RECEIVED, 'unanswered': APPLIED, 'answered': ANSWERED}
@@ -76,7 +76,7 @@ def test_killed_in_a_full_create(make_host, cloud, moment, then):
 
 
 @pytest.mark.parametrize('fault', [
-    pytest.param(Close(applied=True), id='lost'), pytest.param(Close(), id='closed', marks=pytest.mark.long),
+    pytest.param(Close(applied=True), id='lost'), pytest.param(Instead(b'{}'), id='empty'), pytest.param(Close(), id='closed', marks=pytest.mark.long),
     pytest.param(Refuse(503, 'unavailable', applied=True), id='503', marks=pytest.mark.long),
     pytest.param(Refuse(500, 'computeFault', applied=True), id='500', marks=pytest.mark.long)])
 def test_answers_that_are_lost(make_host, cloud, fake, fault):
