@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define KEY_MAX (64u << 10)
+#define RSA_KEY "RsaKey"
 #define OPENSSH_BEGIN "-----BEGIN OPENSSH PRIVATE KEY-----"
 
 /* "TYPE BASE64": equal whatever the comment. */
@@ -140,6 +141,29 @@ static int import(struct os_api *a, struct md_machine *m, const char *pub, struc
 	return err_move(err, &mine);
 }
 
+static int own_key(struct os_api *a, struct md_machine *m, char **ret_pub, struct err *err)
+{
+	return md_state_bool(m, RSA_KEY) ? md_cloud_login_key_rsa(a->api.rq, m, ret_pub, err)
+					 : md_cloud_login_key(m, ret_pub, err);
+}
+
+/* Old clouds know no Ed25519. */
+static int import_any(struct os_api *a, struct md_machine *m, const char *pub, struct err *err)
+{
+	_cleanup_err_ struct err mine = ERR_INIT;
+	_cleanup_free_ char *other = NULL;
+
+	if (import(a, m, pub, &mine) == 0)
+		return 0;
+	if (a->status != OS_STATUS_BAD_REQUEST || md_state_bool(m, RSA_KEY) ||
+		!strstr(err_msg(&mine), "data is invalid"))
+		return err_move(err, &mine);
+	md_log(a->api.rq, LOG_LEVEL_INFO, "%s; a key of RSA takes the place of one of Ed25519",
+		err_msg(&mine));
+	json_set(m->state, RSA_KEY, json_bool(true));
+	return own_key(a, m, &other, err) < 0 ? -1 : import(a, m, other, err);
+}
+
 int os_make_key(struct os_api *a, struct md_machine *m, struct err *err)
 {
 	_cleanup_free_ char *pub = NULL, *there = NULL, *name = NULL;
@@ -147,12 +171,12 @@ int os_make_key(struct os_api *a, struct md_machine *m, struct err *err)
 
 	if (md_state_bool(m, "ExistingKey"))
 		return use_existing(a, m, err);
-	if (md_cloud_login_key(m, &pub, err) < 0)
+	if (own_key(a, m, &pub, err) < 0)
 		return -1;
 	if (!*md_state_str(m, "KeyPairName")) {
 		name = name_of(m);
 		json_set_str(m->state, "KeyPairName", name);
-		return import(a, m, pub, err);
+		return import_any(a, m, pub, err);
 	}
 	if (get_public(a, md_state_str(m, "KeyPairName"), &there, &mine) == 0 &&
 		same_key(there, pub))
@@ -161,7 +185,7 @@ int os_make_key(struct os_api *a, struct md_machine *m, struct err *err)
 		return err_move(err, &mine);
 	if (there && os_remove_key(a, m, err) < 0) /* of a key file that is lost */
 		return -1;
-	return import(a, m, pub, err);
+	return import_any(a, m, pub, err);
 }
 
 int os_remove_key(struct os_api *a, struct md_machine *m, struct err *err)

@@ -19,6 +19,7 @@
 #define OS_POLL_MS 4000u
 #define OS_USER_DATA_MAX 49149u /* nova takes 65,535 bytes of base64 */
 
+#define OS_STATUS_BAD_REQUEST 400
 #define OS_STATUS_FORBIDDEN 403
 #define OS_STATUS_CONFLICT 409
 #define OS_STATUS_PRECONDITION 412

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #define AVAILABLE_S 200
-#define STATUS_BAD_REQUEST 400
 
 /* Does the user want one to be made? */
 static bool wants_own(const struct md_machine *m)
@@ -55,7 +54,7 @@ const struct os_kind os_volume = {
 	.answer = "volume",
 	.list = "/volumes/detail",
 	.key = "volumes",
-	.busy = STATUS_BAD_REQUEST,
+	.busy = OS_STATUS_BAD_REQUEST,
 	.query = query_of,
 	.is_ours = is_ours,
 	.worth = worth_of,

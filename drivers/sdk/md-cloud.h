@@ -12,6 +12,9 @@
 /* The machine's own login key: DIR/id_ed25519, made if it is not there. ret_pub: the public line,
  * without line break; malloc'ed. */
 int md_cloud_login_key(struct md_machine *m, char **ret_pub, struct err *err);
+/* One of RSA in its place, for a cloud that refuses Ed25519: DIR/id_rsa, made by ssh-keygen. */
+int md_cloud_login_key_rsa(
+	struct md_request *rq, struct md_machine *m, char **ret_pub, struct err *err);
 /* A key of the user's own: PATH is copied to md_key_copy_path, 0600, and with ret_pub PATH.pub,
  * too. flag: named in errors. A key that is there already is kept. */
 int md_cloud_copy_key(

@@ -385,6 +385,22 @@ def test_key_of_the_user(host, cloud):
     assert counts(cloud) == {'keypairs': 1}
 
 
+def test_cloud_that_knows_no_ed25519(host, cloud, fake):
+    cloud.only_rsa = True
+    host.configure(BASIC)
+    host.call('create')
+    key = host.folder / 'id_rsa'
+    assert host.state['SSHKeyPath'] == str(key) and not key.is_symlink() and key.stat().st_mode & 0o777 == 0o600
+    shown = subprocess.run(['ssh-keygen', '-y', '-f', key], check=True, capture_output=True, text=True).stdout.split()
+    assert shown[:2] == cloud.keypairs[0]['public_key'].split()[:2] == (host.folder / 'id_rsa.pub').read_text().split()[:2]
+    assert shown[0] == 'ssh-rsa' and host.report()['ssh']['keyPath'] == str(key)
+    assert sorted(path.name for path in host.folder.iterdir() if 'ssh_host' not in path.name) == ['id_rsa', 'id_rsa.pub']
+    assert fake.log.count('POST compute/os-keypairs') == 2
+    host.call('remove')
+    settle(cloud)
+    assert not cloud.left()
+
+
 @pytest.mark.parametrize('flags, text', [
     ({'openstack-flavor-name': 'nope'}, 'unable to find flavor named nope'),
     ({'openstack-image-name': 'twice'}, 'image-twice, image-other'),

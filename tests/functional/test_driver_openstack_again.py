@@ -69,6 +69,13 @@ def test_killed_in_a_simple_create(make_host, cloud, moment, then):
 
 
 @pytest.mark.long
+@pytest.mark.parametrize('moment', sorted(MOMENTS))
+def test_killed_in_a_create_with_another_key(make_host, cloud, moment):
+    cloud.only_rsa = True
+    all_deaths(make_host, cloud, BASIC, moment, 'create')
+
+
+@pytest.mark.long
 @pytest.mark.parametrize('then', ['create', 'remove'])
 @pytest.mark.parametrize('moment', sorted(MOMENTS))
 def test_killed_in_a_full_create(make_host, cloud, moment, then):

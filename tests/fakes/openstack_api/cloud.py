@@ -56,7 +56,7 @@ class OpenStack:
         self.server_groups = [{'id': 'group-1', 'name': 'apart'}]
         self.security_groups = [{'id': 'sg-default', 'name': 'default'}, {'id': 'sg-web', 'name': 'web'}]
         self.keypairs, self.servers, self.volumes, self.floatingips, self.ports = [], [], [], [], []
-        self.soft_delete, self.force_delete = False, True
+        self.soft_delete, self.force_delete, self.only_rsa = False, True, False
         self.rules, self.created = [], []
         self.late = []
 
@@ -263,6 +263,8 @@ class OpenStack:
     def post_compute_os_keypairs(self, _ident, body):
         if any(pair['name'] == body['keypair']['name'] for pair in self.keypairs):
             raise Refused(409, f"Key pair '{body['keypair']['name']}' already exists.")
+        if self.only_rsa and not body['keypair']['public_key'].startswith('ssh-rsa '):
+            raise Refused(400, 'Keypair data is invalid: failed to generate fingerprint')
         return answer(200, {'keypair': self.new('keypairs', dict(body['keypair']))})
 
     def delete_compute_os_keypairs_id(self, ident, _body):

@@ -1,0 +1,65 @@
+/* A login key of RSA, for clouds that take no other. It is made by ssh-keygen: the program that
+ * logs in with such a key is OpenSSH's, too, and a driver that needs none starts without it. */
+#include "md-cloud.h"
+
+#include "putfile.h"
+
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BITS "3072"
+#define KEY_MAX (64u << 10)
+#define TEMPORARY ".id_rsa.made"
+
+/* Not the link to a key of Ed25519. */
+static bool is_made(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+static int generate(struct md_request *rq, const struct md_machine *m, const char *path,
+	const char *pub, struct err *err)
+{
+	struct md_watch watch = md_watch_request(rq);
+	_cleanup_free_ char *made = md_file(m, TEMPORARY), *made_pub = md_file(m, TEMPORARY ".pub");
+	const char *const argv[] = {"ssh-keygen", "-q", "-t", "rsa", "-b", BITS, "-N", "", "-C",
+		m->name, "-f", made, NULL};
+	_cleanup_secret_ char *key = NULL;
+	_cleanup_free_ char *line = NULL;
+	size_t n_key = 0, n_line = 0;
+	int r;
+
+	unlink(made); /* it would ask whether to overwrite it */
+	r = md_run(&watch, argv, 0, NULL, err) < 0 ||
+			    md_read_file(made, KEY_MAX, &key, &n_key, err) < 0 ||
+			    md_read_file(made_pub, KEY_MAX, &line, &n_line, err) < 0 ||
+			    /* the private half tells that all is there */
+			    putfile(pub, line, n_line, 0600, err) < 0 ||
+			    putfile(path, key, n_key, 0600, err) < 0
+		    ? -1
+		    : 0;
+	unlink(made);
+	unlink(made_pub);
+	return r;
+}
+
+int md_cloud_login_key_rsa(
+	struct md_request *rq, struct md_machine *m, char **ret_pub, struct err *err)
+{
+	_cleanup_free_ char *path = md_file(m, "id_rsa"), *pub = md_file(m, "id_rsa.pub");
+	_cleanup_free_ char *other = md_file(m, "id_ed25519"), *other_pub = NULL;
+
+	if (!is_made(path) && generate(rq, m, path, pub, err) < 0)
+		return err_wrap(err, "make an SSH key of RSA");
+	other_pub = xasprintf("%s.pub", other);
+	unlink(other);
+	unlink(other_pub);
+	if (md_read_file(pub, KEY_MAX, ret_pub, NULL, err) < 0)
+		return -1;
+	(*ret_pub)[strcspn(*ret_pub, "\r\n")] = '\0';
+	json_set_str(m->state, "SSHKeyPath", path);
+	return 0;
+}
