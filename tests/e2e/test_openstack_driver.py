@@ -97,14 +97,16 @@ def test_life(openstack, host):
 
 
 def test_create_again_finds_what_is_there(openstack, host):
-    """As after a crash: the answers about ids are forgotten, and each thing is found again."""
+    """As after a crash: the answer about an id is forgotten, and the thing is found again."""
     host.configure(flags_of(openstack, floatingip_pool='public', volume_size=1, sec_group_create=True))
     host.call('create')
-    ids = {key: host.state[key] for key in ('MachineId', 'VolumeId', 'FloatingIpId', 'OwnSecurityGroupId', 'IPAddress')}
-    host.state = {**host.state, **dict.fromkeys(ids, '')}
-    host.call('create')
-    assert {key: host.state[key] for key in ids} == ids
-    host.state = {**host.state, **dict.fromkeys(ids, '')}
+    orders = {'MachineId': 'server', 'VolumeId': 'volume', 'FloatingIpId': 'floating IP', 'OwnSecurityGroupId': 'security group'}
+    ids = {key: host.state[key] for key in (*orders, 'IPAddress')}
+    for key, order in orders.items():
+        host.state = {**host.state, key: '', 'IPAddress': '', 'Ordered': order, 'OrderedAt': int(time.time())}
+        host.call('create')
+        assert {key: host.state[key] for key in ids} == ids
+    host.state = {**host.state, **dict.fromkeys(ids, '')} # and all of them by rm
 
 
 def test_typed_root_volume_and_ipv6(openstack, host):

@@ -175,6 +175,20 @@ def test_all_that_has_the_mark_is_removed(host, cloud):
     assert not cloud.left()
 
 
+def test_ids_that_are_forgotten(host, cloud):
+    host.configure(FULL)
+    host.call('create')
+    orders = {'MachineId': 'server', 'VolumeId': 'volume', 'FloatingIpId': 'floating IP', 'OwnSecurityGroupId': 'security group'}
+    ids = {key: host.state[key] for key in (*orders, 'IPAddress')}
+    for key, order in orders.items():
+        host.state = {**host.state, key: '', 'IPAddress': '', 'Ordered': order}
+        host.call('create')
+        assert {key: host.state[key] for key in ids} == ids
+    host.state = {**host.state, **dict.fromkeys(ids, '')}
+    host.call('remove')
+    assert not cloud.left()
+
+
 def test_floating_ip_that_the_user_binds(host, cloud):
     """Where ours would have been bound to."""
     host.configure(FULL)
