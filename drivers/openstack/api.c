@@ -62,6 +62,13 @@ static bool is_quota(long status, const char *said)
 	       (strstr(said, "uota") || strstr(said, "exceeds allowed"));
 }
 
+/* A proxy's 404 does not tell that something is gone. Glance has no words of its own for it. */
+static bool is_of_another(
+	const struct os_api *a, const struct md_http_answer *answer, const char *said)
+{
+	return (answer->status == 404 || answer->status == 410) && !said && a->service != OS_IMAGE;
+}
+
 static enum md_verdict judge(struct md_api *api, const struct md_api_call *c,
 	const struct md_http_answer *answer, struct err *err)
 {
@@ -76,6 +83,8 @@ static enum md_verdict judge(struct md_api *api, const struct md_api_call *c,
 		err->code = ERR_QUOTA;
 		err->retryable = false;
 	}
+	if (is_of_another(a, answer, said))
+		err_set(err, ERR_UNAVAILABLE, "404 Not Found, but not of OpenStack's own words");
 	if (answer->status != 401)
 		return MD_ANSWER_BAD;
 	os_forget(a);
@@ -94,8 +103,10 @@ void os_mask_secrets(struct md_api *api, const struct md_machine *m)
 	md_api_secret(api, os_token(m));
 }
 
-void os_open(struct os_api *a, struct md_request *rq, const struct md_machine *m)
+int os_open(struct os_api *a, struct md_request *rq, const struct md_machine *m, struct err *err)
 {
+	if (os_check_state(m, err) < 0)
+		return -1;
 	*a = (struct os_api){.m = m};
 	md_api_init(&a->api, rq, "OpenStack");
 	a->api.prepare = prepare;
@@ -103,6 +114,7 @@ void os_open(struct os_api *a, struct md_request *rq, const struct md_machine *m
 	a->api.insecure = md_state_bool(m, "Insecure");
 	a->api.ca_file = md_state_str(m, "CaCert");
 	os_mask_secrets(&a->api, m);
+	return 0;
 }
 
 void os_close(struct os_api *a)
@@ -117,6 +129,7 @@ static int ready(struct os_api *a, enum os_service service, struct err *err)
 {
 	a->api.arg = a;
 	a->status = 0;
+	a->service = service;
 	if (a->endpoints[service])
 		return 0;
 	if (!a->session && os_login(a, err) < 0)
@@ -203,6 +216,9 @@ int os_list(struct os_api *a, enum os_service service, const char *path, const c
 		if (os_call(a, service, "GET", url, NULL, what, &answer, err) < 0)
 			return -1;
 		list = json_get(answer, key);
+		if (!json_is(list, JSON_ARRAY))
+			return err_set(
+				err, ERR_PROTOCOL, "%s: OpenStack: the answer has no list", what);
 		for (size_t i = 0; json_at(list, i); i++)
 			json_add(all, json_copy(json_at(list, i)));
 		next = next_of(answer, key);

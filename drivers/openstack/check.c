@@ -77,8 +77,7 @@ int os_pre_create_check(struct md_request *rq, struct md_machine *m, struct err 
 {
 	_cleanup_os_ struct os_api a = {0};
 
-	os_open(&a, rq, m);
-	if (os_login(&a, err) < 0)
+	if (os_open(&a, rq, m, err) < 0 || os_login(&a, err) < 0)
 		return -1;
 	os_warn_regions(rq, m, a.session);
 	if (os_check_ids(&a, m, err) < 0 || os_resolve(&a, m, err) < 0 ||

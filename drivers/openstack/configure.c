@@ -72,6 +72,11 @@ static const struct md_field fields[] = {
 	{"HostKey", MD_TEXT, NULL},
 };
 
+int os_check_state(const struct md_machine *m, struct err *err)
+{
+	return md_fields_check(m, fields, ARRAY_SIZE(fields), err);
+}
+
 enum { BY_PASSWORD = 1, BY_TOKEN = 2, BY_CREDENTIAL = 4 };
 
 /* Other places for a member. Of a pair of name and id, one place gives both or none. */

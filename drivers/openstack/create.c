@@ -110,12 +110,16 @@ static int replace_failed(
 	_cleanup_json_ struct json *server = NULL;
 	_cleanup_err_ struct err mine = ERR_INIT;
 	_cleanup_free_ char *why = NULL;
+	int found;
 
 	if (!*md_state_str(m, "MachineId"))
 		return 0;
 	if (os_get_server(a, m, &server, &mine) < 0) {
 		if (mine.code != ERR_NOT_FOUND)
 			return err_move(err, &mine);
+		found = os_find(a, m, &os_server, NULL, err);
+		if (found != 0)
+			return found < 0 ? -1 : 0;
 		md_log(rq, LOG_LEVEL_INFO, "%s; another is made", err_msg(&mine));
 	} else {
 		if (!streq(os_status(server), "ERROR"))
@@ -174,9 +178,10 @@ int os_create(struct md_request *rq, struct md_machine *m, struct md_outcome *ou
 	_cleanup_json_ struct json *server = NULL;
 	int r;
 
+	if (os_open(&a, rq, m, err) < 0)
+		return -1;
 	if (*md_state_str(m, "IPAddress"))
 		return 0;
-	os_open(&a, rq, m);
 	r = os_settle(&a, m, out, err);
 	r = r != 0 ? r : replace_failed(&a, rq, m, err);
 	r = r != 0 ? r : make(&a, rq, m, out, err);

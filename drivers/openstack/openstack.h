@@ -43,6 +43,7 @@ struct os_api {
 	const char *microversion;     /* of nova, for the next call; NULL: the base */
 	const char *if_match;         /* for the next call */
 	bool secret;                  /* the next call is not traced */
+	enum os_service service;      /* of the call */
 	long status;                  /* of the last answer */
 	struct err busy;              /* why what is in use still could not be removed */
 };
@@ -55,7 +56,7 @@ enum {
 };
 
 /* api.c. Paths are what follows the service's endpoint; *ret may be NULL. */
-void os_open(struct os_api *a, struct md_request *rq, const struct md_machine *m);
+int os_open(struct os_api *a, struct md_request *rq, const struct md_machine *m, struct err *err);
 void os_close(struct os_api *a);
 void os_mask_secrets(struct md_api *api, const struct md_machine *m); /* the credentials */
 int os_call(struct os_api *a, enum os_service service, const char *method, const char *path,
@@ -104,6 +105,7 @@ void os_warn_regions(
 int os_cloud_read(struct md_request *rq, const char *name, struct json **ret, struct err *err);
 
 /* configure.c, check.c */
+int os_check_state(const struct md_machine *m, struct err *err); /* members' types */
 int os_configure(
 	struct md_request *rq, struct md_machine *m, const struct json *flags, struct err *err);
 int os_pre_create_check(struct md_request *rq, struct md_machine *m, struct err *err);
@@ -137,6 +139,9 @@ extern const struct os_kind os_server, os_volume, os_group, os_floating_ip;
 /* Those that have the machine's mark. */
 int os_ours(struct os_api *a, const struct md_machine *m, const struct os_kind *kind,
 	struct json **ret, struct err *err);
+/* 1: one is there, and its id is in the state; 0: none. ret: the thing, may be NULL. */
+int os_find(struct os_api *a, struct md_machine *m, const struct os_kind *kind, struct json **ret,
+	struct err *err);
 /* Makes one, and notes its id. ret: the thing, may be NULL. */
 int os_order(struct os_api *a, struct md_machine *m, const struct os_kind *kind,
 	struct json *take_body, struct json **ret, struct err *err);

@@ -77,9 +77,8 @@ static int found(struct os_api *a, struct md_machine *m, const struct os_kind *k
 	return 1;
 }
 
-/* 1: it is there, and its id is in the state; 0: it is not. */
-static int find(struct os_api *a, struct md_machine *m, const struct os_kind *kind,
-	struct json **ret, struct err *err)
+int os_find(struct os_api *a, struct md_machine *m, const struct os_kind *kind, struct json **ret,
+	struct err *err)
 {
 	_cleanup_json_ struct json *list = NULL;
 	const struct json *best = NULL;
@@ -112,7 +111,7 @@ int os_order(struct os_api *a, struct md_machine *m, const struct os_kind *kind,
 		err_set(&mine, ERR_PROTOCOL, "%s: OpenStack: the answer has no id", what);
 		mine.may_exist = true;
 	}
-	if (mine.may_exist && find(a, m, kind, ret, &none) > 0)
+	if (mine.may_exist && os_find(a, m, kind, ret, &none) > 0)
 		return 0;
 	/* it may have taken long until it was clear that there is no answer */
 	if (mine.may_exist)
@@ -131,7 +130,7 @@ int os_settle(struct os_api *a, struct md_machine *m, struct md_outcome *out, st
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(kinds) && r == 0; i++)
 		if (streq(kinds[i]->name, ordered)) {
-			r = find(a, m, kinds[i], NULL, err);
+			r = os_find(a, m, kinds[i], NULL, err);
 			if (r == 0 && md_cloud_order_open(m)) {
 				md_cloud_wait(
 					out, STATE_NONE, OS_POLL_MS, OS_AWAITED_TEXT, ordered);

@@ -40,8 +40,7 @@ static int power(struct md_request *rq, struct md_machine *m, enum machine_state
 	_cleanup_os_ struct os_api a = {0};
 	const char *action;
 
-	os_open(&a, rq, m);
-	if (os_get_server(&a, m, &server, err) < 0)
+	if (os_open(&a, rq, m, err) < 0 || os_get_server(&a, m, &server, err) < 0)
 		return -1;
 	if (os_state(server) == wanted)
 		return 0;
@@ -72,11 +71,13 @@ int os_stop(struct md_request *rq, struct md_machine *m, struct md_outcome *out,
 
 int os_restart(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
 {
-	struct json *how = json_object();
 	_cleanup_os_ struct os_api a = {0};
+	struct json *how;
 
 	(void)out;
-	os_open(&a, rq, m);
+	if (os_open(&a, rq, m, err) < 0)
+		return -1;
+	how = json_object();
 	json_set_str(how, "type", "SOFT");
 	return os_act(&a, md_state_str(m, "MachineId"), "reboot", how, err);
 }
@@ -125,7 +126,8 @@ static void ask_one(
 	_cleanup_json_ struct json *server = NULL;
 	_cleanup_os_ struct os_api a = {0};
 
-	os_open(&a, rq, m);
+	if (os_open(&a, rq, m, err) < 0)
+		return;
 	if (os_get_server(&a, m, &server, err) == 0) {
 		report(m, server, out);
 	} else if (err->code == ERR_NOT_FOUND) {
@@ -150,13 +152,20 @@ static int ask_all(struct md_request *rq, struct md_machine *machines, size_t n,
 	_cleanup_os_ struct os_api a = {0};
 	_cleanup_json_ struct json *list = NULL;
 
-	os_open(&a, rq, &machines[0]);
+	size_t first = 0;
+
+	while (first < n && os_open(&a, rq, &machines[first], &errs[first]) < 0)
+		first++;
+	if (first == n)
+		return 0;
 	if (os_list(&a, OS_COMPUTE, "/servers/detail", NULL, "servers", "list the servers", &list,
 		    err) < 0)
 		return -1;
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = first; i < n; i++) {
 		const struct json *server = find_id(list, md_state_str(&machines[i], "MachineId"));
 
+		if (os_check_state(&machines[i], &errs[i]) < 0)
+			continue;
 		if (server)
 			report(&machines[i], server, &reports[i]);
 		else

@@ -139,9 +139,10 @@ int os_remove(struct md_request *rq, struct md_machine *m, struct md_outcome *ou
 	_cleanup_os_ struct os_api a = {0};
 	_cleanup_free_ char *text = NULL;
 
+	if (os_open(&a, rq, m, err) < 0)
+		return -1;
 	if (!anything_made(m))
 		return 0;
-	os_open(&a, rq, m);
 	remove_all(&a, m, &r);
 	text = r.waits_for;
 	if (r.first.code)

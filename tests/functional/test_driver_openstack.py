@@ -8,7 +8,7 @@ import time
 import pytest
 
 from driverclient import DriverError
-from fakes.httpfake import RECEIVED, Refuse
+from fakes.httpfake import RECEIVED, Instead, Refuse
 from fakes.openstack_api import CREDENTIAL, PASSWORD, PROJECT, TOKEN
 from openstackdriver import BASIC, FULL, ID, LOGIN, cloud, counts, fake, host, made, make_host, settle
 
@@ -181,6 +181,36 @@ def test_many_states_are_one_list(host, cloud, fake):
     reports = host.driver.call('states', machines=[host.machine(state) for state in states])['machines']
     assert [report['state'] for report in reports] == ['Running'] * 5 + ['Error']
     assert fake.log.actions() == ['GET compute/servers/detail'] * 3 + ['GET compute/servers/ID']
+
+
+@pytest.mark.parametrize('more', [0, 4])
+def test_member_of_another_type(host, cloud, more):
+    """It is told, not taken for one that is not there."""
+    host.configure(BASIC)
+    host.call('create')
+    good = host.state
+    host.state = {**good, 'MachineId': 5}
+    reports = host.driver.call('states', machines=[host.machine(state) for state in [host.state, *[good] * more]])['machines']
+    assert reports[0]['error']['data']['kind'] == 'user' and 'MachineId' in reports[0]['error']['message']
+    assert [report['state'] for report in reports[1:]] == ['Running'] * more
+    for method in ('create', 'start', 'stop', 'restart', 'remove'):
+        host.fails(method, 'MachineId')
+    assert counts(cloud) == {'keypairs': 1, 'servers': 1}
+
+
+@pytest.mark.parametrize('action, body, status, text', [
+    ('DELETE compute/servers/ID', b'<html>no such page</html>', 404, '404'),
+    ('DELETE volume/volumes/ID', b'', 404, '404'), ('DELETE network/security-groups/ID', b'', 404, '404'),
+    ('GET compute/servers/detail', b'{}', 200, 'no list'), ('GET network/floatingips', b'[]', 200, 'no list')])
+def test_answers_of_a_proxy(host, cloud, fake, action, body, status, text):
+    """They do not tell that something is gone."""
+    host.configure(FULL)
+    host.call('create')
+    fake.faults.add(action, Instead(body, status, applied=False))
+    with pytest.raises(DriverError, match=text):
+        host.call('remove')
+    host.call('remove')
+    assert not cloud.left()
 
 
 @pytest.mark.parametrize('status, task, state', [
