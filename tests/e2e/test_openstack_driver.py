@@ -83,8 +83,10 @@ def test_life(openstack, host):
     host.call('create')
     report = host.report()
     assert report['state'] == 'Running'
-    found = openstack.addresses(host.state['MachineId'])
-    assert found['floating'] == [report['ip']]
+    end = time.monotonic() + SECONDS
+    while openstack.addresses(host.state['MachineId'])['floating'] != [report['ip']]: # nova hears of it from neutron
+        assert time.monotonic() < end
+        time.sleep(0.1)
     host.call('create')
     host.call('stop')
     assert host.report()['state'] == 'Stopped'
@@ -130,3 +132,19 @@ def test_credential(openstack, host):
     host.configure(flags_of(openstack, image_name='twice'))
     with pytest.raises(DriverError, match='2 images named twice'):
         host.driver.call('preCreateCheck', timeout=SECONDS, machine=host.machine())
+
+
+def test_quota_and_wrong_password(openstack, host):
+    """Told by kind and in the cloud's words; what was made before the server goes again."""
+    before = openstack.set_quota('compute', instances=0)
+    try:
+        host.configure(flags_of(openstack, sec_group_create=True))
+        with pytest.raises(DriverError, match='Quota exceeded') as caught:
+            host.call('create')
+        assert caught.value.kind == 'quota' and openstack.leaks() == []
+    finally:
+        openstack.set_quota('compute', **before)
+    host.configure(flags_of(openstack, password='wrong'))
+    with pytest.raises(DriverError, match='credentials are not accepted') as caught:
+        host.driver.call('preCreateCheck', timeout=SECONDS, machine=host.machine())
+    assert caught.value.kind == 'auth' and 'wrong' not in caught.value.message

@@ -12,8 +12,10 @@ from driverclient import driver_file
 from ec2driver import groups_once, keys, only_groups, running
 from fakes.digitalocean import Address, DigitalOcean
 from fakes.ec2 import Ec2
-from fakes.httpfake import ANSWERED, ANY, APPLIED, RECEIVED, Close
+from fakes.httpfake import ANSWERED, ANY, APPLIED, RECEIVED, Close, HttpFake
+from fakes.openstack_api import PASSWORD, OpenStack
 from hosts import wait_for
+from openstackdriver import settle
 
 NOWHERE = '127.0.0.1' # and no server of SSH at the port 1
 
@@ -58,6 +60,32 @@ class OfEc2:
         return running(self.fake) == [] and keys(self.fake) == [] and only_groups(self.fake)
 
 
+class OfOpenStack:
+    driver = 'openstack'
+    flags = ['--openstack-ssh-port', '1', '--openstack-username', 'u', '--openstack-tenant-name', 'p', '--openstack-region', 'one',
+             '--openstack-flavor-name', 'large', '--openstack-image-name', 'ubuntu', '--openstack-net-name', 'private',
+             '--openstack-sec-group-create', '--openstack-volume-size', '3']
+    requests = 16
+
+    def __init__(self):
+        self.cloud = OpenStack()
+        self.fake = HttpFake(self.cloud)
+        self.env = {'OS_PASSWORD': PASSWORD}
+
+    def where(self):
+        self.cloud.url = self.fake.url
+        return {'OS_AUTH_URL': f'{self.fake.url}/identity/v3'}
+
+    def check_one(self, state):
+        left = self.cloud.left()
+        assert set(map(len, left.values())) == {1} and len(left) == 4
+        assert (state['MachineId'], state['VolumeId']) == (self.cloud.servers[0]['id'], self.cloud.volumes[0]['id'])
+
+    def nothing(self):
+        settle(self.cloud)
+        return not self.cloud.left()
+
+
 @pytest.fixture
 def cloud(kind, cli):
     the_cloud = kind()
@@ -98,7 +126,8 @@ def killer(cli):
 
 @pytest.mark.parametrize('end', ['create', 'remove'])
 @pytest.mark.parametrize('moment', [RECEIVED, APPLIED, ANSWERED])
-@pytest.mark.parametrize('kind, number', [(kind, number) for kind in (OfDigitalOcean, OfEc2) for number in range(1, kind.requests + 1)],
+@pytest.mark.parametrize('kind, number', [
+    (kind, number) for kind in (OfDigitalOcean, OfEc2, OfOpenStack) for number in range(1, kind.requests + 1)],
                          ids=lambda value: getattr(value, 'driver', value))
 @pytest.mark.sampled(5)
 def test_killed(cli, cloud, number, moment, end):

@@ -223,7 +223,7 @@ class Cloud:
     def run_client(self, *words, way='password', stdin='', check=True):
         """Runs Debian's openstack client beside the services."""
         done = subprocess.run(
-            ['nsenter', '-t', str(self.pid), '--net', '--mount', '--pid', '--root', '--', 'openstack', *words],
+            ['nsenter', '-t', str(self.pid), '--net', '--mount', '--pid', '--root', '--wd', '--', 'openstack', *words],
             env={**ENVIRONMENT, **self.environment(way)}, input=stdin, capture_output=True, text=True,
             timeout=CLIENT_SECONDS, check=False)
         if check and done.returncode:
@@ -253,10 +253,14 @@ class Cloud:
         return {name: before[name] for name in limits}
 
     def revoke_tokens(self, account=None):
-        """Disabling a user ends all tokens of it; the user is enabled again."""
+        """Disabling a user ends all tokens of it; the user is enabled again. Then so do those of the rest of the second."""
         who = account or self.user
         self.api().ok('identity', f'/v3/users/{who["user_id"]}', {'user': {'enabled': False}}, 'PATCH')
         self.api().ok('identity', f'/v3/users/{who["user_id"]}', {'user': {'enabled': True}}, 'PATCH')
+        end = time.monotonic() + CALL_SECONDS
+        while self.api(who).ask('compute', '/v2.1/servers').status != 200:
+            assert time.monotonic() < end, 'no token of the user is good any more'
+            time.sleep(0.1)
 
     def _present(self):
         """Every resource: {(kind, id): name}."""

@@ -76,6 +76,8 @@ NEUTRON = {
         'notify_nova_on_port_status_changes': 'true', 'notify_nova_on_port_data_changes': 'true',
         'send_events_interval': 0, 'api_paste_config': '/usr/share/neutron-common/api-paste.ini',
         'agent_down_time': FOREVER, 'allow_automatic_dhcp_failover': 'false',
+        # one request after the other: in sqlite a transaction that began to read cannot write after another's end
+        'wsgi_default_pool_size': 1, 'wsgi_keep_alive': 'false',
     },
     'database': sqlite('neutron'),
     'oslo_concurrency': LOCKS,

@@ -281,7 +281,7 @@ class OpenStack:
         server = self.new('servers', {
             'id': f'server-{number}', 'name': asked['name'], 'status': 'BUILD', 'metadata': asked['metadata'],
             'addresses': {}, 'OS-EXT-STS:task_state': 'spawning', '_looks': self.build_polls, '_asked': body,
-            '_volumes': [], '_address': f'10.0.0.{number}'})
+            '_volumes': [], '_address': f'127.66.0.{number}'})
         self.ports.append({'id': f'port-{number}', 'device_id': server['id'], 'network_id': 'net-a',
                            'fixed_ips': [{'ip_address': server['_address'], 'subnet_id': 'subnet-a'}]})
         return answer(202, {'server': {'id': server['id'], 'adminPass': 'never shown'}})
@@ -299,7 +299,7 @@ class OpenStack:
             server.update({'status': {'powering-off': 'SHUTOFF'}.get(task, 'ACTIVE'), 'OS-EXT-STS:task_state': None})
             server['addresses'] = {'private': [
                 {'addr': server['_address'], 'version': 4, 'OS-EXT-IPS:type': 'fixed'},
-                {'addr': f'fd00::{server["_address"][7:]}', 'version': 6}]}
+                {'addr': f'fd00::{server["_address"].split(".")[-1]}', 'version': 6}]}
 
     def gone(self, server):
         self.servers.remove(server)
