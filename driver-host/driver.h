@@ -160,7 +160,7 @@ int driver_state(struct co *co, struct driver *d, const struct machine_ref *m, u
 
 /* The same: where a machine is, without carrying out a probe (S4): for who is about to connect
  * anyway. A report whose state hangs on a probe comes as STATE_NONE and unprobed. */
-int driver_address(struct co *co, struct driver *d, const struct machine_ref *m,
+int driver_address(struct co *co, struct driver *d, const struct machine_ref *m, unsigned gather_ms,
 	struct machine_report *ret, struct err *err);
 
 enum upgrade_kind { UPGRADE_ENGINE, UPGRADE_IMAGE };

@@ -190,10 +190,10 @@ int driver_state(struct co *co, struct driver *d, const struct machine_ref *m, u
 	return ask_together(co, d, m, false, gather_ms, ret, err);
 }
 
-int driver_address(struct co *co, struct driver *d, const struct machine_ref *m,
+int driver_address(struct co *co, struct driver *d, const struct machine_ref *m, unsigned gather_ms,
 	struct machine_report *ret, struct err *err)
 {
-	return ask_together(co, d, m, true, 0, ret, err);
+	return ask_together(co, d, m, true, gather_ms, ret, err);
 }
 
 void driver_end_gatherings(struct co *co, struct driver *d)

@@ -26,7 +26,7 @@ static int step_running(struct co *co, struct host *h, struct err *err)
 {
 	struct machine_report r = {0};
 
-	if (host_location(co, h, &r, err) < 0)
+	if (host_location(co, h, 0, &r, err) < 0)
 		return err_wrap(err, "Error waiting for machine to be running");
 	bool by_connecting = r.unprobed;
 	machine_report_finish(&r);

@@ -95,12 +95,13 @@ int host_report(struct co *co, struct host *h, struct machine_report *ret, struc
 	return ask(co, h, 0, ret, err);
 }
 
-int host_location(struct co *co, struct host *h, struct machine_report *ret, struct err *err)
+int host_location(struct co *co, struct host *h, unsigned gather_ms, struct machine_report *ret,
+	struct err *err)
 {
 	_cleanup_free_ char *dir = NULL;
 	struct machine_ref ref = record_ref(h->app->store, h->rec, &dir);
 
-	if (driver_address(co, h->driver, &ref, ret, err) < 0)
+	if (driver_address(co, h->driver, &ref, gather_ms, ret, err) < 0)
 		return host_blame(err, "address of", h->rec->name, record_driver_name(h->rec));
 	h->slow = ret->slow;
 	return 0;

@@ -33,8 +33,10 @@ int host_blame(struct err *err, const char *what, const char *machine, const cha
 
 /* The driver's report about this one machine. A failed report is an error here. */
 int host_report(struct co *co, struct host *h, struct machine_report *ret, struct err *err);
-/* The same, without a connection attempt of its own: for who connects next. */
-int host_location(struct co *co, struct host *h, struct machine_report *ret, struct err *err);
+/* The same, without a connection attempt of its own: for who connects next. Who can wait gathers
+ * others for so long, to be asked about together. */
+int host_location(struct co *co, struct host *h, unsigned gather_ms, struct machine_report *ret,
+	struct err *err);
 /* Its engine's URL; ERR_NOT_RUNNING `Host is not running` when there is none to offer. malloc'ed.
  */
 int report_url(const struct machine_report *r, char **ret, struct err *err);

@@ -201,7 +201,7 @@ static int provision_with(
 	struct machine_report r = {0};
 
 	log_info("Copying certs to the local machine directory...");
-	if (host_location(co, h, &r, err) < 0)
+	if (host_location(co, h, 0, &r, err) < 0)
 		return -1;
 	int rc = host_copy_client_certs(co, h, err);
 	if (rc == 0)
@@ -238,7 +238,7 @@ static int upgrade_with(struct co *co, struct host *h, provision_fn fn, struct e
 {
 	struct machine_report r = {0};
 
-	if (host_location(co, h, &r, err) < 0)
+	if (host_location(co, h, 0, &r, err) < 0)
 		return -1;
 	int rc = with_request(co, h, &r, true, fn, err);
 	machine_report_finish(&r);
@@ -346,7 +346,7 @@ int host_wait_engine(struct co *co, struct host *h, uint64_t timeout_ms, struct 
 	struct machine_report r = {0};
 	struct co_deadline d;
 
-	if (host_location(co, h, &r, err) < 0)
+	if (host_location(co, h, 0, &r, err) < 0)
 		return -1;
 	int known = report_url(&r, &url, err);
 	machine_report_finish(&r);

@@ -13,6 +13,8 @@
 #define RETRY_FIRST_MS 100u
 #define RETRY_MAX_MS 2000u
 #define RETRY_DENIED_MS 4000u /* a few refused logins more, and a watchful host locks us out */
+#define PLACE_OLD_MS 10000u   /* then the driver is asked again, */
+#define PLACE_GATHER_MS 500u  /* by all who wait at that time at once */
 
 void ssh_place_finish(struct ssh_place *p)
 {
@@ -21,13 +23,13 @@ void ssh_place_finish(struct ssh_place *p)
 	*p = (struct ssh_place){0};
 }
 
-/* known_hosts and the rest, from the report in *ret. */
+/* known_hosts and the rest, from the report in *ret, which is empty after a failure. */
 static int complete_place(struct host *h, struct ssh_place *ret, struct err *err)
 {
 	struct ssh_place p = *ret;
 
 	if (!p.report.ssh.host || !*p.report.ssh.host) {
-		ssh_place_finish(&p);
+		ssh_place_finish(ret);
 		return err_set(err, ERR_NOT_SUPPORTED,
 			"driver \"%s\" knows no SSH address for this machine",
 			record_driver_name(h->rec));
@@ -65,29 +67,64 @@ void host_drop_ssh(struct co *co, struct host *h)
 	ssh_close(co, take(h->ssh));
 }
 
-static int try_ssh(struct co *co, struct host *h, struct err *err)
-{
-	struct ssh_place p = {0};
+/* Where a machine is while its SSH is waited for. Many machines wait, each tries every other
+ * second: the provider is asked for all of them, every ten. */
+struct known_place {
+	struct ssh_place place;
+	bool known;
+	bool asked_before;
+	uint64_t turn; /* of those ten seconds, which all who wait have in common */
+};
 
-	if (host_location(co, h, &p.report, err) < 0 || complete_place(h, &p, err) < 0)
-		return -1;
-	int rc = ssh_open(co, &p.target, &h->ssh, err);
-	ssh_place_finish(&p);
-	return rc;
+static void forget_place(struct known_place *k)
+{
+	ssh_place_finish(&k->place);
+	k->known = false;
 }
 
-static int wait_ssh(struct co *co, struct host *h, struct err *last, struct err *err)
+static int find_place(struct co *co, struct host *h, struct known_place *k, struct err *err)
+{
+	uint64_t turn = loop_now(co_loop(co)) / PLACE_OLD_MS;
+	unsigned gather_ms = k->asked_before ? PLACE_GATHER_MS : 0;
+
+	if (k->known && k->turn == turn)
+		return 0;
+	forget_place(k);
+	k->asked_before = true;
+	if (host_location(co, h, gather_ms, &k->place.report, err) < 0 ||
+		complete_place(h, &k->place, err) < 0)
+		return -1;
+	k->known = true;
+	k->turn = turn;
+	return 0;
+}
+
+static int try_ssh(struct co *co, struct host *h, struct known_place *k, struct err *err)
+{
+	if (find_place(co, h, k, err) < 0)
+		return -1;
+	return ssh_open(co, &k->place.target, &h->ssh, err);
+}
+
+static bool may_answer_yet(struct co *co, const struct err *e)
+{
+	return e->code == ERR_UNAVAILABLE || e->code == ERR_NOT_RUNNING ||
+	       e->code == ERR_THROTTLED || e->retryable ||
+	       (e->code == ERR_TIMEOUT && co_deadline_left(co) > 0);
+}
+
+static int wait_ssh(
+	struct co *co, struct host *h, struct known_place *k, struct err *last, struct err *err)
 {
 	uint64_t pause = RETRY_FIRST_MS, denied_since = 0;
 
 	for (;;) {
 		_cleanup_err_ struct err e = ERR_INIT;
 
-		if (try_ssh(co, h, &e) == 0)
+		if (try_ssh(co, h, k, &e) == 0)
 			return 0;
 		uint64_t now = loop_now(co_loop(co));
-		bool again = e.code == ERR_UNAVAILABLE || e.code == ERR_NOT_RUNNING ||
-			     e.retryable || (e.code == ERR_TIMEOUT && co_deadline_left(co) > 0);
+		bool again = may_answer_yet(co, &e);
 		if (e.code == ERR_AUTH) {
 			if (!denied_since)
 				denied_since = now;
@@ -109,13 +146,15 @@ static int wait_ssh(struct co *co, struct host *h, struct err *last, struct err 
 int host_wait_ssh(struct co *co, struct host *h, uint64_t timeout_ms, struct err *err)
 {
 	_cleanup_err_ struct err last = ERR_INIT;
+	struct known_place k = {0};
 	struct co_deadline d;
 
 	if (h->ssh)
 		return 0;
 	co_deadline_begin(co, &d, host_patience(h, timeout_ms));
-	int rc = wait_ssh(co, h, &last, err);
+	int rc = wait_ssh(co, h, &k, &last, err);
 	co_deadline_end(co, &d);
+	forget_place(&k);
 	if (rc < 0 && err->code == ERR_TIMEOUT)
 		return err_set(err, ERR_TIMEOUT,
 			"Too many retries waiting for SSH to be available.  Last error: %s",

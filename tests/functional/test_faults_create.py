@@ -136,6 +136,8 @@ STEPS = {
     'does not run': (
         ["'create': 'Running'", "'create': 'Error'"], {},
         'Error creating machine: Error waiting for machine to be running: machine "web" is in state Error '),
+    'has no address': (
+        [], {}, 'Error creating machine: Error detecting OS: driver "failing" knows no SSH address for this machine'),
     'never runs': (
         ["'create': 'Running'", "'create': 'Paused'"], {},
         'Error creating machine: Error waiting for machine to be running: machine "web" was not Running within 180 s '),

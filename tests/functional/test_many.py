@@ -4,11 +4,13 @@ import json
 import os
 import re
 import signal
+import socket
+import threading
 import time
 
 import pytest
 
-from cli import flaky_create
+from cli import flaky_create, like_flaky
 from faults import QUICK
 from hosts import wait_for
 
@@ -394,3 +396,30 @@ def test_a_provider_with_a_limit(cli, tmp_path):
     assert served >= 40 and 3 <= throttled < served, (served, throttled)
     assert cli.ok('rm', '-y', '--filter', 'driver=cloud', '--parallel', '20', env=env)
     assert cli.names() == [] and not list(cloud.glob('host-*'))
+
+
+class Deaf:
+    """A host that hangs up on whoever connects, and counts them."""
+
+    def __init__(self):
+        self.server = socket.create_server(('127.0.0.1', 0))
+        self.port, self.calls = self.server.getsockname()[1], 0
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            self.server.accept()[0].close()
+            self.calls += 1
+
+
+def test_the_wait_for_ssh_asks_no_provider(cli, tmp_path):
+    """However often SSH is tried."""
+    host = Deaf()
+    env = {**QUICK, **like_flaky(tmp_path, 'booting', ("'provision': False", "'provision': True"), (
+        "'url': 'tcp://127.0.0.1:1'}", f"'ssh': {{'host': '127.0.0.1', 'port': {host.port}, 'user': 'root'}}}}"))}
+    running = cli.start('create', '-d', 'booting', 'a', env=env)
+    wait_for('six tries', lambda: host.calls >= 6, 40)
+    running.process.send_signal(signal.SIGINT)
+    assert running.finish(30).status == 130
+    # to see that it runs, for the SSH address, and that once again when ten seconds are over
+    assert len(cli.calls('states', 'a')) <= 4, cli.calls()
