@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FILTER_MS 10000u /* as long as ls waits for states */
 #define PARALLEL_MAX 1000
 
 int cli_names(struct cli *cli, struct strv *ret, struct err *err)
@@ -53,6 +52,38 @@ static int no_match(const struct json *filters, struct err *err)
 		all);
 }
 
+/* Why nobody can tell a machine's state; NULL: it is known. One that cannot be loaded has none. */
+static const char *state_unknown(const struct row *r)
+{
+	if (!r->rec)
+		return NULL;
+	if (r->timed_out)
+		return "its driver did not answer in time";
+	if (r->driver_missing || !r->reported)
+		return r->error ? r->error : "its driver was not asked";
+	return r->report.failed ? err_msg(&r->report.error) : NULL;
+}
+
+/* ls shows Error or Timeout for a machine that could not be asked about. Here something is done to
+ * those that match, and that a driver crashed says nothing of its machines. */
+static int check_states_known(const struct rows *rows, struct err *err)
+{
+	const struct row *first = NULL;
+	size_t others = 0;
+
+	for (size_t i = 0; i < rows->n; i++) {
+		if (!state_unknown(&rows->items[i]))
+			continue;
+		others += first != NULL;
+		first = first ? first : &rows->items[i];
+	}
+	if (!first)
+		return 0;
+	_cleanup_free_ char *more = others ? xasprintf(" (and %zu more)", others) : xstrdup("");
+	return err_set(err, ERR_UNAVAILABLE, "the state of %s%s is not known: %s", first->name,
+		more, state_unknown(first));
+}
+
 static int add_matching(struct co *co, struct cli *cli, const struct filters *f, struct rows *rows,
 	struct strv *ret, struct err *err)
 {
@@ -60,7 +91,9 @@ static int add_matching(struct co *co, struct cli *cli, const struct filters *f,
 		return -1;
 	rows_keep(rows, f, filters_match);
 	if (filters_need_state(f)) {
-		if (rows_ask(co, &cli->app, rows, FILTER_MS, false, err) < 0)
+		rows_sort(rows);
+		if (rows_ask(co, &cli->app, rows, DRIVER_STATES_MS, false, err) < 0 ||
+			check_states_known(rows, err) < 0)
 			return -1;
 		rows_keep(rows, f, filters_match_state);
 	}

@@ -267,6 +267,37 @@ def test_wrong_filters(five, command):
     assert len(five.names()) == 5
 
 
+# what the driver of some does -> what is said of their state
+NOT_KNOWN = {
+    'segv': r'the state of w1 \(and 2 more\) is not known: .*Segmentation fault',
+    'error:auth': r'the state of w1 \(and 2 more\) is not known: .*ordered to fail in states',
+    'hang': r'the state of w1 \(and 2 more\) is not known: its driver did not answer in time',
+}
+
+
+@pytest.mark.parametrize('behaviour', NOT_KNOWN)
+def test_a_state_that_is_not_known_is_none(fault_cli, behaviour):
+    """ls may show Error or Timeout; nothing is done to what it shows so."""
+    fault_cli.ok(*FLAKY, 'w{1..3}', 'x')
+    for name in 'w1', 'w2', 'w3':
+        fault_cli.set_script(name, {'states': behaviour})
+    (fault_cli.flaky / 'state-x').write_text('Error')
+    env = {'MACHINE_TEST_DEADLINE_MS': '2000'} if behaviour == 'hang' else {}
+    for state in ('Timeout',) if behaviour == 'hang' else ('Error', 'Running'):
+        result = fault_cli.fails('rm', '-y', '--filter', 'name=^w', '--filter', f'state={state}', env=env)
+        assert re.search(NOT_KNOWN[behaviour], result.err) and not result.out, result
+    assert len(fault_cli.names()) == 4 and not fault_cli.calls('remove')
+    fault_cli.ok('rm', '-y', '--filter', 'name=x', '--filter', 'state=Error')
+    fault_cli.ok('rm', '-f', '--filter', 'name=^w') # does not depend on it
+
+
+def test_a_state_without_a_driver(five):
+    path = five.store / 'machines' / 'w1' / 'config.json'
+    path.write_text(path.read_text().replace('"flaky"', '"gone"'))
+    result = five.fails('rm', '-y', '--filter', 'state=Error')
+    assert result.err.startswith('the state of w1 is not known: Driver "gone" not found.'), result
+
+
 def test_rm_asks_about_those_that_match(five):
     no = five.ok('rm', '--filter', 'name=^w', stdin='n\n')
     assert no.out.startswith('About to remove w1, w2, w3\nWARNING: ') and 'Are you sure? (y/n): ' in no.out
