@@ -62,9 +62,27 @@ void co_suspend(struct co *co)
 	co->waiting = false;
 }
 
+#define STOPPED_MAX_MS 3600000u
+
+static uint64_t add_ms(uint64_t at, uint64_t ms)
+{
+	return ms < UINT64_MAX - at ? at + ms : UINT64_MAX;
+}
+
+uint64_t co_deadline_at(const struct co_deadline *d)
+{
+	uint64_t stopped = d->stopped ? *d->stopped - d->stopped_before : 0;
+
+	return add_ms(d->at, MIN(stopped, (uint64_t)STOPPED_MAX_MS));
+}
+
 uint64_t co_limit(const struct co *co)
 {
-	return co->deadline ? co->deadline->at : UINT64_MAX;
+	uint64_t at = UINT64_MAX;
+
+	for (const struct co_deadline *d = co->deadline; d; d = d->outer)
+		at = MIN(at, co_deadline_at(d));
+	return at;
 }
 
 int co_interrupted(const struct co *co)
@@ -100,13 +118,14 @@ static int wait_until(struct co *co, uint64_t at)
 {
 	int r = co_interrupted(co);
 
-	if (co->masked == 0)
-		at = MIN(at, co_limit(co));
 	while (r == 0 && !co->woken) {
-		if (at <= loop_now(co->loop))
+		/* may have moved on while we waited */
+		uint64_t end = co->masked ? at : MIN(at, co_limit(co));
+
+		if (end <= loop_now(co->loop))
 			return -ETIMEDOUT;
-		if (at != UINT64_MAX)
-			timer_start(co, at);
+		if (end != UINT64_MAX)
+			timer_start(co, end);
 		co_suspend(co);
 		if (co->timer_open)
 			uv_timer_stop(&co->timer);
@@ -119,9 +138,7 @@ static int wait_until(struct co *co, uint64_t at)
 
 static uint64_t time_after(struct co *co, uint64_t ms)
 {
-	uint64_t now = loop_now(co->loop);
-
-	return ms < UINT64_MAX - now ? now + ms : UINT64_MAX;
+	return add_ms(loop_now(co->loop), ms);
 }
 
 int co_wait(struct co *co)
@@ -205,9 +222,15 @@ static uint64_t capped(uint64_t ms)
 void co_deadline_begin(struct co *co, struct co_deadline *d, uint64_t ms)
 {
 	ms = capped(ms);
-	d->outer = co->deadline;
-	d->at = MIN(ms ? time_after(co, ms) : UINT64_MAX, co_limit(co));
+	*d = (struct co_deadline){
+		.outer = co->deadline, .at = ms ? time_after(co, ms) : UINT64_MAX};
 	co->deadline = d;
+}
+
+void co_deadline_stops(struct co_deadline *d, const uint64_t *stopped, uint64_t before)
+{
+	d->stopped = stopped;
+	d->stopped_before = before;
 }
 
 void co_deadline_end(struct co *co, struct co_deadline *d)

@@ -74,8 +74,14 @@ void co_unmask(struct co *co);
 struct co_deadline {
 	struct co_deadline *outer;
 	uint64_t at;
+	const uint64_t *stopped; /* NULL: its clock never stops */
+	uint64_t stopped_before;
 };
 void co_deadline_begin(struct co *co, struct co_deadline *d, uint64_t ms);
+/* After that: its clock stops at times. *stopped says for how long in all, what has been announced
+ * included; `before` of that lies before the deadline's beginning. It lives as long as the
+ * deadline. An hour of it counts. */
+void co_deadline_stops(struct co_deadline *d, const uint64_t *stopped, uint64_t before);
 void co_deadline_end(struct co *co, struct co_deadline *d);
 /* Milliseconds to the nearest deadline; UINT64_MAX if none. */
 uint64_t co_deadline_left(struct co *co);

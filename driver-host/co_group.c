@@ -10,7 +10,7 @@ struct co_group_member {
 	struct co_group *group;
 	struct co_group_member *prev, *next;
 	struct co *co;
-	struct co_deadline deadline;
+	struct co_deadline fixed, stops; /* copies of the parent's */
 	co_fn fn;
 	void *arg;
 };
@@ -26,13 +26,28 @@ static void run_member(struct co *co, void *arg)
 	struct co_group *g = m->group;
 
 	m->fn(co, m->arg);
-	co_deadline_end(co, &m->deadline);
+	co->deadline = NULL;
 	*(m->prev ? &m->prev->next : &g->first) = m->next;
 	if (m->next)
 		m->next->prev = m->prev;
 	g->n--;
 	free(m);
 	co_wake(g->parent);
+}
+
+/* The nearest of each kind. */
+static void inherit_deadlines(struct co_group_member *m, const struct co *parent)
+{
+	m->fixed = (struct co_deadline){.at = UINT64_MAX};
+	m->stops = m->fixed;
+	for (const struct co_deadline *d = parent->deadline; d; d = d->outer) {
+		struct co_deadline *mine = d->stopped ? &m->stops : &m->fixed;
+		if (co_deadline_at(d) < co_deadline_at(mine))
+			*mine = *d;
+	}
+	m->fixed.outer = NULL;
+	m->stops.outer = &m->fixed;
+	m->co->deadline = &m->stops;
 }
 
 void co_group_spawn(struct co_group *g, const char *name, co_fn fn, void *arg)
@@ -42,8 +57,7 @@ void co_group_spawn(struct co_group *g, const char *name, co_fn fn, void *arg)
 	*m = (struct co_group_member){.group = g, .fn = fn, .arg = arg, .next = g->first};
 	m->co = co_spawn(g->parent->loop, name, run_member, m);
 	m->co->masked = g->parent->masked;
-	m->deadline.at = co_limit(g->parent);
-	m->co->deadline = &m->deadline;
+	inherit_deadlines(m, g->parent);
 	if (m->next)
 		m->next->prev = m;
 	g->first = m;

@@ -99,6 +99,7 @@ int driver_open(struct co *co, const char *name, const struct driver_options *op
 	struct driver *d = xcalloc(1, sizeof(*d));
 
 	d->loop = co_loop(co);
+	d->hasty = po.hasty;
 	if (find_file(name, opt, &d->info, err) < 0 ||
 		(opt && opt->trace_file && trace_open(opt->trace_file, &d->trace, err) < 0))
 		goto fail;
@@ -132,6 +133,13 @@ void driver_close(struct co *co, struct driver *d)
 	free(d);
 }
 
+void driver_deadline_begin(
+	struct co *co, struct co_deadline *end, const struct driver *d, uint64_t ms)
+{
+	co_deadline_begin(co, end, ms);
+	pool_stops_deadline(d->pool, end);
+}
+
 static void write_str(struct buf *out, const char *before, const char *s)
 {
 	_cleanup_json_ struct json *j = json_string(s ? s : "");
@@ -161,8 +169,17 @@ int driver_bad_answer(const struct driver *d, const char *method, struct err *er
 		err, "driver \"%s\" broke the protocol in its answer to %s", d->info.name, method);
 }
 
-static int call_once(struct co *co, struct driver *d, const char *method, const struct buf *params,
-	const struct driver_observer *obs, bool fresh, struct json **ret, struct err *err)
+/* A request, and what its callers want of it. */
+struct request {
+	const char *method;
+	const struct buf *params;
+	const struct driver_observer *obs;
+	uint64_t *ret_began;
+	struct json **ret;
+};
+
+static int call_once(
+	struct co *co, struct driver *d, const struct request *rq, bool fresh, struct err *err)
 {
 	struct worker *w;
 	int r;
@@ -170,9 +187,11 @@ static int call_once(struct co *co, struct driver *d, const char *method, const 
 	if (pool_acquire(co, d->pool, fresh, &w, err) < 0)
 		return -1;
 	uint64_t began = loop_now(d->loop);
-	r = channel_call(co, worker_channel(w), method, params, obs, ret, err);
+	r = channel_call(co, worker_channel(w), rq->method, rq->params, rq->obs, rq->ret, err);
 	pool_release(w);
-	if (r == 0)
+	if (r == 0 && rq->ret_began)
+		*rq->ret_began = began;
+	else if (r == 0)
 		pool_ease(d->pool, began);
 	else if (err->code == ERR_THROTTLED)
 		pool_slow(d->pool, began, err->retry_after_ms);
@@ -180,16 +199,15 @@ static int call_once(struct co *co, struct driver *d, const char *method, const 
 }
 
 /* The pool sees to it that the time has come. */
-static int call_patiently(struct co *co, struct driver *d, const char *method,
-	const struct buf *params, const struct driver_observer *obs, bool fresh, struct json **ret,
-	struct err *err)
+static int call_patiently(
+	struct co *co, struct driver *d, const struct request *rq, bool fresh, struct err *err)
 {
 	struct throttle_patience patience = {0};
 
 	for (;;) {
 		_cleanup_err_ struct err e = ERR_INIT;
 
-		if (call_once(co, d, method, params, obs, fresh, ret, &e) == 0)
+		if (call_once(co, d, rq, fresh, &e) == 0)
 			return 0;
 		if (e.code != ERR_THROTTLED || !throttle_again(&patience, loop_now(d->loop),
 						       e.retry_after_ms, co_deadline_left(co)))
@@ -198,20 +216,22 @@ static int call_patiently(struct co *co, struct driver *d, const char *method,
 }
 
 int driver_call(struct co *co, struct driver *d, const char *method, const struct buf *params,
-	const struct driver_observer *obs, enum repeat repeat, struct json **ret, struct err *err)
+	const struct driver_observer *obs, enum repeat repeat, uint64_t *ret_began,
+	struct json **ret, struct err *err)
 {
+	const struct request rq = {method, params, obs, ret_began, ret};
 	_cleanup_err_ struct err first = ERR_INIT;
 
 	if (repeat == REPEAT_NEVER)
-		return call_once(co, d, method, params, obs, false, ret, err);
+		return call_once(co, d, &rq, false, err);
 	if (repeat == REPEAT_THROTTLED)
-		return call_patiently(co, d, method, params, obs, false, ret, err);
-	if (call_patiently(co, d, method, params, obs, false, ret, &first) == 0)
+		return call_patiently(co, d, &rq, false, err);
+	if (call_patiently(co, d, &rq, false, &first) == 0)
 		return 0;
 	if (first.code != ERR_CRASHED && first.code != ERR_PROTOCOL)
 		return err_move(err, &first);
 	log_debug("%s; trying once more", err_msg(&first));
-	return call_patiently(co, d, method, params, obs, true, ret, err);
+	return call_patiently(co, d, &rq, true, err);
 }
 
 static void write_params(struct buf *out, const struct machine_ref *m, const struct json *flags)
@@ -234,7 +254,7 @@ int driver_configure(struct co *co, struct driver *d, const struct machine_ref *
 	const struct json *state;
 
 	write_params(&params, m, flags ? flags : none);
-	if (driver_call(co, d, "configure", &params, &about, REPEAT_FAILED, &result, err) < 0)
+	if (driver_call(co, d, "configure", &params, &about, REPEAT_FAILED, NULL, &result, err) < 0)
 		return -1;
 	state = json_get(result, "state");
 	if (!state)
@@ -255,8 +275,8 @@ int driver_pre_create_check(struct co *co, struct driver *d, const struct machin
 	no_checkpoints.machine = m->name;
 	no_checkpoints.checkpoint = NULL;
 	write_params(&params, m, NULL);
-	return driver_call(
-		co, d, "preCreateCheck", &params, &no_checkpoints, REPEAT_FAILED, &result, err);
+	return driver_call(co, d, "preCreateCheck", &params, &no_checkpoints, REPEAT_FAILED, NULL,
+		&result, err);
 }
 
 const char *driver_op_name(enum driver_op op)
@@ -284,7 +304,7 @@ int driver_run(struct co *co, struct driver *d, enum driver_op op, const struct 
 
 	about.machine = m->name;
 	write_params(&params, m, NULL);
-	if (driver_call(co, d, method, &params, &about, REPEAT_NEVER, &result, err) < 0)
+	if (driver_call(co, d, method, &params, &about, REPEAT_NEVER, NULL, &result, err) < 0)
 		return -1;
 	if (outcome_read(result, ret, err) < 0)
 		return driver_bad_answer(d, method, err);
@@ -301,8 +321,8 @@ int driver_upgrade_info(struct co *co, struct driver *d, const struct machine_re
 	const char *kind;
 
 	write_params(&params, m, NULL);
-	if (driver_call(co, d, "upgradeInfo", &params, &about, REPEAT_FAILED, &result, &failure) <
-		0) {
+	if (driver_call(co, d, "upgradeInfo", &params, &about, REPEAT_FAILED, NULL, &result,
+		    &failure) < 0) {
 		if (failure.code != ERR_NOT_SUPPORTED)
 			return err_move(err, &failure);
 		*ret = UPGRADE_ENGINE; /* D6 */

@@ -64,6 +64,11 @@ const struct driver_info *driver_info(const struct driver *d);
  * NULL is fine. */
 void driver_close(struct co *co, struct driver *d);
 
+/* co_deadline_begin for what needs this driver: the time in which its provider is not to be asked,
+ * because it asked to slow down, does not count. */
+void driver_deadline_begin(
+	struct co *co, struct co_deadline *end, const struct driver *d, uint64_t ms);
+
 /* M: borrowed for the duration of a call. */
 struct machine_ref {
 	const char *name;

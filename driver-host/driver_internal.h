@@ -10,6 +10,7 @@ struct driver {
 	struct loop *loop;
 	struct driver_info info;
 	struct pool *pool;
+	bool hasty; /* see struct driver_options */
 	struct trace *trace;
 	struct driver_info *greeted; /* where the next handshake goes; NULL: it is only checked */
 	struct gathering *gathering[2]; /* that are open: for questions with and without probes */
@@ -25,9 +26,11 @@ enum repeat {
 	REPEAT_THROTTLED, /* when the provider asked to slow down, as often as throttle.h allows */
 	REPEAT_FAILED, /* then, and once more on a fresh worker if the driver fails as a process */
 };
-/* One request on some worker. */
+/* One request on some worker. ret_began NULL: an answer says that the provider is well. Else only
+ * its reader can tell, to whom *ret_began says when the request was sent. */
 int driver_call(struct co *co, struct driver *d, const char *method, const struct buf *params,
-	const struct driver_observer *obs, enum repeat repeat, struct json **ret, struct err *err);
+	const struct driver_observer *obs, enum repeat repeat, uint64_t *ret_began,
+	struct json **ret, struct err *err);
 /* "driver "X" broke the protocol in its answer to M: …" */
 int driver_bad_answer(const struct driver *d, const char *method, struct err *err);
 /* driver_states; no_probes: reports whose state hangs on a probe come unprobed. */

@@ -109,6 +109,8 @@ static void run_gathering(struct co *co, void *arg)
 			item->name, item->id, item->dir, item->store_path, item->state};
 	}
 	co_deadline_begin(co, &limit, DRIVER_STATES_MS);
+	if (!d->hasty) /* else somebody waits for nothing but this */
+		pool_stops_deadline(d->pool, &limit);
 	/* whatever becomes of it, each report is filled in */
 	driver_ask(co, d, refs, g->n, g->no_probes, g->reports, on_report, g, &err);
 	co_deadline_end(co, &limit);

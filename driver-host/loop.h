@@ -59,5 +59,6 @@ void stack_put(struct loop *loop, struct co_stack *stack);
 void co_suspend(struct co *co);
 /* What a wait returns before it waits: 0, -ECANCELED or -ETIMEDOUT. */
 int co_interrupted(const struct co *co);
+uint64_t co_deadline_at(const struct co_deadline *d);
 /* When the nearest deadline passes, UINT64_MAX if never. */
 uint64_t co_limit(const struct co *co);

@@ -200,6 +200,13 @@ void pool_ease(struct pool *pool, uint64_t began)
 	wake_first(pool);
 }
 
+void pool_stops_deadline(const struct pool *pool, struct co_deadline *d)
+{
+	const struct throttle *t = &pool->throttle;
+
+	co_deadline_stops(d, &t->paused, t->paused - throttle_pause(t, loop_now(pool->loop)));
+}
+
 unsigned pool_limit(const struct pool *pool)
 {
 	return throttle_limit(&pool->throttle, pool->max_workers);

@@ -32,6 +32,8 @@ void pool_release(struct worker *w);
  */
 void pool_slow(struct pool *pool, uint64_t began, uint32_t told_ms);
 void pool_ease(struct pool *pool, uint64_t began);
+/* Time in which the provider is not to be asked does not count for this deadline. */
+void pool_stops_deadline(const struct pool *pool, struct co_deadline *d);
 unsigned pool_limit(const struct pool *pool); /* how many at once, now */
 /* Instead of pool_release: ends it, without waiting. */
 void pool_discard(struct worker *w);

@@ -185,7 +185,7 @@ static void add_probe(struct question *q, const struct item *item)
 
 /* --- batches --- */
 
-/* began: when it was asked */
+/* began: when it was sent */
 static void take_answer(struct question *q, struct batch b, const struct json *list, uint64_t began)
 {
 	bool throttled = false;
@@ -208,6 +208,8 @@ static void take_answer(struct question *q, struct batch b, const struct json *l
 	}
 	if (throttled)
 		pool_slow(q->driver->pool, began, told_ms);
+	else
+		pool_ease(q->driver->pool, began);
 }
 
 static int ask_once(
@@ -217,7 +219,7 @@ static int ask_once(
 	_cleanup_json_ struct json *result = NULL;
 	struct driver_observer about = {
 		.machine = b.n == 1 ? q->refs[q->items[b.first].index].name : NULL};
-	uint64_t began = loop_now(q->driver->loop);
+	uint64_t began;
 	const struct json *list;
 
 	for (size_t i = 0; i < b.n; i++) {
@@ -225,7 +227,7 @@ static int ask_once(
 		driver_write_ref(&params, &q->refs[q->items[b.first + i].index]);
 	}
 	buf_adds(&params, "]}");
-	if (driver_call(co, q->driver, "states", &params, &about, repeat, &result, err) < 0)
+	if (driver_call(co, q->driver, "states", &params, &about, repeat, &began, &result, err) < 0)
 		return -1;
 	list = json_get(result, "machines");
 	if (!json_is(list, JSON_ARRAY) || list->n != b.n) {

@@ -23,12 +23,22 @@ static uint64_t pause_of(const struct throttle *t, uint32_t told_ms)
 	return MIN(ms, (uint64_t)THROTTLE_MOST_MS);
 }
 
+static void pause_until(struct throttle *t, uint64_t now, uint64_t until)
+{
+	uint64_t from = MAX(t->until, now);
+
+	if (until <= from)
+		return;
+	t->paused += until - from;
+	t->until = until;
+}
+
 void throttle_slow(struct throttle *t, unsigned max, uint64_t began, uint64_t now, uint32_t told_ms)
 {
 	bool news = !t->limit || began > t->slowed;
 
 	if (news || told_ms)
-		t->until = MAX(t->until, now + pause_of(t, told_ms));
+		pause_until(t, now, now + pause_of(t, told_ms));
 	if (!news)
 		return;
 	t->limit = MAX(throttle_limit(t, max) / 2, 1u);

@@ -16,6 +16,7 @@ struct throttle {
 	unsigned in_row; /* slow-downs without a success between them */
 	uint64_t until;  /* nobody is asked before */
 	uint64_t slowed; /* when the limit was lowered last */
+	uint64_t paused; /* for how long in all nobody was asked, up to `until` */
 };
 
 /* How many of at most `max` may be under way. */

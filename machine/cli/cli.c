@@ -149,7 +149,8 @@ static void run_command(struct co *co, void *arg)
 	struct job *j = arg;
 	struct cli *cli = j->cli;
 
-	cli->app.drivers = driver_set_new(cli->cmd->only_asks);
+	cli->app.only_asks = cli->cmd->only_asks;
+	cli->app.drivers = driver_set_new(cli->app.only_asks);
 	j->rc = parse_command(co, cli, &j->rest, &j->err);
 	if (j->rc == 0 && cli->args.help) {
 		help_command(cli->cmd, cli->args.n ? cli->args.flags : cli->cmd->flags,

@@ -34,7 +34,7 @@ static int run_bounded(struct co *co, struct host *h, enum driver_op op, struct 
 {
 	struct co_deadline d;
 
-	co_deadline_begin(co, &d, host_patience(h, REMOTE_MS));
+	driver_deadline_begin(co, &d, h->driver, host_patience(h, REMOTE_MS));
 	int rc = host_run(co, h, op, err);
 	co_deadline_end(co, &d);
 	return rc;

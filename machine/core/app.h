@@ -17,6 +17,7 @@ struct app {
 	struct store *store;
 	struct driver_set *drivers;
 	bool native_ssh;
+	bool only_asks; /* the command changes nothing */
 	/* Who shows what machines are at; NULL: nobody. */
 	void (*status)(void *userdata, const struct app_event *event);
 	void *status_userdata;

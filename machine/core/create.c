@@ -104,7 +104,7 @@ static int run_step(struct co *co, struct host *h, const struct step *s, struct 
 	snprintf(point, sizeof(point), "create.%s.begin", s->name);
 	fault_point(point);
 	uint64_t limit_ms = host_patience(h, s->seconds * SEC);
-	co_deadline_begin(co, &d, limit_ms);
+	driver_deadline_begin(co, &d, h->driver, limit_ms);
 	int rc = s->run(co, h, err);
 	bool too_long = co_deadline_left(co) == 0;
 	co_deadline_end(co, &d);
@@ -221,7 +221,7 @@ static int configure(struct co *co, struct driver *d, const struct machine_ref *
 {
 	struct co_deadline limit;
 
-	co_deadline_begin(co, &limit, CONFIGURE_S * SEC);
+	driver_deadline_begin(co, &limit, d, CONFIGURE_S * SEC);
 	int rc = driver_configure(co, d, ref, flags, ret_state, err);
 	co_deadline_end(co, &limit);
 	if (rc == 0)
@@ -238,7 +238,7 @@ static int precheck(struct co *co, struct app *app, struct driver *d, const stru
 
 	log_info("Running pre-create checks...");
 	app_step(app, ref->name, "pre-create check");
-	co_deadline_begin(co, &limit, PRECHECK_S * SEC);
+	driver_deadline_begin(co, &limit, d, PRECHECK_S * SEC);
 	int rc = driver_pre_create_check(co, d, ref, NULL, &e);
 	co_deadline_end(co, &limit);
 	app_status(app, ref->name, NULL);

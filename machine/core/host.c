@@ -1,5 +1,5 @@
-/* A machine and its driver: reports, operations that may need several calls, state waits. */
-#include "host.h"
+/* A machine and its driver: operations, which may need several calls. */
+#include "host_internal.h"
 
 #include "log.h"
 #include "mem.h"
@@ -7,12 +7,8 @@
 
 #include <string.h>
 
-#define POLL_MS 3000u
 #define COUNT_MAX 1000 /* what is counted by so few is told in numbers, else in percent */
 #define CRASHES_MAX 3u
-#define STOPPED_LOOKS 3u /* a machine that restarts itself is off for a moment */
-#define SLOW_FACTOR 5u
-#define GATHER_MS 20u /* a poll waits so long for those of other machines */
 
 int host_open(
 	struct co *co, struct app *app, struct record *take_rec, struct host **ret, struct err *err)
@@ -46,18 +42,6 @@ void host_close(struct co *co, struct host *h)
 	free(h);
 }
 
-static unsigned poll_ms(unsigned wanted)
-{
-	const char *env = getenv("MACHINE_POLL_MS"); /* so that tests need not wait */
-
-	if (env && *env) {
-		long ms = strtol(env, NULL, 10);
-		if (ms > 0 && ms < 60000)
-			return (unsigned)ms;
-	}
-	return wanted ? wanted : POLL_MS;
-}
-
 int host_blame(struct err *err, const char *what, const char *machine, const char *driver)
 {
 	static const enum err_code plain[] = {
@@ -73,61 +57,6 @@ int host_blame(struct err *err, const char *what, const char *machine, const cha
 	return err_wrap(err, "%s %s", what, machine);
 }
 
-uint64_t host_patience(const struct host *h, uint64_t ms)
-{
-	return h->slow ? ms * SLOW_FACTOR : ms;
-}
-
-static int ask(struct co *co, struct host *h, unsigned gather_ms, struct machine_report *ret,
-	struct err *err)
-{
-	_cleanup_free_ char *dir = NULL;
-	struct machine_ref ref = record_ref(h->app->store, h->rec, &dir);
-
-	if (driver_state(co, h->driver, &ref, gather_ms, ret, err) < 0)
-		return host_blame(err, "state of", h->rec->name, record_driver_name(h->rec));
-	h->slow = ret->slow;
-	return 0;
-}
-
-int host_report(struct co *co, struct host *h, struct machine_report *ret, struct err *err)
-{
-	return ask(co, h, 0, ret, err);
-}
-
-int host_location(struct co *co, struct host *h, unsigned gather_ms, struct machine_report *ret,
-	struct err *err)
-{
-	_cleanup_free_ char *dir = NULL;
-	struct machine_ref ref = record_ref(h->app->store, h->rec, &dir);
-
-	if (driver_address(co, h->driver, &ref, gather_ms, ret, err) < 0)
-		return host_blame(err, "address of", h->rec->name, record_driver_name(h->rec));
-	h->slow = ret->slow;
-	return 0;
-}
-
-int report_url(const struct machine_report *r, char **ret, struct err *err)
-{
-	if (!r->url_always && !r->unprobed && r->state != STATE_RUNNING)
-		return err_set(err, ERR_NOT_RUNNING, "Host is not running");
-	if (!r->url || !*r->url)
-		return err_set(err, ERR_NOT_RUNNING, "the driver knows no engine URL");
-	*ret = xstrdup(r->url);
-	return 0;
-}
-
-int host_url(struct co *co, struct host *h, char **ret, struct err *err)
-{
-	struct machine_report r = {0};
-
-	if (host_report(co, h, &r, err) < 0)
-		return -1;
-	int rc = report_url(&r, ret, err);
-	machine_report_finish(&r);
-	return rc;
-}
-
 /* One operation, over all the calls that it takes. */
 struct run {
 	struct host *h;
@@ -136,6 +65,7 @@ struct run {
 	struct throttle_patience patience;
 	bool slowed;        /* its display says so */
 	struct err unsaved; /* why the latest checkpoint is not on disk */
+	char *said;         /* the message of the latest outcome, of what it waits for */
 	char *counted;      /* the message of the progress that was told last */
 	int tenth;          /* … and how far it was */
 };
@@ -187,86 +117,6 @@ static void show_progress(void *userdata, const char *message, int64_t current, 
 	log_info("(%s) %s", run->h->rec->name, message);
 }
 
-/* What a wait has seen so far. */
-struct looks {
-	bool started;
-	unsigned stopped; /* in a row, after it had started */
-};
-
-/* Can a machine in state `now` still come to state `want` by itself? One that is told to start may
- * count as stopped for a while; one that was on its way and is off now has ended. */
-static bool may_become(enum machine_state now, enum machine_state want, struct looks *l)
-{
-	l->started = l->started || now == STATE_STARTING;
-	l->stopped = l->started && now == STATE_STOPPED ? l->stopped + 1 : 0;
-	if (now == STATE_ERROR)
-		return want == STATE_ERROR;
-	return want != STATE_RUNNING || l->stopped < STOPPED_LOOKS;
-}
-
-/* At least ms long (or almost, for who woke a little late), until a time that all who poll as often
- * have in common, so that one request serves them. */
-static int sleep_to_poll(struct co *co, unsigned ms)
-{
-	unsigned left = ms - (unsigned)(loop_now(co_loop(co)) % ms);
-
-	return co_sleep(co, left < ms - ms / 20 ? left + ms : left);
-}
-
-static int wait_state_every(struct co *co, struct host *h, enum machine_state want, unsigned ms,
-	bool polling, struct err *err)
-{
-	struct looks seen = {0};
-
-	for (;; polling = true) {
-		struct machine_report r = {0};
-		_cleanup_err_ struct err e = ERR_INIT;
-
-		if (ask(co, h, polling ? GATHER_MS : 0, &r, &e) == 0) {
-			enum machine_state now = r.state;
-			_cleanup_free_ char *why = xstrdup(r.message);
-			machine_report_finish(&r);
-			if (now == want)
-				return 0;
-			if (!may_become(now, want, &seen))
-				return err_set(err, ERR_INTERNAL,
-					"machine \"%s\" is in state %s%s%s (driver \"%s\")",
-					h->rec->name, machine_state_name(now),
-					why && *why ? ": " : "", why ? why : "",
-					record_driver_name(h->rec));
-			log_debug("(%s) state %s, waiting for %s", h->rec->name,
-				machine_state_name(now), machine_state_name(want));
-			app_status(h->app, h->rec->name, "waiting for the state %s, it is %s",
-				machine_state_name(want), machine_state_name(now));
-		} else if (e.code == ERR_UNAVAILABLE || e.code == ERR_THROTTLED || e.retryable) {
-			log_debug("(%s) %s", h->rec->name, err_msg(&e));
-		} else {
-			return err_move(err, &e);
-		}
-		/* who is told to ask later does */
-		int rc = sleep_to_poll(co, MAX(poll_ms(ms), (unsigned)e.retry_after_ms));
-		if (rc < 0)
-			return co_err(rc, err);
-	}
-}
-
-int host_wait_state(struct co *co, struct host *h, enum machine_state want, uint64_t timeout_ms,
-	struct err *err)
-{
-	struct co_deadline d;
-
-	co_deadline_begin(co, &d, timeout_ms);
-	int rc = wait_state_every(co, h, want, 0, false, err);
-	bool too_long = co_deadline_left(co) == 0; /* else it is the driver that was too slow */
-	co_deadline_end(co, &d);
-	if (rc < 0 && err->code == ERR_TIMEOUT && too_long)
-		return err_set(err, ERR_TIMEOUT,
-			"machine \"%s\" was not %s within %llu s (driver \"%s\")", h->rec->name,
-			machine_state_name(want), (unsigned long long)(timeout_ms / 1000),
-			record_driver_name(h->rec));
-	return rc;
-}
-
 /* What a command over SSH needs besides: the boot id, to know a new system from the old. */
 static char *boot_id(struct co *co, struct ssh *ssh)
 {
@@ -290,7 +140,7 @@ static int wait_rebooted(struct co *co, struct host *h, const char *old_id, stru
 		_cleanup_free_ char *id = boot_id(co, h->ssh);
 		if (id && (!old_id || !streq(id, old_id)))
 			return 0;
-		int rc = co_sleep(co, MIN(poll_ms(1000), 1000u));
+		int rc = co_sleep(co, MIN(host_poll_ms(1000), 1000u));
 		if (rc < 0)
 			return co_err(rc, err);
 	}
@@ -323,22 +173,30 @@ static int run_command(
 }
 
 /* 1: finished; 0: call the driver again; -1: failed */
-static int follow(struct co *co, struct host *h, const struct driver_outcome *o, struct err *err)
+static int follow(struct co *co, struct run *run, const struct driver_outcome *o, struct err *err)
 {
+	_cleanup_err_ struct err last = ERR_INIT;
+	struct host *h = run->h;
+
+	free(take(run->said));
 	if (o->status == OUTCOME_DONE)
 		return 1;
 	if (o->status == OUTCOME_RUN)
 		return run_command(co, h, o, err) < 0 ? -1 : !o->again;
 	if (o->message && *o->message) {
+		run->said = xasprintf(
+			"driver \"%s\" said last: %s", record_driver_name(h->rec), o->message);
 		log_debug("(%s) waiting: %s", h->rec->name, o->message);
 		app_status(h->app, h->rec->name, "waiting: %s", o->message);
 	}
-	int rc = co_sleep(co, poll_ms(o->retry_after_ms)); /* O2: before the first look, too */
+	int rc = co_sleep(co, host_poll_ms(o->retry_after_ms)); /* O2: before the first look, too */
 	if (rc < 0)
 		return co_err(rc, err);
 	if (o->wait_for == STATE_NONE)
 		return 0;
-	return wait_state_every(co, h, o->wait_for, o->retry_after_ms, true, err);
+	if (host_poll_state(co, h, o->wait_for, o->retry_after_ms, true, &last, err) == 0)
+		return 0;
+	return host_tell_last(err, last.code ? err_msg(&last) : NULL);
 }
 
 /* A driver that crashed during create is called again with its last checkpoint, if that is safe on
@@ -416,7 +274,7 @@ static int run_once(struct co *co, struct run *run, struct err *err)
 		if (!worth_another_try(run, &e))
 			return run_failed(run, &e, err);
 		log_warn("(%s) %s; trying again", h->rec->name, err_msg(&e));
-		int rc = co_sleep(co, poll_ms(500) << (run->crashes - 1));
+		int rc = co_sleep(co, host_poll_ms(500) << (run->crashes - 1));
 		return rc < 0 ? co_err(rc, err) : 0;
 	}
 	if (run->slowed)
@@ -424,7 +282,7 @@ static int run_once(struct co *co, struct run *run, struct err *err)
 	run->slowed = false;
 	int rc = save_outcome(run, &o, err);
 	if (rc == 0)
-		rc = follow(co, h, &o, err);
+		rc = follow(co, run, &o, err);
 	driver_outcome_finish(&o);
 	return rc;
 }
@@ -438,7 +296,10 @@ int host_run(struct co *co, struct host *h, enum driver_op op, struct err *err)
 	do
 		rc = run_once(co, &run, err);
 	while (rc == 0);
+	if (rc < 0)
+		host_tell_last(err, run.said);
 	err_finish(&run.unsaved);
+	free(run.said);
 	free(run.counted);
 	return rc < 0 ? -1 : 0;
 }

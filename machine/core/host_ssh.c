@@ -151,7 +151,7 @@ int host_wait_ssh(struct co *co, struct host *h, uint64_t timeout_ms, struct err
 
 	if (h->ssh)
 		return 0;
-	co_deadline_begin(co, &d, host_patience(h, timeout_ms));
+	driver_deadline_begin(co, &d, h->driver, host_patience(h, timeout_ms));
 	int rc = wait_ssh(co, h, &k, &last, err);
 	co_deadline_end(co, &d);
 	forget_place(&k);

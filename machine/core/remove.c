@@ -17,7 +17,7 @@ static int driver_remove(struct co *co, struct app *app, const char *name, struc
 
 	if (record_load(app->store, name, &rec, err) < 0 || host_open(co, app, rec, &h, err) < 0)
 		return -1;
-	co_deadline_begin(co, &d, REMOVE_MS);
+	driver_deadline_begin(co, &d, h->driver, REMOVE_MS);
 	int rc = host_run(co, h, DRIVER_REMOVE, err);
 	co_deadline_end(co, &d);
 	host_close(co, h);

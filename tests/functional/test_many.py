@@ -402,6 +402,34 @@ def test_throttled_calls_are_repeated(cli):
     assert [len(cli.calls(m)) for m in ('preCreateCheck', 'stop', 'remove')] == [2, 2, 3]
 
 
+def test_a_pause_is_nobodys_time(fault_cli):
+    """A provider that does not want to be asked for longer than a step may take."""
+    env = {'MACHINE_TEST_DEADLINE_MS': '2000'}
+    script = {'preCreateCheck': ['throttle:2500', 'ok'], 'states': ['throttle:2500', 'ok']}
+    result = fault_cli.ok(*scripted(script, 'a', 'b'), env=env)
+    assert set(outcomes(result).values()) == {'created'}
+    fault_cli.ok('stop', 'a', env=env)
+    assert len(fault_cli.calls('states', 'a')) >= 2
+    fault_cli.set_script('b', {'states': 'throttle:600000'}) # who only asks does not wait for that
+    assert 'slow down, in states' in fault_cli.fails('status', 'b', env=env).err
+
+
+THROTTLED_REPORT = ("self.report(m) for m", "{'error': {'code': -32000, 'message': 'slow down', 'data': {"
+                    "'kind': 'throttled', 'retryAfterMs': 20}}} if self.calls(m) <= 2 else self.report(m) for m")
+
+
+def test_throttled_reports_are_asked_for_again(cli, tmp_path):
+    """Where nobody waits for a state, too."""
+    env = like_flaky(tmp_path, 'limited', THROTTLED_REPORT)
+    cli.ok('create', '-d', 'limited', 'a', 'b', env=env)
+    assert 'slow down' in cli.fails('status', 'a', env=env).err
+    (cli.flaky / 'calls').write_text('')
+    cli.ok('stop', 'a', 'b', env=env)
+    assert len(cli.calls('states', 'a')) == 4 # two in vain, one before the stop and one after
+    (cli.flaky / 'calls').write_text('')
+    assert 'Timeout' not in cli.ok('ls', env=env).out and len(cli.calls('states', 'a')) == 1
+
+
 def test_throttled_for_good(cli):
     result = cli.fails(*flaky_create('a', {'create': 'throttle:1'}))
     assert 'slow down, in create' in result.err and 'The machine is kept: ' in result.err
@@ -454,3 +482,19 @@ def test_the_wait_for_ssh_asks_no_provider(cli, tmp_path):
     assert running.finish(30).status == 130
     # to see that it runs, for the SSH address, and that once again when ten seconds are over
     assert len(cli.calls('states', 'a')) <= 4, cli.calls()
+
+
+def test_what_the_driver_said_last(fault_cli):
+    """It is told when the operation took too long."""
+    env = {**QUICK, 'MACHINE_TEST_DEADLINE_MS': '1500'}
+    err = fault_cli.fails(*flaky_create('a', {'create': 'wait:100'}), env=env).err
+    assert ('Error in driver during machine creation: timed out: driver "flaky" said last: not yet '
+            '(step "create": at most 1800 s)') in err
+
+
+def test_a_late_report_ends_no_wait(fault_cli):
+    fault_cli.create_flaky('a', {'states': ['ok', 'error:timeout', 'ok']})
+    fault_cli.ok('stop', 'a', env=QUICK)
+    fault_cli.set_script('a', {'states': ['ok', 'ok', 'ok', 'ok', 'error:timeout']})
+    err = fault_cli.fails('start', 'a', env={**QUICK, 'MACHINE_TEST_DEADLINE_MS': '1500'}).err
+    assert 'was not Running within 180 s (driver "flaky"): state of a: driver "flaky": ordered to fail' in err, err

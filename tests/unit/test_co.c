@@ -119,6 +119,90 @@ static void test_wake_before_wait(void **state)
 	assert_int_equal(r.results[2], -ETIMEDOUT);
 }
 
+/* Its clock stops for half a minute, which somebody announces while we wait. */
+struct stops {
+	struct co *co;
+	uint64_t stopped;
+	int results[3];
+	uint64_t left;
+};
+
+static void announce(struct co *co, void *arg)
+{
+	struct stops *s = arg;
+
+	co_sleep(co, 5);
+	s->stopped += 30000;
+	co_sleep(co, 60);
+	co_wake(s->co);
+}
+
+static void wait_in_group(struct co *co, size_t i, void *arg)
+{
+	struct stops *s = arg;
+
+	s->results[1] = co_sleep(co, 100);
+}
+
+static void stopping(struct co *co, void *arg)
+{
+	struct stops *s = arg;
+	struct co_deadline outer, d;
+
+	s->co = co;
+	s->stopped = 1000;
+	co_deadline_begin(co, &outer, 60000);
+	co_deadline_begin(co, &d, 30);
+	co_deadline_stops(&d, &s->stopped, 1000);
+	co_spawn(loop, "announce", announce, s);
+	s->results[0] = co_wait(co);
+	co_each(co, 1, 0, wait_in_group, s);
+	s->left = co_deadline_left(co);
+	s->stopped = 1000;
+	s->results[2] = co_wait(co);
+	co_deadline_end(co, &d);
+	co_deadline_end(co, &outer);
+}
+
+static void test_clock_stops(void **state)
+{
+	struct stops s = {0};
+
+	co_spawn(loop, "stopping", stopping, &s);
+	loop_run(loop);
+	assert_int_equal(s.results[0], 0);
+	assert_int_equal(s.results[1], 0);
+	assert_in_range(s.left, 20000, 30000);
+	assert_int_equal(s.results[2], -ETIMEDOUT);
+}
+
+static void stops_within(struct co *co, void *arg)
+{
+	struct stops *s = arg;
+	struct co_deadline outer, d;
+
+	s->stopped = 30000;
+	co_deadline_begin(co, &outer, 20);
+	co_deadline_begin(co, &d, 10);
+	co_deadline_stops(&d, &s->stopped, 0);
+	s->results[1] = 1;
+	co_each(co, 1, 0, wait_in_group, s);
+	s->results[0] = co_wait(co);
+	co_deadline_end(co, &d);
+	co_deadline_end(co, &outer);
+}
+
+/* What does not stop counts all the same. */
+static void test_clock_stops_within_another(void **state)
+{
+	struct stops s = {0};
+
+	co_spawn(loop, "stopping", stops_within, &s);
+	loop_run(loop);
+	assert_int_equal(s.results[0], -ETIMEDOUT);
+	assert_int_equal(s.results[1], -ETIMEDOUT);
+}
+
 static void deadlines(struct co *co, void *arg)
 {
 	struct record *r = arg;
@@ -495,9 +579,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 	static const struct CMUnitTest tests[] = {T(sleep), T(wake), T(wake_before_wait),
-		T(deadlines), T(cancel), T(cancel_while_masked), T(fd), T(work), T(work_cancelled),
-		T(each), T(each_cancelled), T(each_past_deadline), T(cancel_all), T(many), T(err),
-		T(tags)};
+		T(deadlines), T(clock_stops), T(clock_stops_within_another), T(cancel),
+		T(cancel_while_masked), T(fd), T(work), T(work_cancelled), T(each),
+		T(each_cancelled), T(each_past_deadline), T(cancel_all), T(many), T(err), T(tags)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,6 +57,7 @@ static void test_one_slow_down(void **state)
 	assert_int_equal(throttle_pause(&t, 1057), 0);
 	throttle_slow(&t, MAX_AT_ONCE, 50, 58, 10); /* an earlier end does not shorten the pause */
 	assert_int_equal(throttle_pause(&t, 58), 999);
+	assert_int_equal(t.paused, 1007); /* from the first to that end */
 }
 
 /* Where the provider does not say how long. */
