@@ -324,8 +324,10 @@ static int check_contexts(struct cli *cli, const struct strv *names, struct err 
 }
 
 /* The machine is complete: it stays whatever becomes of its context. */
-static int make_context(struct co *co, struct cli *cli, const char *name, struct err *err)
+static int make_context(
+	struct co *co, struct cli *cli, const char *name, struct create_end *end, struct err *err)
 {
+	end->left = CREATE_LEFT_WHOLE;
 	if (!parsed_bool(&cli->args, CONTEXT_FLAG) ||
 		cli_act(co, cli, name, host_context_make, err) == 0)
 		return 0;
@@ -336,22 +338,23 @@ static int make_context(struct co *co, struct cli *cli, const char *name, struct
 }
 
 static int make_new(
-	struct co *co, struct cli *cli, const char *name, bool *ret_kept, struct err *err)
+	struct co *co, struct cli *cli, const char *name, struct create_end *end, struct err *err)
 {
 	_cleanup_json_ struct json *values = driver_flags(cli);
 	const char *driver = parsed_str(&cli->args, "driver");
 
-	if (create_machine(co, &cli->app, name, driver, values, host_options(cli, name), ret_kept,
-		    err) < 0)
+	if (create_machine(co, &cli->app, name, driver, values, host_options(cli, name), end, err) <
+		0)
 		return -1;
-	return make_context(co, cli, name, err);
+	return make_context(co, cli, name, end, err);
 }
 
-static int go_on(struct co *co, struct cli *cli, const char *name, bool *ret_kept, struct err *err)
+static int go_on(
+	struct co *co, struct cli *cli, const char *name, struct create_end *end, struct err *err)
 {
-	if (create_resume(co, &cli->app, name, ret_kept, err) < 0)
+	if (create_resume(co, &cli->app, name, end, err) < 0)
 		return -1;
-	return make_context(co, cli, name, err);
+	return make_context(co, cli, name, end, err);
 }
 
 /* As many at once as keep the driver's workers busy, and the machines apart. */
@@ -374,6 +377,7 @@ static int make(
 	struct co *co, struct cli *cli, const struct strv *names, create_fn fn, struct err *err)
 {
 	bool remove_failed = streq(parsed_str(&cli->args, "on-failure"), "remove");
+	store_sweep(cli->app.store);
 	struct create_many many = {cli, names, 0, remove_failed, fn};
 
 	if (names->n > 1) {
@@ -384,10 +388,10 @@ static int make(
 	}
 	const char *name = names->items[0];
 	co_tag(co, name);
-	bool kept = false;
-	int rc = fn(co, cli, name, &kept, err);
-	if (rc < 0 && kept)
-		create_advise(name, remove_failed && create_undo(co, cli, name, err), err);
+	struct create_end end = {.remove_failed = remove_failed};
+	int rc = fn(co, cli, name, &end, err);
+	if (rc < 0)
+		create_advise(name, end.left, err);
 	progress_end(cli->progress, name, rc < 0 ? err : NULL);
 	co_tag(co, NULL);
 	return rc;

@@ -108,6 +108,7 @@ static int run_rm(struct co *co, struct cli *cli, struct err *err)
 	bool go_on = sure || confirmed(co);
 	if (!go_on && !co_cancelled(co))
 		return 0;
+	store_sweep(cli->app.store);
 	int rc = remove_all(co, &r, parallel, err);
 	buf_finish(&r.failed);
 	return rc;

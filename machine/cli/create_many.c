@@ -1,14 +1,13 @@
 #include "create_many.h"
 
-#include "buf.h"
 #include "mem.h"
-#include "output.h"
-#include "tabwriter.h"
+#include "outcomes.h"
 
 #include <string.h>
 
 struct one {
-	bool begun, kept, removed;
+	bool begun;
+	struct create_end end;
 	uint64_t ms;
 	struct err err;
 };
@@ -18,37 +17,13 @@ struct run {
 	struct one *all;
 };
 
-/* Nobody has gone on with it since. */
-static bool is_half_made(const struct cli *cli, const char *name)
-{
-	_cleanup_record_ struct record *rec = NULL;
-	_cleanup_err_ struct err ignored = ERR_INIT;
-
-	if (record_load(cli->app.store, name, &rec, &ignored) < 0)
-		return true;
-	return !record_is_complete(rec);
-}
-
-bool create_undo(struct co *co, struct cli *cli, const char *name, struct err *err)
-{
-	_cleanup_err_ struct err driver_err = ERR_INIT, e = ERR_INIT;
-	_cleanup_free_ char *why = xstrdup(err_msg(err));
-
-	if (err->code == ERR_CANCELED || co_cancelled(co) || !is_half_made(cli, name))
-		return false;
-	if (remove_machine(co, &cli->app, name, false, &driver_err, &e) == 0)
-		return true;
-	err_set(err, err->code, "%s\nRemoving it failed, too: %s", why, err_msg(&e));
-	return false;
-}
-
-void create_advise(const char *name, bool removed, struct err *err)
+void create_advise(const char *name, enum create_left left, struct err *err)
 {
 	_cleanup_free_ char *why = xstrdup(err_msg(err));
 
-	if (removed)
+	if (left == CREATE_LEFT_REMOVED)
 		err_set(err, err->code, "%s\nThe machine was removed again.", why);
-	else
+	else if (left == CREATE_LEFT_HALF)
 		err_set(err, err->code,
 			"%s\nThe machine is kept: \"docker-machine create --resume %s\" goes on "
 			"where it ended, \"docker-machine rm %s\" removes it.",
@@ -65,96 +40,89 @@ static void make_one(struct co *co, size_t i, void *arg)
 
 	co_tag(co, name);
 	one->begun = true;
+	one->end.remove_failed = r->what->remove_failed;
 	progress_start(cli->progress, name, "prepare");
-	if (r->what->make(co, cli, name, &one->kept, &one->err) < 0 && one->kept &&
-		r->what->remove_failed)
-		one->removed = create_undo(co, cli, name, &one->err);
+	r->what->make(co, cli, name, &one->end, &one->err);
 	one->ms = loop_now(cli->app.loop) - began;
 	progress_end(cli->progress, name, &one->err);
 }
 
-static const char *outcome(const struct one *one)
-{
-	bool ended = one->err.code == ERR_CANCELED;
+/* [1]: by an interrupt */
+static const char *const failures[][2] = {
+	[CREATE_LEFT_NOTHING] = {"failed, nothing left", "interrupted, nothing left"},
+	[CREATE_LEFT_HALF] = {"failed, half-made", "interrupted, half-made"},
+	[CREATE_LEFT_REMOVED] = {"failed, removed", "failed, removed"},
+	[CREATE_LEFT_WHOLE] = {"created, but not all done", "created, but not all done"},
+	[CREATE_LEFT_OTHERS] = {"failed, not touched", "interrupted, not touched"},
+};
 
+static const char *outcome_text(const struct one *one)
+{
 	if (!one->begun)
 		return "not begun";
 	if (one->err.code == ERR_NONE)
 		return "created";
-	if (one->removed)
-		return "failed, removed";
-	if (one->kept)
-		return ended ? "interrupted, half-made" : "failed, half-made";
-	return ended ? "interrupted, nothing left" : "failed, nothing left";
-}
-
-static void add_row(struct buf *table, const char *name, const struct one *one)
-{
-	_cleanup_free_ char *error = output_clean(one->err.code ? err_msg(&one->err) : "-");
-
-	buf_addf(table, "%s\t%s\t%llu.%llus\t%s\n", name, outcome(one),
-		(unsigned long long)(one->ms / 1000), (unsigned long long)(one->ms / 100 % 10),
-		one->begun ? error : "-");
+	return failures[one->end.left][one->err.code == ERR_CANCELED];
 }
 
 /* One text for one machine's advice: how to go on with what is half-made. */
-static void add_advice(struct buf *out, const struct run *r)
+static const char *advice(const struct run *r)
 {
-	const struct create_many *w = r->what;
-
-	for (size_t i = 0; i < w->names->n; i++)
-		if (r->all[i].kept && !r->all[i].removed) {
-			buf_addf(out,
-				"What is half-made is kept: \"docker-machine create --resume "
-				"NAME\" goes on where it ended, \"docker-machine rm NAME\" removes "
-				"it.\n");
-			return;
-		}
+	for (size_t i = 0; i < r->what->names->n; i++)
+		if (r->all[i].err.code && r->all[i].end.left == CREATE_LEFT_HALF)
+			return "What is half-made is kept: \"docker-machine create --resume NAME\" "
+			       "goes on where it ended, \"docker-machine rm NAME\" removes it.\n";
+	return "";
 }
 
 static void print_table(const struct run *r)
 {
-	_cleanup_buf_ struct buf table = BUF_INIT, out = BUF_INIT;
+	size_t n = r->what->names->n;
+	struct outcome *rows = xcalloc(n, sizeof(*rows));
 
-	buf_adds(&table, "MACHINE\tOUTCOME\tTIME\tERROR\n");
-	for (size_t i = 0; i < r->what->names->n; i++)
-		add_row(&table, r->what->names->items[i], &r->all[i]);
-	tabwriter_format(buf_str(&table), 0, 3, ' ', &out);
-	add_advice(&out, r);
-	output_flush();
-	fputs(buf_str(&out), stderr);
-	fflush(stderr);
+	for (size_t i = 0; i < n; i++)
+		rows[i] = (struct outcome){outcome_text(&r->all[i]), r->all[i].ms, &r->all[i].err};
+	outcomes_print(r->what->names, rows, advice(r));
+	free(rows);
 }
 
-static enum err_code worst(const struct run *r, size_t *ret_failed)
+/* How all of it came out: the first failure's code, and the counts in words. */
+static int sum_up(const struct run *r, struct err *err)
 {
+	size_t n = r->what->names->n, missing = 0, unfinished = 0;
 	enum err_code code = ERR_NONE;
 
-	for (size_t i = 0; i < r->what->names->n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		const struct one *one = &r->all[i];
 		if (one->begun && !one->err.code)
 			continue;
-		++*ret_failed;
+		bool whole = one->begun && one->end.left == CREATE_LEFT_WHOLE;
+		unfinished += whole;
+		missing += !whole;
 		code = code ? code : one->begun ? one->err.code : ERR_CANCELED;
 	}
-	return code;
+	if (missing)
+		return err_set(err, code, "Error creating machines: %zu of %zu were not created",
+			missing, n);
+	if (unfinished)
+		return err_set(err, code,
+			"Error creating machines: of %zu, %zu are created, but not all is done", n,
+			unfinished);
+	return 0;
 }
 
 int create_many(struct co *co, const struct create_many *what, struct err *err)
 {
-	size_t n = what->names->n, failed = 0;
+	size_t n = what->names->n;
 	struct run r = {what, xcalloc(n, sizeof(struct one))};
 
 	progress_name_lines(what->cli->progress);
 	progress_begin(what->cli->progress, n);
 	co_each(co, n, what->parallel, make_one, &r);
 	print_table(&r);
-	enum err_code code = worst(&r, &failed);
-	if (code)
-		err_set(err, code, "Error creating machines: %zu of %zu were not created", failed,
-			n);
+	int rc = sum_up(&r, err);
 	for (size_t i = 0; i < n; i++)
 		err_finish(&r.all[i].err);
 	free(r.all);
-	return code ? -1 : 0;
+	return rc;
 }

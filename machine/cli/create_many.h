@@ -3,9 +3,9 @@
 
 #include "cli.h"
 
-/* Makes one, or goes on with it. *ret_kept as of create_machine. */
+/* Makes one, or goes on with it. */
 typedef int (*create_fn)(
-	struct co *co, struct cli *cli, const char *name, bool *ret_kept, struct err *err);
+	struct co *co, struct cli *cli, const char *name, struct create_end *end, struct err *err);
 
 struct create_many {
 	struct cli *cli;
@@ -19,8 +19,5 @@ struct create_many {
  * was never begun. */
 int create_many(struct co *co, const struct create_many *what, struct err *err);
 
-/* After a failed create that has kept something, with --on-failure remove: removes it. Not when the
- * user wants to end. True: it is gone; else the error tells why it could not be removed, too. */
-bool create_undo(struct co *co, struct cli *cli, const char *name, struct err *err);
 /* Adds to the error what became of a half-made machine, and what to do about it. */
-void create_advise(const char *name, bool removed, struct err *err);
+void create_advise(const char *name, enum create_left left, struct err *err);

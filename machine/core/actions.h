@@ -17,3 +17,6 @@ int action_regenerate_certs(struct co *co, struct host *h, struct err *err);
  * *ret_driver_err is then set if the driver failed. */
 int remove_machine(struct co *co, struct app *app, const char *name, bool force,
 	struct err *ret_driver_err, struct err *err);
+/* The same by who holds the machine's lock, which is the caller's to release. */
+int remove_locked(struct co *co, struct app *app, const char *name, bool force,
+	struct err *ret_driver_err, struct err *err);

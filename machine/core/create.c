@@ -1,5 +1,6 @@
 #include "create.h"
 
+#include "actions.h"
 #include "cert.h"
 #include "fault.h"
 #include "log.h"
@@ -289,35 +290,88 @@ static int work(
 	return rc < 0 ? creating(err) : 0;
 }
 
-/* Under the machine's lock, with the record as it is by then. id: of the machine that this process
- * claimed; NULL: any that is not complete, and the certificates may be gone. Whatever fails leaves
- * a machine for --resume and rm, but for one that is somebody else's. */
-static int finish_machine(struct co *co, struct app *app, const char *name, const char *id,
-	bool *ret_kept, struct err *err)
+/* Under the lock still, so that nobody begins with it in between. */
+static enum create_left undo(struct co *co, struct app *app, const char *name, struct err *err)
 {
-	struct store_lock *lock;
+	_cleanup_err_ struct err driver_err = ERR_INIT, e = ERR_INIT;
+	_cleanup_free_ char *why = xstrdup(err_msg(err));
+
+	if (err->code == ERR_CANCELED || co_cancelled(co))
+		return CREATE_LEFT_HALF;
+	if (remove_locked(co, app, name, false, &driver_err, &e) == 0)
+		return CREATE_LEFT_REMOVED;
+	err_set(err, err->code, "%s\nRemoving it failed, too: %s", why, err_msg(&e));
+	return CREATE_LEFT_HALF;
+}
+
+static int finish_locked(struct co *co, struct app *app, const char *name, const char *id,
+	struct create_end *end, struct err *err)
+{
 	struct record *rec;
 
-	*ret_kept = true;
+	if (record_load(app->store, name, &rec, err) < 0) {
+		if (err->code == ERR_NOT_FOUND)
+			end->left = CREATE_LEFT_NOTHING;
+		return creating(err);
+	}
+	if ((id ? check_ours(rec, id, err) : check_resumable(rec, err)) < 0) {
+		end->left = CREATE_LEFT_OTHERS;
+		record_free(rec);
+		return -1;
+	}
+	if (work(co, app, rec, !id, err) == 0)
+		return 0;
+	if (end->remove_failed)
+		end->left = undo(co, app, name, err);
+	return -1;
+}
+
+/* Under the machine's lock, with the record as it is by then. id: of the machine that this process
+ * claimed; NULL: any that is not complete, and the certificates may be gone. Whatever fails leaves
+ * a machine for --resume and rm, but for one that is gone, or somebody else's. */
+static int finish_machine(struct co *co, struct app *app, const char *name, const char *id,
+	struct create_end *end, struct err *err)
+{
+	struct store_lock *lock;
+
+	end->left = CREATE_LEFT_HALF;
 	if (store_lock(co, app->store, name, 0, &lock, err) < 0)
 		return creating(err);
-	*ret_kept = false;
-	int rc = record_load(app->store, name, &rec, err);
-	if (rc < 0) {
-		creating(err);
-	} else {
-		rc = id ? check_ours(rec, id, err) : check_resumable(rec, err);
-		if (rc < 0)
-			record_free(rec);
-		else if ((rc = work(co, app, rec, !id, err)) < 0)
-			*ret_kept = true;
-	}
+	int rc = finish_locked(co, app, name, id, end, err);
 	store_unlock(lock);
 	return rc;
 }
 
+/* A failed claim leaves nothing, as a rule. */
+static int claim(struct app *app, struct record *rec, struct create_end *end, struct err *err)
+{
+	if (record_claim(app->store, rec, err) == 0)
+		return 0;
+	if (err->code == ERR_EXISTS) {
+		end->left = CREATE_LEFT_OTHERS;
+		return -1;
+	}
+	if (store_exists(app->store, rec->name))
+		end->left = CREATE_LEFT_HALF;
+	return err_wrap(err, "Error saving host to store before attempting creation");
+}
+
+static int prepare(struct co *co, struct app *app, struct driver *d, struct machine_ref *ref,
+	struct record *rec, struct create_end *end, struct err *err)
+{
+	if (create_certs(co, app, json_path(rec->doc, "HostOptions", "AuthOptions", NULL), false,
+		    err) < 0)
+		return -1;
+	ref->state = record_driver_state(rec);
+	if (precheck(co, app, d, ref, err) < 0)
+		return -1;
+	fault_point("create.checked");
+	return claim(app, rec, end, err);
+}
+
 int create_machine(struct co *co, struct app *app, const char *name, const char *driver_name,
-	const struct json *flags, struct json *take_host_options, bool *ret_kept, struct err *err)
+	const struct json *flags, struct json *take_host_options, struct create_end *end,
+	struct err *err)
 {
 	_cleanup_json_ struct json *options = take_host_options;
 	_cleanup_json_ struct json *empty = json_object();
@@ -326,43 +380,31 @@ int create_machine(struct co *co, struct app *app, const char *name, const char 
 	struct driver *d;
 	char id[33];
 
-	*ret_kept = false;
+	end->left = CREATE_LEFT_NOTHING;
 	new_id(id);
 	struct machine_ref ref = {name, id, dir, store_path(app->store), empty};
 	if (driver_set_get(co, app->drivers, driver_name, &d, err) < 0)
 		return err_wrap(err, "Error getting new host");
-	if (store_exists(app->store, name))
+	if (store_exists(app->store, name)) {
+		end->left = CREATE_LEFT_OTHERS;
 		return err_set(err, ERR_EXISTS, "Docker machine \"%s\" already exists", name);
+	}
 	if (configure(co, d, &ref, flags, &state, err) < 0)
 		return -1;
 	struct record *rec = record_new(name, driver_name, state, take(options), id);
-	if (create_certs(co, app, json_path(rec->doc, "HostOptions", "AuthOptions", NULL), false,
-		    err) < 0) {
-		record_free(rec);
-		return -1;
-	}
-	ref.state = record_driver_state(rec);
-	store_sweep(app->store);
-	if (precheck(co, app, d, &ref, err) < 0) {
-		record_free(rec);
-		return -1;
-	}
-	fault_point("create.checked");
-	int rc = record_claim(app->store, rec, err);
+	int rc = prepare(co, app, d, &ref, rec, end, err);
 	record_free(rec);
 	if (rc < 0)
-		return err->code == ERR_EXISTS
-			       ? -1
-			       : err_wrap(err,
-					 "Error saving host to store before attempting creation");
+		return -1;
 	fault_point("create.claimed");
-	return finish_machine(co, app, name, id, ret_kept, err);
+	return finish_machine(co, app, name, id, end, err);
 }
 
-int create_resume(struct co *co, struct app *app, const char *name, bool *ret_kept, struct err *err)
+int create_resume(
+	struct co *co, struct app *app, const char *name, struct create_end *end, struct err *err)
 {
-	*ret_kept = false;
+	end->left = CREATE_LEFT_NOTHING;
 	if (!store_exists(app->store, name))
 		return store_not_found(name, err);
-	return finish_machine(co, app, name, NULL, ret_kept, err);
+	return finish_machine(co, app, name, NULL, end, err);
 }

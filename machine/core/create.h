@@ -11,13 +11,26 @@
 int create_certs(struct co *co, struct app *app, const struct json *auth, bool force_client,
 	struct err *err);
 
+/* What there is of the machine when its create has failed. */
+enum create_left {
+	CREATE_LEFT_NOTHING, /* surely */
+	CREATE_LEFT_HALF,    /* for create_resume and remove_machine */
+	CREATE_LEFT_REMOVED, /* it was half made, and is gone */
+	CREATE_LEFT_WHOLE,   /* it is complete; what came after it failed */
+	CREATE_LEFT_OTHERS,  /* it was there before, or is somebody else's: not touched */
+};
+struct create_end {
+	bool remove_failed;    /* in: what is half made is not kept, unless the user wants to end */
+	enum create_left left; /* out */
+};
+
 /* A new machine: configure, pre-create check, claim, steps. flags: values by flag name for the
- * driver. host_options is taken. *ret_kept: a failure has left a machine that is half made, for
- * create_resume and remove_machine. */
+ * driver. host_options is taken. */
 int create_machine(struct co *co, struct app *app, const char *name, const char *driver_name,
-	const struct json *flags, struct json *take_host_options, bool *ret_kept, struct err *err);
+	const struct json *flags, struct json *take_host_options, struct create_end *end,
+	struct err *err);
 /* The code of errors from the pre-create check, for exit status 3. */
 bool create_failed_precheck(const struct err *err);
 /* Continues where an earlier create ended. */
 int create_resume(
-	struct co *co, struct app *app, const char *name, bool *ret_kept, struct err *err);
+	struct co *co, struct app *app, const char *name, struct create_end *end, struct err *err);

@@ -24,24 +24,28 @@ static int driver_remove(struct co *co, struct app *app, const char *name, struc
 	return rc;
 }
 
+int remove_locked(struct co *co, struct app *app, const char *name, bool force,
+	struct err *ret_driver_err, struct err *err)
+{
+	int rc = driver_remove(co, app, name, ret_driver_err);
+
+	fault_point("remove.driver");
+	if (rc < 0 && (!force || ret_driver_err->code == ERR_CANCELED))
+		return err_move(err, ret_driver_err);
+	host_context_forget(app->store, name);
+	return store_remove(app->store, name, err);
+}
+
 int remove_machine(struct co *co, struct app *app, const char *name, bool force,
 	struct err *ret_driver_err, struct err *err)
 {
 	struct store_lock *lock;
 
-	store_sweep(app->store);
 	if (!store_exists(app->store, name))
 		return store_not_found(name, err);
 	if (store_lock(co, app->store, name, 0, &lock, err) < 0)
 		return -1;
-	int rc = driver_remove(co, app, name, ret_driver_err);
-	fault_point("remove.driver");
-	if (rc == 0 || (force && ret_driver_err->code != ERR_CANCELED)) {
-		host_context_forget(app->store, name);
-		rc = store_remove(app->store, name, err);
-	} else {
-		err_move(err, ret_driver_err);
-	}
+	int rc = remove_locked(co, app, name, force, ret_driver_err, err);
 	store_unlock(lock);
 	return rc;
 }

@@ -72,8 +72,8 @@ int store_claim(struct store *s, const char *name, const struct store_file *file
  * (ERR_NOT_FOUND). */
 int store_remove(struct store *s, const char *name, struct err *err);
 /* Deletes what killed processes left: dot folders of claims and removals, temporary files, lock
- * files of machines that are gone. Best effort. Claims and removals sweep the dot folders and
- * record_save its own folder anyway. */
+ * files of machines that are gone. Best effort; walks the whole store. Claims and removals sweep
+ * the dot folders and record_save its own folder anyway. */
 void store_sweep(struct store *s);
 
 /*

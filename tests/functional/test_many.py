@@ -139,6 +139,37 @@ def test_nothing_left_after_a_check(cli):
     assert 'half-made is kept' not in result.err and cli.names() == []
 
 
+def test_a_record_that_cannot_be_read_is_something(cli):
+    cli.fails(*scripted({'create': 'error:quota'}, 'w{1..2}'))
+    cli.set_script('w1', {})
+    (cli.store / 'machines' / 'w2' / 'config.json').write_text('{')
+    result = cli.fails('create', '--resume', 'w{1..2}')
+    assert outcomes(result) == {'w1': 'created', 'w2': 'failed, half-made'}
+    assert (cli.store / 'machines' / 'w2').exists()
+
+
+# what a driver does meanwhile -> the outcome, the last line
+MEANWHILE = {
+    'the same name': (
+        "pathlib.Path(self.machine['dir']).mkdir(parents=True)", 'preCreateCheck', 'failed, not touched',
+        'Error creating machines: 2 of 2 were not created'),
+    'no contexts': (
+        "pathlib.Path(os.environ['HOME'], '.docker').touch()", 'create', 'created, but not all done',
+        'Error creating machines: of 2, 2 are created, but not all is done'),
+}
+
+
+@pytest.mark.parametrize('what', MEANWHILE)
+@pytest.mark.parametrize('flags', [[], ['--on-failure', 'remove']])
+def test_what_is_there_is_not_nothing(cli, tmp_path, what, flags):
+    deed, method, outcome, last = MEANWHILE[what]
+    start = "        if self.method in LIFECYCLE:" if method == 'create' else "        if self.method == 'preCreateCheck':"
+    env = like_flaky(tmp_path, 'busy', (start, f"        if self.method == '{method}':\n            {deed}\n{start}"))
+    result = cli.fails('create', '-d', 'busy', '--docker-context', *flags, 'a', 'b', env=env)
+    assert set(outcomes(result).values()) == {outcome} and result.err.splitlines()[-1] == last, result
+    assert sorted(p.name for p in (cli.store / 'machines').iterdir()) == ['a', 'b'] and not cli.calls('remove')
+
+
 @pytest.mark.parametrize('names', [['a'], ['a', 'b']])
 def test_failed_ones_are_removed(cli, names):
     result = cli.fails(*scripted({'create': 'cloud+error:quota'}, '--on-failure', 'remove', *names))
