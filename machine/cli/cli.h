@@ -41,6 +41,7 @@ struct command {
 	const char *alias;
 	const char *args; /* usage: "[arg...]" */
 	const char *summary;
+	const char *done; /* of those that act on several machines: what becomes of one */
 	const char *description;
 	const struct cli_flag *flags;
 	size_t n_flags;
@@ -90,7 +91,10 @@ int cli_act(struct co *co, struct cli *cli, const char *name, action_fn fn, stru
 /* Its parts, for commands that change nothing. errs: one for each name. */
 int cli_check_all(struct cli *cli, const struct strv *names, struct err *err);
 int cli_join_errors(const struct err *errs, const struct strv *names, struct err *err);
-/* A stream of JSON objects has no place for a question: the error says which flag answers it. */
+/* The program is called docker-machine: what it prints is as ever, for who reads it. */
+bool cli_old_name(const struct cli *cli);
+/* A stream of JSON objects has no place for a question, and where nothing is told nobody knows what
+ * it is about: the error says which flag answers it. */
 int cli_may_ask(const struct cli *cli, const char *flag, struct err *err);
 /* Prints a question, reads one line. ERR_USER "EOF" at the end of input. */
 int cli_ask(struct co *co, const char *question, char **ret_answer, struct err *err);

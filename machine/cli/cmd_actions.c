@@ -87,11 +87,15 @@ static void tell_old_copies(const struct cli *cli, const struct strv *names)
 			words);
 }
 
+/* Not before it is sure that the machines get it, too. */
 static int renew_client_certs(
 	struct co *co, struct cli *cli, const struct strv *names, struct err *err)
 {
 	_cleanup_strv_ struct strv done = STRV_INIT; /* most machines have the same pair */
+	unsigned parallel;
 
+	if (cli_parallel(cli, 0, &parallel, err) < 0 || cli_check_all(cli, names, err) < 0)
+		return -1;
 	log_info("Regenerating local certificates");
 	strv_foreach (name, names) {
 		_cleanup_record_ struct record *rec = NULL;
@@ -139,11 +143,12 @@ static int run_regenerate(struct co *co, struct cli *cli, struct err *err)
 
 static const struct cli_flag action_flags[] = {FLAG_FILTER, FLAG_PARALLEL, FLAG_PROGRESS};
 
-#define ACTION(id, n, s, fn)                                                 \
+#define ACTION(id, n, d, s, fn)                                              \
 	const struct command cmd_##id = {                                    \
 		.name = n,                                                   \
 		.args = "[arg...]",                                          \
 		.summary = s,                                                \
+		.done = d,                                                   \
 		.description = "Argument(s) are one or more machine names.", \
 		.flags = action_flags,                                       \
 		.n_flags = ARRAY_SIZE(action_flags),                         \
@@ -151,17 +156,19 @@ static const struct cli_flag action_flags[] = {FLAG_FILTER, FLAG_PARALLEL, FLAG_
 		.run = fn,                                                   \
 	}
 
-ACTION(start, "start", "Start a machine", run_start);
-ACTION(stop, "stop", "Stop a machine", run_stop);
-ACTION(restart, "restart", "Restart a machine", run_restart);
-ACTION(kill, "kill", "Kill a machine", run_kill);
-ACTION(provision, "provision", "Re-provision existing machines", run_provision);
-ACTION(upgrade, "upgrade", "Upgrade a machine to the latest version of Docker", run_upgrade);
+ACTION(start, "start", "started", "Start a machine", run_start);
+ACTION(stop, "stop", "stopped", "Stop a machine", run_stop);
+ACTION(restart, "restart", "restarted", "Restart a machine", run_restart);
+ACTION(kill, "kill", "killed", "Kill a machine", run_kill);
+ACTION(provision, "provision", "provisioned", "Re-provision existing machines", run_provision);
+ACTION(upgrade, "upgrade", "upgraded", "Upgrade a machine to the latest version of Docker",
+	run_upgrade);
 
 const struct command cmd_regenerate_certs = {
 	.name = "regenerate-certs",
 	.args = "[arg...]",
 	.summary = "Regenerate TLS Certificates for a machine",
+	.done = "given new certificates",
 	.description = "Argument(s) are one or more machine names.",
 	.flags = regenerate_flags,
 	.n_flags = ARRAY_SIZE(regenerate_flags),

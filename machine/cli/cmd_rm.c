@@ -1,8 +1,9 @@
 #include "cli.h"
 
-#include "buf.h"
 #include "log.h"
 #include "mem.h"
+#include "names.h"
+#include "outcomes.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -33,69 +34,81 @@ static bool confirmed(struct co *co)
 	return tolower((unsigned char)*s) == 'y' && s[word + strspn(s + word, " \t")] == '\0';
 }
 
-static void note(struct buf *failed, bool force, const char *msg)
-{
-	if (force)
-		log_error("%s", msg);
-	else
-		buf_addf(failed, "%s%s", failed->len ? "\n" : "", msg);
-}
-
 struct removal {
 	struct cli *cli;
 	const struct strv *names;
 	bool force;
-	struct buf failed; /* what to say at the end */
+	struct ending *all;
 };
+
+/* By force, the store can fail after the driver did: both are told at once, and the rest is as if
+ * it had gone well. */
+static void tell_at_once(const char *name, const struct err *driver_err, const struct err *err)
+{
+	if (driver_err->code)
+		log_error("Error removing host \"%s\": %s", name, err_msg(driver_err));
+	if (err->code) {
+		log_error("Error removing host \"%s\": %s", name, err_msg(err));
+		log_error("Can't remove \"%s\"", name);
+	}
+}
 
 static void remove_one(struct co *co, size_t i, void *arg)
 {
 	struct removal *r = arg;
 	struct cli *cli = r->cli;
 	const char *name = r->names->items[i];
-	bool force = r->force;
-	struct buf *failed = &r->failed;
+	struct ending *one = &r->all[i];
+	uint64_t began = loop_now(cli->app.loop);
 	_cleanup_err_ struct err driver_err = ERR_INIT, err = ERR_INIT;
 
 	co_tag(co, name);
+	one->begun = true;
 	progress_start(cli->progress, name, cmd_rm.name);
-	int rc = remove_machine(co, &cli->app, name, force, &driver_err, &err);
-	/* by force, the store can fail after the driver did */
-	const struct err *errs[] = {&driver_err, &err};
-	for (size_t k = 0; k < ARRAY_SIZE(errs); k++) {
-		if (errs[k]->code == ERR_NONE)
-			continue;
-		_cleanup_free_ char *msg =
-			xasprintf("Error removing host \"%s\": %s", name, err_msg(errs[k]));
-		note(failed, force, msg);
-	}
-	if (rc == 0) {
+	if (remove_machine(co, &cli->app, name, r->force, &driver_err, &err) == 0)
 		log_info("Successfully removed %s", name);
-	} else if (force) {
-		_cleanup_free_ char *msg = xasprintf("Can't remove \"%s\"", name);
-		note(failed, force, msg);
-	}
-	progress_end(cli->progress, name, rc < 0 ? &err : NULL);
+	else if (!r->force)
+		err_set(&one->err, err.code, "Error removing host \"%s\": %s", name, err_msg(&err));
+	if (r->force)
+		tell_at_once(name, &driver_err, &err);
+	if (r->force && err.code)
+		one->done = "not removed";
+	one->ms = loop_now(cli->app.loop) - began;
+	progress_end(cli->progress, name, &err);
 }
 
 static int remove_all(struct co *co, struct removal *r, unsigned parallel, struct err *err)
 {
-	progress_begin(r->cli->progress, r->names->n);
-	co_each(co, r->names->n, parallel, remove_one, r);
-	if (r->failed.len)
-		return err_set(err, ERR_USER, "%s", buf_str(&r->failed));
+	size_t n = r->names->n;
+
+	store_sweep(r->cli->app.store);
+	r->all = xcalloc(n, sizeof(struct ending));
+	progress_begin(r->cli->progress, n);
+	co_each(co, n, parallel, remove_one, r);
+	if (outcomes_tell(r->cli, r->names, r->all, cmd_rm.done, err) < 0)
+		return -1;
 	return co_cancelled(co) ? co_err(-ECANCELED, err) : 0;
+}
+
+/* By the old name one after the other, as ever, but for who means many. */
+static unsigned usual_parallel(const struct cli *cli)
+{
+	bool many = parsed_given(&cli->args, "filter") || !cli_old_name(cli);
+
+	strv_foreach (word, &cli->args.args)
+		many = many || names_is_range(word);
+	return many ? CLI_AT_ONCE : 1;
 }
 
 static int run_rm(struct co *co, struct cli *cli, struct err *err)
 {
 	_cleanup_strv_ struct strv names = STRV_INIT;
-	struct removal r = {cli, &names, parsed_bool(&cli->args, "force"), BUF_INIT};
+	struct removal r = {cli, &names, parsed_bool(&cli->args, "force"), NULL};
 	bool sure = r.force || parsed_bool(&cli->args, "y");
 	unsigned parallel;
 
-	/* one after the other, as ever, but for who wants it otherwise */
-	if (cli_parallel(cli, 1, &parallel, err) < 0 || (!sure && cli_may_ask(cli, "-y", err) < 0))
+	if (cli_parallel(cli, usual_parallel(cli), &parallel, err) < 0 ||
+		(!sure && cli_may_ask(cli, "-y", err) < 0))
 		return -1;
 	if (cli_choose(co, cli, false, &names, err) < 0)
 		return -1;
@@ -108,16 +121,14 @@ static int run_rm(struct co *co, struct cli *cli, struct err *err)
 	bool go_on = sure || confirmed(co);
 	if (!go_on && !co_cancelled(co))
 		return 0;
-	store_sweep(cli->app.store);
-	int rc = remove_all(co, &r, parallel, err);
-	buf_finish(&r.failed);
-	return rc;
+	return remove_all(co, &r, parallel, err);
 }
 
 const struct command cmd_rm = {
 	.name = "rm",
 	.args = "[arg...]",
 	.summary = "Remove a machine",
+	.done = "removed",
 	.description = "Argument(s) are one or more machine names.",
 	.flags = flags,
 	.n_flags = ARRAY_SIZE(flags),

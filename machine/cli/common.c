@@ -6,8 +6,10 @@
 #include "host_context.h"
 #include "log.h"
 #include "mem.h"
+#include "outcomes.h"
 #include "output.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
@@ -38,9 +40,10 @@ int cli_usage(struct cli *cli, struct err *err, const char *fmt, ...)
 
 int cli_may_ask(const struct cli *cli, const char *flag, struct err *err)
 {
-	if (!progress_is_json(cli->progress))
+	if (progress_may_ask(cli->progress))
 		return 0;
-	return err_set(err, ERR_USER, "Error: --progress json cannot ask: answer with %s", flag);
+	return err_set(err, ERR_USER, "Error: --progress %s cannot ask: answer with %s",
+		parsed_str(&cli->args, "progress"), flag);
 }
 
 /* A byte at a time: what follows the line is not ours. The loop waits, so that Ctrl-C is heard. */
@@ -74,8 +77,7 @@ struct each {
 	struct cli *cli;
 	const struct strv *names;
 	action_fn fn;
-	struct err *errs;
-	bool *begun;
+	struct ending *all;
 };
 
 int cli_act(struct co *co, struct cli *cli, const char *name, action_fn fn, struct err *err)
@@ -105,12 +107,31 @@ static void act_one(struct co *co, size_t i, void *arg)
 	struct each *e = arg;
 	struct progress *p = e->cli->progress;
 	const char *name = e->names->items[i];
+	struct ending *one = &e->all[i];
+	uint64_t began = loop_now(e->cli->app.loop);
 
 	co_tag(co, name);
-	e->begun[i] = true;
+	one->begun = true;
 	progress_start(p, name, e->cli->cmd->name);
-	cli_act(co, e->cli, name, e->fn, &e->errs[i]);
-	progress_end(p, name, &e->errs[i]);
+	cli_act(co, e->cli, name, e->fn, &one->err);
+	one->ms = loop_now(e->cli->app.loop) - began;
+	progress_end(p, name, &one->err);
+}
+
+static bool is_of_name(char c)
+{
+	return isalnum((unsigned char)c) || c == '.' || c == '-';
+}
+
+/* As a word: web is neither in web1 nor in my-web. */
+static bool says_name(const char *msg, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *at = msg; len && (at = strstr(at, name)); at++)
+		if ((at == msg || !is_of_name(at[-1])) && !is_of_name(at[len]))
+			return true;
+	return false;
 }
 
 /* One message per line, without those that repeat. */
@@ -126,7 +147,7 @@ int cli_join_errors(const struct err *errs, const struct strv *names, struct err
 		const char *name = names->items[i];
 		code = code == ERR_NONE ? errs[i].code : code;
 		/* with several machines, each message must say whose it is */
-		bool named = names->n == 1 || strstr(msg, name);
+		bool named = names->n == 1 || says_name(msg, name);
 		buf_addf(&all, "%s%s%s%s", all.len ? "\n" : "", named ? "" : name,
 			named ? "" : ": ", msg);
 	}
@@ -151,18 +172,9 @@ int cli_check_all(struct cli *cli, const struct strv *names, struct err *err)
 	return rc;
 }
 
-/* A command that ends early has left these as they are. */
-static void tell_not_begun(const struct each *e, struct err *err)
+bool cli_old_name(const struct cli *cli)
 {
-	_cleanup_strv_ struct strv names = STRV_INIT;
-
-	for (size_t i = 0; i < e->names->n; i++)
-		if (!e->begun[i])
-			strv_add(&names, e->names->items[i]);
-	if (!names.n)
-		return;
-	_cleanup_free_ char *text = xstrdup(err_msg(err)), *all = strv_join(&names, ", ");
-	err_set(err, err->code, "%s\nnot begun: %s", text, all);
+	return streq(cli->prog, "docker-machine");
 }
 
 int cli_each(
@@ -173,18 +185,10 @@ int cli_each(
 	if (cli_parallel(cli, CLI_AT_ONCE, &parallel, err) < 0 ||
 		cli_check_all(cli, names, err) < 0)
 		return -1;
-	struct each e = {cli, names, fn, xcalloc(names->n, sizeof(struct err)),
-		xcalloc(names->n, sizeof(bool))};
+	struct each e = {cli, names, fn, xcalloc(names->n, sizeof(struct ending))};
+	if (names->n > 1 && !cli_old_name(cli))
+		progress_name_lines(cli->progress);
 	progress_begin(cli->progress, names->n);
-	int r = co_each(co, names->n, parallel, act_one, &e);
-	int rc = cli_join_errors(e.errs, names, err);
-	if (rc == 0 && r < 0)
-		rc = co_err(r, err);
-	if (r < 0)
-		tell_not_begun(&e, err);
-	for (size_t i = 0; i < names->n; i++)
-		err_finish(&e.errs[i]);
-	free(e.errs);
-	free(e.begun);
-	return rc;
+	co_each(co, names->n, parallel, act_one, &e);
+	return outcomes_tell(cli, names, e.all, cli->cmd->done, err);
 }

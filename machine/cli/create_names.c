@@ -56,7 +56,7 @@ static bool names_are_meant(const struct cli *cli, const struct strv *words)
 		told = told || names_is_range(word);
 		valid = valid && machine_name_valid(word);
 	}
-	return told || (valid && !streq(cli->prog, "docker-machine"));
+	return told || (valid && !cli_old_name(cli));
 }
 
 static int counted_names(const struct cli *cli, struct strv *ret, struct err *err)

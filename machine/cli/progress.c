@@ -175,9 +175,9 @@ int progress_set_mode(struct progress *p, const char *name, struct err *err)
 	return 0;
 }
 
-bool progress_is_json(const struct progress *p)
+bool progress_may_ask(const struct progress *p)
 {
-	return p->mode == PROGRESS_JSON;
+	return p->mode != PROGRESS_JSON && p->mode != PROGRESS_NONE;
 }
 
 void progress_name_lines(struct progress *p)

@@ -19,7 +19,8 @@ void progress_free(struct progress *p);
 
 /* "auto", "plain", "json", "none"; ERR_USER for anything else. */
 int progress_set_mode(struct progress *p, const char *name, struct err *err);
-bool progress_is_json(const struct progress *p);
+/* There is a place for questions, and for what they are about. */
+bool progress_may_ask(const struct progress *p);
 
 /* Lines that a machine's coroutine logs get "(MACHINE) " before them. */
 void progress_name_lines(struct progress *p);

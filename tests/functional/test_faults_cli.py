@@ -33,8 +33,8 @@ def set_states(cli, state):
 
 
 def errors_of(text, name):
-    """The part of a many-machine error that is about one machine."""
-    lines = text.splitlines()
+    """The part of a many-machine error that is about one machine: not its row of the table, if that has none."""
+    lines = [l for l in text.splitlines() if not re.search(r' \d+\.\ds +-$', l)]
     return '\n'.join(l for l in lines if re.search(rf'(?<![\w-]){re.escape(name)}(?![\w-])', l))
 
 

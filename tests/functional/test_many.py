@@ -87,10 +87,9 @@ def test_wrong_names(cli, words):
     assert cli.names() == ['there'] and not cli.calls('configure')
 
 
-def test_by_the_old_name(cli, tmp_path):
+def test_by_the_old_name(cli):
     """docker-machine has always refused a second word; with a range or a flag of ours it is meant."""
-    cli.program = (tmp_path / 'docker-machine')
-    cli.program.symlink_to(cli.build / 'machine' / 'cli' / 'machine')
+    cli = cli.called('docker-machine')
     result = cli.fails(*FLAKY, 'a', 'extra')
     assert (result.out, result.err) == ('', 'Invalid command line. Found extra arguments [extra]\n')
     cli.ok(*FLAKY, 'a{1..2}')
@@ -247,11 +246,13 @@ def test_json_events(cli):
     assert last['event'] == 'failed' and last['step'] == 'create' and 'ordered to fail' in last['error']
 
 
-def test_json_asks_nothing(cli):
+@pytest.mark.parametrize('how', ['json', 'none'])
+def test_nothing_is_asked(cli, how):
+    """Where the question, or what it is about, has no place."""
     cli.create_none('a')
     for words, flag in (['rm', 'a'], '-y'), (['regenerate-certs', 'a'], '-f'):
-        result = cli.fails(*words[:1], '--progress', 'json', *words[1:])
-        assert (result.out, result.err) == ('', f'Error: --progress json cannot ask: answer with {flag}\n')
+        result = cli.fails(*words[:1], '--progress', how, *words[1:], stdin='y\n')
+        assert (result.out, result.err) == ('', f'Error: --progress {how} cannot ask: answer with {flag}\n')
 
 
 def test_no_progress(cli):
@@ -418,7 +419,84 @@ def test_an_action_says_what_it_did_not_begin(cli):
     wait_for('the call', lambda: cli.calls('stop', 'w1'), 40)
     running.process.send_signal(signal.SIGINT)
     result = running.finish(30)
-    assert result.status == 130 and 'not begun: w2, w3' in result.err, result
+    assert result.status == 130, result
+    assert outcomes(result) == {'w1': 'interrupted', 'w2': 'not begun', 'w3': 'not begun'}
+    assert table(result)[1] == ['Error: stop: 3 of 3 machines were not stopped']
+
+
+@pytest.mark.parametrize('old', [False, True])
+def test_rm_says_what_it_did_not_begin(cli, old):
+    cli.ok(*scripted({'remove': 'wait:100'}, 'w{1..3}'))
+    if old:
+        cli = cli.called('docker-machine')
+    running = cli.start('rm', '-y', '--parallel', '1', 'w{1..3}', env=QUICK)
+    wait_for('the call', lambda: cli.calls('remove', 'w1'), 40)
+    running.process.send_signal(signal.SIGINT)
+    result = running.finish(30)
+    assert result.status == 130, result
+    if old:
+        assert result.err.endswith('Error removing host "w1": cancelled\nnot begun: w2, w3\n')
+    else:
+        assert outcomes(result) == {'w1': 'interrupted', 'w2': 'not begun', 'w3': 'not begun'}
+
+
+# --- how each came out ---
+
+def test_a_table_of_those_that_act(cli):
+    """Where something failed; else there are the lines, which say whose they are."""
+    cli.ok(*FLAKY, 'w{1..2}')
+    cli.create_none('web')
+    good = cli.ok('stop', 'w{1..2}')
+    assert sorted(good.out.splitlines()) == [
+        '(w1) Machine "w1" was stopped.', '(w1) Stopping "w1"...', '(w2) Machine "w2" was stopped.', '(w2) Stopping "w2"...']
+    assert not good.err
+    cli.ok('start', 'w1')
+    result = cli.fails('stop', 'w1', 'web', 'w2')
+    rows, rest = table(result)
+    assert rows == [('w1', 'stopped', '-'), ('web', 'failed', 'hosts without a driver cannot be stopped'),
+                    ('w2', 'failed', 'Machine "w2" is already stopped.')]
+    assert rest == ['Error: stop: 2 of 3 machines were not stopped']
+    one = cli.fails('stop', 'web')
+    assert (one.out, one.err) == ('Stopping "web"...\n', 'hosts without a driver cannot be stopped\n')
+
+
+def test_a_table_of_rm(cli):
+    cli.ok(*FLAKY, 'w{1..3}')
+    cli.set_script('w2', {'remove': 'error:auth'})
+    result = cli.fails('rm', '-y', 'w{1..3}')
+    assert outcomes(result) == {'w1': 'removed', 'w2': 'failed', 'w3': 'removed'}
+    assert sorted(result.out.splitlines()[2:]) == ['Successfully removed w1', 'Successfully removed w3']
+    assert table(result)[1] == ['Error: rm: 1 of 3 machines were not removed']
+
+
+def test_lines_by_the_old_name(cli):
+    """As its callers read them."""
+    cli.ok(*FLAKY, 'a', 'ab')
+    cli = cli.called('docker-machine')
+    assert sorted(cli.ok('stop', 'a', 'ab').out.splitlines()) == [
+        'Machine "a" was stopped.', 'Machine "ab" was stopped.', 'Stopping "a"...', 'Stopping "ab"...']
+    for name in 'a', 'ab':
+        cli.set_script(name, {'remove': 'error:auth'})
+    result = cli.fails('rm', '-y', 'a', 'ab')
+    assert [line.split(':')[0] for line in result.err.splitlines()] == [
+        'Error removing host "a"', 'Error removing host "ab"']
+
+
+def test_a_name_within_a_word_is_none(cli):
+    cli.create_none('b') # as in "cannot be stopped"
+    cli.create_none('host')
+    cli = cli.called('docker-machine')
+    assert cli.fails('stop', 'b', 'host').err == (
+        'b: hosts without a driver cannot be stopped\nhost: hosts without a driver cannot be stopped\n')
+
+
+@pytest.mark.parametrize('words,most', [(['w{1..4}'], 4), (['--filter', 'name=^w'], 4), (['w1', 'w2', 'w3', 'w4'], 1)])
+def test_rm_at_once(cli, words, most):
+    """By the old name, too, but for plain words."""
+    cli.ok(*scripted({'remove': 'slow:1+ok'}, 'w{1..4}'))
+    cli = cli.called('docker-machine')
+    lines = cli.ok('rm', '-y', '--progress', 'json', *words).out.splitlines()
+    assert most_at_once(lines) == most
 
 
 # --- a provider that asks to slow down ---

@@ -98,7 +98,7 @@ def test_engine(world):
 
 
 def test_many(world):
-    result = world.cli.ok('upgrade', 'web', 'web2')
+    result = world.cli.called('docker-machine').ok('upgrade', 'web', 'web2')
     assert sorted(result.out.splitlines()) == sorted(ENGINE * 2)
     for name in 'web', 'web2':
         assert [line.split()[0] for line in log(world, name)] == ['detect', 'upgrade', 'configure']
@@ -106,7 +106,7 @@ def test_many(world):
 
 def test_one_of_many_fails(world):
     (world.folder / 'web2' / 'fail').write_text('upgrade cannot upgrade docker.io\n')
-    result = world.cli.fails('upgrade', 'web2', 'web')
+    result = world.cli.called('docker-machine').fails('upgrade', 'web2', 'web')
     assert result.err.splitlines() == [
         'web2: upgrade the engine: cannot upgrade docker.io:', 'E: the reason']
     assert len(log(world)) == 3 and log(world, 'web2')[-1].startswith('upgrade ')
@@ -214,7 +214,7 @@ def test_machine_that_is_off_and_cannot_be_started(world):
     server = world.serve('gone')[1]
     make_machine(world.cli, 'gone', server, world.key, EnginePort=world.port)
     server.stop()
-    result = world.cli.fails('upgrade', 'gone', 'web')
+    result = world.cli.called('docker-machine').fails('upgrade', 'gone', 'web')
     assert result.err == 'gone: the generic driver does not support start\n'
     lines = [line.format('gone') for line in START[:2]]
     assert sorted(result.out.splitlines()) == sorted(lines + ENGINE)

@@ -4,6 +4,7 @@ The test process is a child subreaper: whatever a command leaves running becomes
 test, and is found (and killed) after each command.
 """
 
+import copy
 import ctypes
 import json
 import os
@@ -238,6 +239,14 @@ class Cli:
         self.store.mkdir(mode=0o700, exist_ok=True)
         shutil.copytree(certs, self.store / 'certs')
         return self
+
+    def called(self, name):
+        """The same, by another name."""
+        other = copy.copy(self)
+        other.program = self.folder / name
+        if not other.program.is_symlink():
+            other.program.symlink_to(self.program)
+        return other
 
     def start(self, *args, env=None, stdin=None, prefix=()):
         merged = {**self.env, **(env or {})}
