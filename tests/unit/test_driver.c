@@ -371,63 +371,6 @@ static void test_throttled_questions(void **state)
 	finish(&r);
 }
 
-#define SLOWER_REPORT                                                                   \
-	"{\"error\": {\"code\": -32000, \"message\": \"slower\", \"data\": {\"kind\": " \
-	"\"throttled\", \"retryAfterMs\": 1}}}"
-
-/* An answer in which a machine's report says so: no success before that. The second began before
- * the first was throttled. */
-static void ask_twice(struct co *co, struct run *r)
-{
-	ask_states(co, r);
-	r->calls = pool_limit(r->d->pool);
-	for (size_t i = 0; i < r->n; i++)
-		machine_report_finish(&r->reports[i]);
-	ask_states(co, r);
-	r->failures = pool_limit(r->d->pool);
-}
-
-static void test_throttled_reports(void **state)
-{
-	struct run r = {.body = ask_twice,
-		.config = "{\"do\": {\"states\": [[\"answer\", {\"machines\": [" SLOWER_REPORT
-			  "]}]]}}"};
-
-	make_machines(&r, 1);
-	run(&r);
-	assert_int_equal(r.reports[0].error.code, ERR_THROTTLED);
-	assert_int_equal(r.calls, DRIVER_WORKERS_DEFAULT / 2);
-	assert_int_equal(r.failures, DRIVER_WORKERS_DEFAULT / 4); /* not one more before that */
-	finish(&r);
-}
-
-/* The provider's pause is longer than the call may take. */
-static void configure_in_time(struct co *co, struct run *r)
-{
-	struct co_deadline d;
-
-	driver_deadline_begin(co, &d, r->d, 500);
-	echo_env(co, r);
-	co_deadline_end(co, &d);
-}
-
-static void test_pause_is_nobodys_time(void **state)
-{
-	_cleanup_free_ char *mark = in_dir("mark");
-	_cleanup_free_ char *config = xasprintf(
-		"{\"do\": {\"configure\": [[\"once\", \"%s\", [\"error\", {\"code\": -32000, "
-		"\"message\": \"slower\", \"data\": {\"kind\": \"throttled\", \"retryAfterMs\": "
-		"1500}}]], [\"answer\", {\"state\": {\"x\": 1}}]]}}",
-		mark);
-	struct run r = {.body = configure_in_time, .config = config};
-
-	run(&r);
-	assert_int_equal(r.result, 0);
-	assert_int_equal(json_int_or(json_get(r.out, "x"), 0), 1);
-	assert_in_range(r.took, 1500, 20000);
-	finish(&r);
-}
-
 static void test_configure_is_repeated_once(void **state)
 {
 	_cleanup_free_ char *mark = in_dir("mark");
@@ -819,11 +762,11 @@ int main(void)
 	static const struct CMUnitTest tests[] = {T(open), T(open_unknown), T(bad_starts),
 		T(silent_start), T(text_instead_of_a_driver), T(environment), T(descriptors),
 		T(create), T(create_is_not_repeated), T(throttled_create), T(throttled_questions),
-		T(throttled_reports), T(pause_is_nobodys_time), T(configure_is_repeated_once),
-		T(nonsense_answers), T(upgrade_info), T(many_flows), T(every_second_crashes),
-		T(many_flows_cancelled), T(states_one_batch), T(states_batches), T(states_groups),
-		T(states_crash), T(states_all_crash), T(states_one_failed), T(states_wrong_number),
-		T(states_deadline), T(states_probes), T(probe_past_deadline), T(trace)};
+		T(configure_is_repeated_once), T(nonsense_answers), T(upgrade_info), T(many_flows),
+		T(every_second_crashes), T(many_flows_cancelled), T(states_one_batch),
+		T(states_batches), T(states_groups), T(states_crash), T(states_all_crash),
+		T(states_one_failed), T(states_wrong_number), T(states_deadline), T(states_probes),
+		T(probe_past_deadline), T(trace)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
