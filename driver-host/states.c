@@ -161,9 +161,10 @@ static void probe(struct co *co, struct question *q, struct item *item)
 		return;
 	}
 	report->state = r < 0 ? p->closed : p->open;
-	if (r < 0 && !*report->message) {
+	/* what the driver says is about one that is closed */
+	if (r == 0 || !*report->message) {
 		free(report->message);
-		report->message = xstrdup(err_msg(&err));
+		report->message = xstrdup(r < 0 ? err_msg(&err) : "");
 	}
 	settle(q, item);
 }

@@ -715,7 +715,9 @@ static void test_states_probes(void **state)
 	assert_int_equal(r.n_settled, 600);
 	for (size_t i = 0; i < r.n; i += 3) {
 		assert_int_equal(r.reports[i].state, STATE_RUNNING);
+		assert_string_equal(r.reports[i].message, ""); /* it is about a closed one */
 		assert_int_equal(r.reports[i + 1].state, STATE_TIMEOUT);
+		assert_string_not_equal(r.reports[i + 1].message, "");
 		assert_true(r.reports[i + 2].failed);
 	}
 	finish(&r);
