@@ -146,12 +146,12 @@ int host_poll_state(struct co *co, struct host *h, enum machine_state want, unsi
 
 	for (;; polling = true) {
 		const struct question q = {"state of", driver_state, polling ? GATHER_MS : 0};
+		_cleanup_err_ struct err e = ERR_INIT;
 		struct machine_report r = {0};
-		uint64_t pause = host_poll_ms(ms);
 
-		err_finish(last);
-		if (ask(co, h, &q, &r, last) == 0) {
+		if (ask(co, h, &q, &r, &e) == 0) {
 			enum machine_state now = r.state;
+			err_finish(last);
 			_cleanup_free_ char *why = xstrdup(r.message);
 			machine_report_finish(&r);
 			if (now == want)
@@ -166,13 +166,16 @@ int host_poll_state(struct co *co, struct host *h, enum machine_state want, unsi
 				machine_state_name(now), machine_state_name(want));
 			app_status(h->app, h->rec->name, "waiting for the state %s, it is %s",
 				machine_state_name(want), machine_state_name(now));
-		} else if (ask_later(last)) {
-			log_debug("(%s) %s", h->rec->name, err_msg(last));
-			pause = MAX(pause, (uint64_t)last->retry_after_ms); /* as it is told */
-		} else {
-			return err_move(err, last);
+		} else if (!ask_later(&e)) {
+			return err_move(err, &e);
 		}
-		int rc = sleep_to_poll(co, (unsigned)pause);
+		/* who is told to ask later does */
+		unsigned pause = MAX(host_poll_ms(ms), (unsigned)e.retry_after_ms);
+		if (e.code)
+			log_debug("(%s) %s", h->rec->name, err_msg(&e));
+		if (e.code && (!last->code || co_deadline_left(co) > 0)) /* else we cut it short */
+			err_move(last, &e);
+		int rc = sleep_to_poll(co, pause);
 		if (rc < 0)
 			return co_err(rc, err);
 	}
