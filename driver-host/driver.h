@@ -44,7 +44,8 @@ struct driver_info {
 	bool provision;
 	unsigned max_workers;
 	unsigned states_batch;
-	struct json *group_by; /* array of names, or NULL */
+	unsigned machines_at_once; /* to be made; 0: not said */
+	struct json *group_by;     /* array of names, or NULL */
 };
 
 struct driver_options {

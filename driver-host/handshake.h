@@ -5,6 +5,7 @@
 
 #define HANDSHAKE_MAX_WORKERS 64
 #define HANDSHAKE_MAX_BATCH 10000
+#define HANDSHAKE_MAX_AT_ONCE 1000
 #define HANDSHAKE_MAX_NAMES 64 /* environment, groupBy */
 
 /* ret: version, description, flags, environment and the capabilities are set; name, file, origin

@@ -158,6 +158,7 @@ static const struct md_driver nspawn_driver = {
 	.n_flags = ARRAY_SIZE(flags),
 	.environment = environment,
 	.max_workers = WORKERS,
+	.machines_at_once = MD_AS_PROCESSORS,
 	.states_batch = 1000,
 	.configure = configure,
 	.pre_create_check = host_check,

@@ -15,6 +15,7 @@ static const struct md_driver qemu_driver = {
 	.flags = qemu_flags,
 	.n_flags = N_QEMU_FLAGS,
 	.environment = environment,
+	.machines_at_once = MD_AS_PROCESSORS,
 	.configure = qemu_configure,
 	.pre_create_check = qemu_pre_create_check,
 	.create = qemu_create,

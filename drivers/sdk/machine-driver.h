@@ -18,6 +18,7 @@
 #include "mstate.h"
 #include "strv.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -68,6 +69,8 @@ struct md_report { /* zeroed: nothing known. Strings are malloc'ed and freed by 
 typedef int (*md_op_fn)(
 	struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err);
 
+#define MD_AS_PROCESSORS UINT_MAX /* one for each, but two at least */
+
 struct md_driver {
 	const char *name;
 	const char *version; /* NULL: the SDK's */
@@ -79,6 +82,9 @@ struct md_driver {
 	bool no_provision;
 	unsigned max_workers;  /* 0: the protocol's default, 8 */
 	unsigned states_batch; /* 0: the protocol's default, 200 */
+	/* How many may be made at once, where the user does not say. 0: as many as keep the workers
+	 * busy. For machines of this computer, which boot on its processors: MD_AS_PROCESSORS. */
+	unsigned machines_at_once;
 
 	/* flags: every flag by name. m->state holds the base members (md_base_state) already. */
 	int (*configure)(struct md_request *rq, struct md_machine *m, const struct json *flags,

@@ -21,6 +21,15 @@ static const char *driver_version(const struct md_driver *d)
 	return d->version ? d->version : MACHINE_VERSION;
 }
 
+static unsigned at_once(const struct md_driver *d)
+{
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (d->machines_at_once != MD_AS_PROCESSORS)
+		return d->machines_at_once;
+	return processors > 2 ? (unsigned)processors : 2;
+}
+
 static struct json *describe(const struct md_driver *d)
 {
 	unsigned workers = d->max_workers ? d->max_workers : SDK_MAX_WORKERS_DEFAULT;
@@ -36,6 +45,8 @@ static struct json *describe(const struct md_driver *d)
 	json_set(can, "maxWorkers", json_int(workers));
 	json_set(can, "statesBatch", json_int(batch));
 	json_set(can, "groupBy", names(d->group_by));
+	if (d->machines_at_once)
+		json_set(can, "machinesAtOnce", json_int(at_once(d)));
 	json_set(result, "capabilities", can);
 	json_set(result, "environment", names(d->environment));
 	json_set(result, "flags", flagspec_to_json(d->flags, d->n_flags));

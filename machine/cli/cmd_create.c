@@ -357,7 +357,7 @@ static int go_on(
 	return make_context(co, cli, name, end, err);
 }
 
-/* As many at once as keep the driver's workers busy, and the machines apart. */
+/* As many at once as the driver says, or as keep its workers busy. */
 static int usual_parallel(struct co *co, struct cli *cli, unsigned *ret, struct err *err)
 {
 	const char *name = parsed_str(&cli->args, "driver");
@@ -368,7 +368,9 @@ static int usual_parallel(struct co *co, struct cli *cli, unsigned *ret, struct 
 		return 0;
 	if (driver_set_get(co, cli->app.drivers, name, &d, err) < 0)
 		return -1;
-	*ret = MIN(FLOWS_MAX, driver_info(d)->max_workers * FLOWS_PER_WORKER);
+	const struct driver_info *info = driver_info(d);
+	*ret = info->machines_at_once ? info->machines_at_once
+				      : MIN(FLOWS_MAX, info->max_workers * FLOWS_PER_WORKER);
 	return 0;
 }
 

@@ -132,6 +132,8 @@ static int driver_describe(struct co *co, struct cli *cli, const struct strv *ar
 		driver_origin_name(i->origin));
 	printf("%-14s %s\n%-14s %u\n%-14s %u\n", "Provisioned:", i->provision ? "yes" : "no",
 		"Max workers:", i->max_workers, "States batch:", i->states_batch);
+	if (i->machines_at_once)
+		printf("%-14s %u\n", "At once:", i->machines_at_once);
 	print_names("Group by:", i->group_by);
 	print_names("Environment:", i->environment);
 	putchar('\n');

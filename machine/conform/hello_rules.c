@@ -132,6 +132,8 @@ static enum verdict check_I3(struct kit *k)
 		return fail(k, "maxWorkers is not a positive integer");
 	if (!positive_or_absent(json_get(can, "statesBatch")))
 		return fail(k, "statesBatch is not a positive integer");
+	if (!positive_or_absent(json_get(can, "machinesAtOnce")))
+		return fail(k, "machinesAtOnce is not a positive integer");
 	if (!names_or_absent(json_get(can, "groupBy")))
 		return fail(k, "groupBy is not a list of names");
 	return VERDICT_OK;

@@ -33,6 +33,7 @@ def test_flags(nspawn):
         'nspawn-subnet': ('string', 'NSPAWN_SUBNET', '')}
     assert nspawn.info['capabilities']['provision'] is True
     assert nspawn.info['capabilities']['maxWorkers'] >= 8
+    assert nspawn.info['capabilities']['machinesAtOnce'] == max(2, os.cpu_count())
 
 
 def test_state(nspawn):

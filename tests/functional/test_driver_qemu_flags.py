@@ -33,7 +33,9 @@ FLAGS = {
 
 
 def test_flags(new):
-    flags = {f['name']: f for f in new().driver.info['flags']}
+    info = new().driver.info
+    assert info['capabilities']['machinesAtOnce'] == max(2, os.cpu_count())
+    flags = {f['name']: f for f in info['flags']}
     assert set(flags) == {f'qemu-{name}' for name in FLAGS}
     for name, (variable, kind, default) in FLAGS.items():
         f = flags[f'qemu-{name}']

@@ -221,6 +221,14 @@ def test_parallel(cli, number):
     assert most_at_once(gone.out.splitlines()) == number
 
 
+def test_as_many_as_the_driver_says(cli, tmp_path):
+    env = like_flaky(tmp_path, 'local', ("{'provision': False}", "{'provision': False, 'machinesAtOnce': 2}"))
+    assert 'At once:       2\n' in cli.ok('driver', 'describe', 'local', env=env).out
+    words = ['create', '-d', 'local', '--flaky-script', '{"create": "slow:0.3+ok"}', '--progress', 'json']
+    assert most_at_once(cli.ok(*words, 'w{1..5}', env=env).out.splitlines()) == 2
+    assert most_at_once(cli.ok(*words, '--parallel', '3', 'x{1..5}', env=env).out.splitlines()) == 3
+
+
 MEMBERS = ['time', 'machine', 'event', 'step', 'message', 'current', 'total', 'error']
 
 

@@ -120,6 +120,7 @@ static void look(struct co *co, struct run *r)
 	const struct driver_info *info = driver_info(r->d);
 
 	r->calls = info->max_workers * 10000 + info->states_batch;
+	r->n_settled = info->machines_at_once;
 	r->failures = (unsigned)info->flags.n;
 }
 
@@ -127,13 +128,15 @@ static void test_open(void **state)
 {
 	struct run r = {.body = look,
 		.config = "{\"initialize\": {\"capabilities\": "
-			  "{\"maxWorkers\": 3, \"statesBatch\": 70}, \"flags\": "
+			  "{\"maxWorkers\": 3, \"statesBatch\": 70, \"machinesAtOnce\": 5000}, "
+			  "\"flags\": "
 			  "[{\"name\": \"fake-key\", \"type\": \"string\", "
 			  "\"usage\": \"x\", \"secret\": true}]}}"};
 
 	run(&r);
 	assert_int_equal(r.result, 0);
 	assert_int_equal(r.calls, 30070);
+	assert_int_equal(r.n_settled, 1000); /* the protocol's limit */
 	assert_int_equal(r.failures, 1);
 	finish(&r);
 }

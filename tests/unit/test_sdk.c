@@ -42,6 +42,7 @@ static void test_description(void **state)
 	assert_true(json_bool_or(json_get(can, "provision"), false));
 	assert_int_equal(json_int_or(json_get(can, "maxWorkers"), 0), 8);
 	assert_int_equal(json_int_or(json_get(can, "statesBatch"), 0), 200);
+	assert_null(json_get(can, "machinesAtOnce"));
 	assert_string_equal(json_str(json_at(wanted, 0), ""), "FOO");
 	assert_int_equal(json_path(m, "result", "flags", NULL)->n, TEST_DRIVER_FLAGS);
 }
