@@ -13,6 +13,7 @@
 
 #include "log.h"
 #include "mem.h"
+#include "nofile.h"
 #include "proc_stderr.h"
 
 #include <errno.h>
@@ -360,6 +361,7 @@ int proc_start(struct loop *loop, const struct proc_options *opt, const struct p
 		return err_errno(err, -r, "start %s", opt->file);
 	}
 	p->pid = p->process.pid;
+	nofile_restore(p->pid);
 	link_alive(p);
 	p->words = (struct proc_stderr){.name = p->name, .pid = p->pid};
 	uv_read_start((uv_stream_t *)&p->out, on_alloc, on_output);

@@ -82,6 +82,8 @@ int cli_choose(struct co *co, struct cli *cli, bool usual, struct strv *ret, str
 #define CLI_AT_ONCE 64u
 /* How many machines at once: FLAG_PARALLEL, or `usual` without it. */
 int cli_parallel(const struct cli *cli, unsigned usual, unsigned *ret, struct err *err);
+/* Before the work on so many. */
+void cli_begin(struct cli *cli, size_t machines);
 /* Runs an action on many machines at once, each under its lock, on a record read under it, which is
  * saved afterwards. If one cannot be loaded, nothing is done. -1 with every failure's message. */
 int cli_each(

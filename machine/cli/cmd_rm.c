@@ -83,7 +83,7 @@ static int remove_all(struct co *co, struct removal *r, unsigned parallel, struc
 
 	store_sweep(r->cli->app.store);
 	r->all = xcalloc(n, sizeof(struct ending));
-	progress_begin(r->cli->progress, n);
+	cli_begin(r->cli, n);
 	co_each(co, n, parallel, remove_one, r);
 	if (outcomes_tell(r->cli, r->names, r->all, cmd_rm.done, err) < 0)
 		return -1;

@@ -6,6 +6,7 @@
 #include "host_context.h"
 #include "log.h"
 #include "mem.h"
+#include "nofile.h"
 #include "outcomes.h"
 #include "output.h"
 
@@ -71,6 +72,13 @@ int cli_ask(struct co *co, const char *question, char **ret_answer, struct err *
 	}
 	*ret_answer = xstrdup(buf_str(&line));
 	return 0;
+}
+
+void cli_begin(struct cli *cli, size_t machines)
+{
+	if (machines > 1)
+		nofile_raise();
+	progress_begin(cli->progress, machines);
 }
 
 struct each {
@@ -188,7 +196,7 @@ int cli_each(
 	struct each e = {cli, names, fn, xcalloc(names->n, sizeof(struct ending))};
 	if (names->n > 1 && !cli_old_name(cli))
 		progress_name_lines(cli->progress);
-	progress_begin(cli->progress, names->n);
+	cli_begin(cli, names->n);
 	co_each(co, names->n, parallel, act_one, &e);
 	return outcomes_tell(cli, names, e.all, cli->cmd->done, err);
 }

@@ -117,7 +117,7 @@ int create_many(struct co *co, const struct create_many *what, struct err *err)
 	struct run r = {what, xcalloc(n, sizeof(struct one))};
 
 	progress_name_lines(what->cli->progress);
-	progress_begin(what->cli->progress, n);
+	cli_begin(what->cli, n);
 	co_each(co, n, what->parallel, make_one, &r);
 	print_table(&r);
 	int rc = sum_up(&r, err);

@@ -1,6 +1,7 @@
 #include "ssh_child.h"
 
 #include "mem.h"
+#include "nofile.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -162,6 +163,7 @@ int ssh_child_start(struct co *co, const struct strv *argv, struct ssh_child **r
 		co_unmask(co);
 		return err_errno(err, -r, "start %s", argv->items[0]);
 	}
+	nofile_restore(c->process.pid);
 	start_reading(&c->streams[0]);
 	start_reading(&c->streams[1]);
 	*ret = c;

@@ -448,6 +448,17 @@ def test_rm_says_what_it_did_not_begin(cli, old):
         assert outcomes(result) == {'w1': 'interrupted', 'w2': 'not begun', 'w3': 'not begun'}
 
 
+def test_more_machines_than_files(cli, tmp_path):
+    """Each has a lock, at least; drivers get the limit that there was."""
+    env = like_flaky(tmp_path, 'counting', ("    def report(self, machine):", (
+        "    def report(self, machine):\n        import resource\n"
+        "        (FOLDER / 'limit').write_text(str(resource.getrlimit(resource.RLIMIT_NOFILE)[0]))")))
+    cli.ok('create', '-d', 'counting', 'w{1..60}', env=env)
+    few = ['bash', '-c', 'ulimit -Sn 64; exec "$@"', 'few']
+    cli.ok('stop', '--parallel', '60', 'w{1..60}', env=env, prefix=few)
+    assert (cli.flaky / 'limit').read_text() == '64'
+
+
 # --- how each came out ---
 
 def test_a_table_of_those_that_act(cli):
