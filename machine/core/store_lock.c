@@ -139,6 +139,8 @@ static char *describe_holder(const char *path)
 {
 	long pid = holder_of(path);
 
+	if (pid == getpid())
+		return xstrdup("another part of this command");
 	return pid ? xasprintf("process %ld", pid) : xstrdup("another process");
 }
 

@@ -459,6 +459,12 @@ def test_more_machines_than_files(cli, tmp_path):
     assert (cli.flaky / 'limit').read_text() == '64'
 
 
+def test_waiting_for_oneself(cli):
+    cli.create_flaky('a', {'stop': 'slow:3+ok'})
+    result = cli.fails('stop', 'a', 'a')
+    assert 'Waiting for machine "a", in use by another part of this command...\n' in result.out
+
+
 # --- how each came out ---
 
 def test_a_table_of_those_that_act(cli):
