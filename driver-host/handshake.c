@@ -68,7 +68,7 @@ static int read_result(const struct json *result, struct driver_info *ret, struc
 	ret->provision = json_bool_or(json_get(caps, "provision"), true);
 	ret->max_workers = clamp(json_get(caps, "maxWorkers"), 8, HANDSHAKE_MAX_WORKERS);
 	ret->states_batch = clamp(json_get(caps, "statesBatch"), 200, HANDSHAKE_MAX_BATCH);
-	if (json_get(caps, "machinesAtOnce"))
+	if (json_int_or(json_get(caps, "machinesAtOnce"), 0) > 0)
 		ret->machines_at_once =
 			clamp(json_get(caps, "machinesAtOnce"), 1, HANDSHAKE_MAX_AT_ONCE);
 	if (read_names(json_get(caps, "groupBy"), "I3", NULL, &ret->group_by, err) < 0)

@@ -73,6 +73,7 @@ const struct command cmd_context = {
 	.args = "[arg...]",
 	.summary = "Make machines contexts of the docker client",
 	.description = "Argument(s) are one or more machine names. Prints the contexts' names.",
+	.done = "made a context",
 	.flags = flags,
 	.n_flags = ARRAY_SIZE(flags),
 	.talk = TALK_STDERR,

@@ -15,8 +15,6 @@
 
 #define INSTALL_URL "https://get.docker.com"
 #define CONTEXT_FLAG "docker-context"
-#define FLOWS_PER_WORKER 32u /* a machine being made waits, most of the time */
-#define FLOWS_MAX 256u
 
 static const struct cli_flag shared_flags[] = {
 	FLAG_S("driver", "d", "", "MACHINE_DRIVER", "Driver to create machine with."),
@@ -357,37 +355,16 @@ static int go_on(
 	return make_context(co, cli, name, end, err);
 }
 
-/* As many at once as the driver says, or as keep its workers busy. */
-static int usual_parallel(struct co *co, struct cli *cli, unsigned *ret, struct err *err)
-{
-	const char *name = parsed_str(&cli->args, "driver");
-	struct driver *d;
-
-	*ret = CLI_AT_ONCE;
-	if (parsed_given(&cli->args, "resume"))
-		return 0;
-	if (driver_set_get(co, cli->app.drivers, name, &d, err) < 0)
-		return -1;
-	const struct driver_info *info = driver_info(d);
-	*ret = info->machines_at_once ? info->machines_at_once
-				      : MIN(FLOWS_MAX, info->max_workers * FLOWS_PER_WORKER);
-	return 0;
-}
-
 /* One machine is made as ever: its lines, its error. */
 static int make(
 	struct co *co, struct cli *cli, const struct strv *names, create_fn fn, struct err *err)
 {
 	bool remove_failed = streq(parsed_str(&cli->args, "on-failure"), "remove");
 	store_sweep(cli->app.store);
-	struct create_many many = {cli, names, 0, remove_failed, fn};
+	struct create_many many = {cli, names, remove_failed, fn};
 
-	if (names->n > 1) {
-		if (usual_parallel(co, cli, &many.parallel, err) < 0 ||
-			cli_parallel(cli, many.parallel, &many.parallel, err) < 0)
-			return -1;
+	if (names->n > 1)
 		return create_many(co, &many, err);
-	}
 	const char *name = names->items[0];
 	co_tag(co, name);
 	struct create_end end = {.remove_failed = remove_failed};

@@ -43,14 +43,10 @@ struct removal {
 
 /* By force, the store can fail after the driver did: both are told at once, and the rest is as if
  * it had gone well. */
-static void tell_at_once(const char *name, const struct err *driver_err, const struct err *err)
+static void tell_at_once(const char *name, const struct err *err)
 {
-	if (driver_err->code)
-		log_error("Error removing host \"%s\": %s", name, err_msg(driver_err));
-	if (err->code) {
-		log_error("Error removing host \"%s\": %s", name, err_msg(err));
-		log_error("Can't remove \"%s\"", name);
-	}
+	log_error("Error removing host \"%s\": %s", name, err_msg(err));
+	log_error("Can't remove \"%s\"", name);
 }
 
 static void remove_one(struct co *co, size_t i, void *arg)
@@ -65,14 +61,17 @@ static void remove_one(struct co *co, size_t i, void *arg)
 	co_tag(co, name);
 	one->begun = true;
 	progress_start(cli->progress, name, cmd_rm.name);
-	if (remove_machine(co, &cli->app, name, r->force, &driver_err, &err) == 0)
+	int rc = remove_machine(co, &cli->app, name, r->force, &driver_err, &err);
+	if (driver_err.code)
+		log_error("Error removing host \"%s\": %s", name, err_msg(&driver_err));
+	if (rc == 0) {
 		log_info("Successfully removed %s", name);
-	else if (!r->force)
-		err_set(&one->err, err.code, "Error removing host \"%s\": %s", name, err_msg(&err));
-	if (r->force)
-		tell_at_once(name, &driver_err, &err);
-	if (r->force && err.code)
+	} else if (r->force) {
+		tell_at_once(name, &err);
 		one->done = "not removed";
+	} else {
+		err_set(&one->err, err.code, "Error removing host \"%s\": %s", name, err_msg(&err));
+	}
 	one->ms = loop_now(cli->app.loop) - began;
 	progress_end(cli->progress, name, &err);
 }
@@ -119,8 +118,8 @@ static int run_rm(struct co *co, struct cli *cli, struct err *err)
 	log_info("About to remove %s", all);
 	log_info("WARNING: This action will delete both local reference and remote instance.");
 	bool go_on = sure || confirmed(co);
-	if (!go_on && !co_cancelled(co))
-		return 0;
+	if (!go_on)
+		return co_cancelled(co) ? co_err(-ECANCELED, err) : 0;
 	return remove_all(co, &r, parallel, err);
 }
 

@@ -5,6 +5,9 @@
 
 #include <string.h>
 
+#define FLOWS_PER_WORKER 32u /* a machine being made waits, most of the time */
+#define FLOWS_MAX 256u
+
 struct one {
 	bool begun;
 	struct create_end end;
@@ -111,14 +114,52 @@ static int sum_up(const struct run *r, struct err *err)
 	return 0;
 }
 
+/* That of the first; whoever resumes machines of several drivers at once says how many. */
+static int usual_driver(
+	const struct cli *cli, const struct strv *names, char **ret, struct err *err)
+{
+	_cleanup_record_ struct record *rec = NULL;
+
+	if (!parsed_given(&cli->args, "resume")) {
+		*ret = xstrdup(parsed_str(&cli->args, "driver"));
+		return 0;
+	}
+	if (record_load(cli->app.store, names->items[0], &rec, err) < 0)
+		return -1;
+	*ret = xstrdup(record_driver_name(rec));
+	return 0;
+}
+
+/* As many at once as the driver says, or as keep its workers busy. */
+static int usual_parallel(
+	struct co *co, struct cli *cli, const struct strv *names, unsigned *ret, struct err *err)
+{
+	_cleanup_free_ char *name = NULL;
+	struct driver *d;
+
+	if (usual_driver(cli, names, &name, err) < 0)
+		return -1;
+	if (driver_set_get(co, cli->app.drivers, name, &d, err) < 0)
+		return -1;
+	const struct driver_info *info = driver_info(d);
+	*ret = info->machines_at_once ? info->machines_at_once
+				      : MIN(FLOWS_MAX, info->max_workers * FLOWS_PER_WORKER);
+	return 0;
+}
+
 int create_many(struct co *co, const struct create_many *what, struct err *err)
 {
 	size_t n = what->names->n;
-	struct run r = {what, xcalloc(n, sizeof(struct one))};
+	struct run r = {what, NULL};
+	unsigned parallel;
 
+	if (usual_parallel(co, what->cli, what->names, &parallel, err) < 0 ||
+		cli_parallel(what->cli, parallel, &parallel, err) < 0)
+		return -1;
+	r.all = xcalloc(n, sizeof(struct one));
 	progress_name_lines(what->cli->progress);
 	cli_begin(what->cli, n);
-	co_each(co, n, what->parallel, make_one, &r);
+	co_each(co, n, parallel, make_one, &r);
 	print_table(&r);
 	int rc = sum_up(&r, err);
 	for (size_t i = 0; i < n; i++)

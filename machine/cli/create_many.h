@@ -10,13 +10,12 @@ typedef int (*create_fn)(
 struct create_many {
 	struct cli *cli;
 	const struct strv *names;
-	unsigned parallel;
 	bool remove_failed; /* --on-failure remove */
 	create_fn make;
 };
 
-/* Makes all, whatever becomes of the others; prints the table on standard error. -1: one failed, or
- * was never begun. */
+/* Makes all, as many at once as the flag or the driver says, whatever becomes of the others; prints
+ * the table on standard error. -1: one failed, or was never begun. */
 int create_many(struct co *co, const struct create_many *what, struct err *err);
 
 /* Adds to the error what became of a half-made machine, and what to do about it. */

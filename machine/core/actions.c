@@ -9,6 +9,7 @@
 #define WAIT_MS 180000u
 #define ENGINE_MS 60000u
 #define REMOTE_MS 600000u
+#define UPGRADE_INFO_MS 60000u
 
 static int already(const char *name, enum machine_state s, struct err *err)
 {
@@ -204,6 +205,17 @@ static int upgrade_image(struct co *co, struct host *h, struct err *err)
 	return action_provision(co, h, err);
 }
 
+static int ask_upgrade(struct co *co, struct host *h, const struct machine_ref *ref,
+	enum upgrade_kind *ret, struct err *err)
+{
+	struct co_deadline d;
+
+	driver_deadline_begin(co, &d, h->driver, UPGRADE_INFO_MS);
+	int rc = driver_upgrade_info(co, h->driver, ref, ret, err);
+	co_deadline_end(co, &d);
+	return rc;
+}
+
 int action_upgrade(struct co *co, struct host *h, struct err *err)
 {
 	_cleanup_free_ char *dir = NULL;
@@ -213,7 +225,7 @@ int action_upgrade(struct co *co, struct host *h, struct err *err)
 
 	if (state_of(co, h, &s, err) < 0)
 		return -1;
-	if (driver_upgrade_info(co, h->driver, &ref, &kind, err) < 0)
+	if (ask_upgrade(co, h, &ref, &kind, err) < 0)
 		return host_blame(err, "upgrade", h->rec->name, record_driver_name(h->rec));
 	if (kind == UPGRADE_ENGINE && check_provisioned(h, err) < 0)
 		return -1;

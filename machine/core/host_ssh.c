@@ -84,10 +84,9 @@ static void forget_place(struct known_place *k)
 
 static int find_place(struct co *co, struct host *h, struct known_place *k, struct err *err)
 {
-	uint64_t turn = loop_now(co_loop(co)) / PLACE_OLD_MS;
 	unsigned gather_ms = k->asked_before ? PLACE_GATHER_MS : 0;
 
-	if (k->known && k->turn == turn)
+	if (k->known && k->turn == loop_now(co_loop(co)) / PLACE_OLD_MS)
 		return 0;
 	forget_place(k);
 	k->asked_before = true;
@@ -95,7 +94,7 @@ static int find_place(struct co *co, struct host *h, struct known_place *k, stru
 		complete_place(h, &k->place, err) < 0)
 		return -1;
 	k->known = true;
-	k->turn = turn;
+	k->turn = loop_now(co_loop(co)) / PLACE_OLD_MS;
 	return 0;
 }
 

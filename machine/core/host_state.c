@@ -55,6 +55,7 @@ static int ask_patiently(struct co *co, struct host *h, const struct question *q
 	struct machine_report *ret, struct err *err)
 {
 	struct throttle_patience patience = {1, loop_now(co_loop(co))};
+	bool patience_begins = true;
 
 	for (;;) {
 		_cleanup_err_ struct err e = ERR_INIT;
@@ -66,6 +67,10 @@ static int ask_patiently(struct co *co, struct host *h, const struct question *q
 				co_deadline_left(co)))
 			return err_move(err, &e);
 		log_debug("(%s) %s; asking again", h->rec->name, err_msg(&e));
+		if (patience_begins)
+			log_info("(%s) The provider asks to slow down; waiting...", h->rec->name);
+		patience_begins = false;
+		app_status(h->app, h->rec->name, "waiting: the provider asks to slow down");
 	}
 }
 
@@ -169,13 +174,15 @@ int host_poll_state(struct co *co, struct host *h, enum machine_state want, unsi
 		} else if (!ask_later(&e)) {
 			return err_move(err, &e);
 		}
-		/* who is told to ask later does */
-		unsigned pause = MAX(host_poll_ms(ms), (unsigned)e.retry_after_ms);
 		if (e.code)
 			log_debug("(%s) %s", h->rec->name, err_msg(&e));
 		if (e.code && (!last->code || co_deadline_left(co) > 0)) /* else we cut it short */
 			err_move(last, &e);
-		int rc = sleep_to_poll(co, pause);
+		/* who is told to ask later does; the pause of a whole driver is waited for there */
+		unsigned pause = host_poll_ms(ms);
+		int rc = e.code != ERR_THROTTLED && e.retry_after_ms > pause
+				 ? co_sleep(co, e.retry_after_ms)
+				 : sleep_to_poll(co, pause);
 		if (rc < 0)
 			return co_err(rc, err);
 	}

@@ -260,6 +260,18 @@ def test_context(cli, docker):
     assert cli.fails('context', '--rm', 'web1').err == 'machine "web1" has no docker context\n'
 
 
+def test_context_of_several(cli, docker):
+    """How each came out is told where one failed."""
+    cli.create_none('web1', URL)
+    cli.create_none('web2', URL)
+    meta_file(docker, 'web2').parent.mkdir(parents=True)
+    meta_file(docker, 'web2').write_text('{"Name": "web2"}')
+    result = cli.fails('context', 'web1', 'web2')
+    _, good, bad, last = result.err.splitlines()
+    assert good.split()[:3] == ['web1', 'made', 'a'] and bad.split()[:2] == ['web2', 'failed'], result
+    assert last == 'Error: context: 1 of 2 machines were not made a context'
+
+
 def test_the_client_gets_through(cli, docker, certs, tmp_path):
     engine = Engine(certs, tmp_path)
     engine.server.RequestHandlerClass = ClientHandler

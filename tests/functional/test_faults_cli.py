@@ -115,6 +115,13 @@ def test_forced_remove(cli):
     assert cli.names() == GOOD
 
 
+def test_forced_remove_tells_the_error_first(cli):
+    cli.create_flaky('web', {'remove': 'error:auth'})
+    both = cli.ok('rm', '-f', 'web', prefix=('sh', '-c', 'exec "$@" 2>&1', 'sh')).out.splitlines()
+    first, second = [line.split('"')[0].rstrip() for line in both[2:]]
+    assert (first, second) == ('Error removing host', 'Successfully removed web'), both
+
+
 def test_actions_are_not_repeated(cli):
     cli.create_flaky('web')
     cli.set_script('web', {'start': ['segv', 'ok']})

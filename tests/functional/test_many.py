@@ -227,6 +227,20 @@ def test_as_many_as_the_driver_says(cli, tmp_path):
     words = ['create', '-d', 'local', '--flaky-script', '{"create": "slow:0.3+ok"}', '--progress', 'json']
     assert most_at_once(cli.ok(*words, 'w{1..5}', env=env).out.splitlines()) == 2
     assert most_at_once(cli.ok(*words, '--parallel', '3', 'x{1..5}', env=env).out.splitlines()) == 3
+    words[3:5] = ['--flaky-script', '{"create": "error:quota"}']
+    cli.fails(*words, 'y{1..5}', env=env)
+    for number in range(1, 6):
+        cli.set_script(f'y{number}', {'create': 'slow:0.3+ok'})
+    resumed = cli.ok('create', '--progress', 'json', '--resume', 'y{1..5}', env=env)
+    assert most_at_once(resumed.out.splitlines()) == 2
+
+
+@pytest.mark.parametrize('number', ['None', '0', '"2"'])
+def test_a_number_that_is_none(cli, tmp_path, number):
+    """As if the driver had not said any."""
+    env = like_flaky(tmp_path, 'local', ("{'provision': False}", f"{{'provision': False, 'machinesAtOnce': {number}}}"))
+    words = ['create', '-d', 'local', '--flaky-script', '{"create": "slow:0.3+ok"}', '--progress', 'json']
+    assert most_at_once(cli.ok(*words, 'w{1..5}', env=env).out.splitlines()) == 5
 
 
 MEMBERS = ['time', 'machine', 'event', 'step', 'message', 'current', 'total', 'error']
