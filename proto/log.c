@@ -2,6 +2,7 @@
 
 #include "buf.h"
 #include "mem.h"
+#include "putfile.h"
 
 #include <errno.h>
 #include <string.h>
@@ -22,18 +23,10 @@ static bool debug_on;
 static void write_stderr(const char *line)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
-	size_t done = 0;
 
 	buf_adds(&b, line);
 	buf_addc(&b, '\n');
-	while (done < b.len) {
-		ssize_t n = write(STDERR_FILENO, b.data + done, b.len - done);
-
-		if (n < 0 && errno != EINTR)
-			return;
-		if (n > 0)
-			done += (size_t)n;
-	}
+	(void)write_all(STDERR_FILENO, b.data, b.len); /* who could be told? */
 }
 
 void log_clean(char *text)

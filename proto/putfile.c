@@ -25,18 +25,18 @@ char *putfile_staged(const char *path)
 	return xasprintf("%.*s.%s.new", (int)n, path, base);
 }
 
-static int write_all(int fd, const char *data, size_t len)
+int write_all(int fd, const void *data, size_t len)
 {
-	while (len) {
-		ssize_t n = write(fd, data, len);
+	for (const char *p = data; len;) {
+		ssize_t n = write(fd, p, len);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			return n < 0 ? errno : ENOSPC;
-		data += n;
+		p += n;
 		len -= (size_t)n;
 	}
-	return fsync(fd) < 0 ? errno : 0;
+	return 0;
 }
 
 int putfile_stage(const char *path, const void *data, size_t len, mode_t mode, struct err *err)
@@ -48,6 +48,8 @@ int putfile_stage(const char *path, const void *data, size_t len, mode_t mode, s
 	if (fd < 0)
 		return err_errno(err, errno, "write %s", path);
 	int e = write_all(fd, data, len);
+	if (!e && fsync(fd) < 0)
+		e = errno;
 	if (close(fd) < 0 && !e)
 		e = errno;
 	if (!e)

@@ -1,10 +1,15 @@
-/* Files of keys and certificates: written beside their place, flushed, then renamed. */
+/* Writing whole: to a descriptor; files of keys and certificates beside their place, flushed, then
+ * renamed. */
 #pragma once
 
 #include "err.h"
 
 #include <stddef.h>
 #include <sys/types.h>
+
+/* All of it, whatever signals come in between; 0, or the errno that ended it. The descriptor
+ * blocks. */
+int write_all(int fd, const void *data, size_t len);
 
 /* DIR/.NAME.new, malloc'ed: where the new content waits. */
 char *putfile_staged(const char *path);

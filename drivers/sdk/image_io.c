@@ -1,6 +1,7 @@
 /* Large files: copied and hashed, while somebody watches. */
 #include "image.h"
 
+#include "putfile.h"
 #include "sdk.h"
 
 #include <errno.h>
@@ -48,21 +49,6 @@ static int open_regular(const char *path, struct stat *ret_stat, struct err *err
 	if (!S_ISREG(ret_stat->st_mode))
 		return err_set(err, ERR_USER, "%s is not a regular file", path);
 	return take_fd(fd);
-}
-
-static int write_all(int fd, const char *data, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? errno : ENOSPC;
-		data += n;
-		len -= (size_t)n;
-	}
-	return 0;
 }
 
 static bool is_zero(const char *data, size_t len)

@@ -4,6 +4,7 @@
 #include "find_program.h"
 #include "mem.h"
 #include "place.h"
+#include "putfile.h"
 #include "run_program.h"
 #include "ssh_copy.h"
 
@@ -39,12 +40,9 @@ static int config_file(const struct buf *text, int *ret_fd, struct err *err)
 
 	if (fd < 0)
 		return err_errno(err, errno, "make a configuration file for ssh");
-	for (size_t done = 0; done < text->len;) {
-		ssize_t n = write(fd, text->data + done, text->len - done);
-		if (n < 0 && errno != EINTR)
-			return err_errno(err, errno, "write a configuration file for ssh");
-		done += n > 0 ? (size_t)n : 0;
-	}
+	int failed = write_all(fd, text->data, text->len);
+	if (failed)
+		return err_errno(err, failed, "write a configuration file for ssh");
 	*ret_fd = take_fd(fd);
 	return 0;
 }

@@ -7,6 +7,7 @@
 
 #include "fault.h"
 #include "mem.h"
+#include "putfile.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -105,20 +106,15 @@ int store_mkdir(const char *path, struct err *err)
 	return S_ISDIR(st.st_mode) ? 0 : err_errno(err, ENOTDIR, "create %s", path);
 }
 
-/* 0 or a negative errno. */
+/* 0 or an errno. */
 static int write_synced(int fd, const char *data, size_t len)
 {
-	while (len) {
-		ssize_t n = write(fd, data, len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		data += n;
-		len -= (size_t)n;
-	}
+	int failed = write_all(fd, data, len);
+
+	if (failed)
+		return failed;
 	fault_point("store.write.before-sync");
-	return fsync(fd) < 0 ? -errno : 0;
+	return fsync(fd) < 0 ? errno : 0;
 }
 
 int store_write_new(const char *path, const char *named, const void *data, size_t len, mode_t mode,
@@ -132,11 +128,11 @@ int store_write_new(const char *path, const char *named, const void *data, size_
 	fault_point("store.write.created");
 	int r = write_synced(fd, data, len);
 	if (close(fd) < 0 && r == 0 && errno != EINTR)
-		r = -errno;
+		r = errno;
 	if (r == 0)
 		return 0;
 	unlink(path);
-	return err_errno(err, -r, "write %s", named);
+	return err_errno(err, r, "write %s", named);
 }
 
 int store_write_file(const char *path, const void *data, size_t len, mode_t mode, struct err *err)

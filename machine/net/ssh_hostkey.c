@@ -11,6 +11,7 @@
 
 #include "buf.h"
 #include "mem.h"
+#include "putfile.h"
 #include "sshkey.h"
 #include "strv.h"
 
@@ -323,38 +324,24 @@ static void add_line(struct buf *b, const char *alias, const void *blob, size_t 
 	buf_addf(b, "%s %.*s %s\n", alias, (int)n, type, text);
 }
 
-static int write_fully(int fd, const struct buf *b)
-{
-	for (size_t done = 0; done < b->len;) {
-		ssize_t n = write(fd, b->data + done, b->len - done);
-		if (n < 0 && errno != EINTR)
-			return -1;
-		done += n > 0 ? (size_t)n : 0;
-	}
-	return fsync(fd);
-}
-
 static int replace(const char *path, const struct buf *b, struct err *err)
 {
 	_cleanup_free_ char *tmp = xasprintf("%s.XXXXXX", path);
-	int fd = mkostemp(tmp, O_CLOEXEC), saved;
+	int fd = mkostemp(tmp, O_CLOEXEC);
 
 	if (fd < 0)
 		return err_errno(err, errno, "create %s", path);
-	int r = write_fully(fd, b);
-	saved = errno;
-	if (close(fd) < 0 && r == 0) {
-		r = -1;
-		saved = errno;
-	}
-	if (r == 0 && rename(tmp, path) < 0) {
-		r = -1;
-		saved = errno;
-	}
-	if (r == 0)
+	int failed = write_all(fd, b->data, b->len);
+	if (!failed && fsync(fd) < 0)
+		failed = errno;
+	if (close(fd) < 0 && !failed)
+		failed = errno;
+	if (!failed && rename(tmp, path) < 0)
+		failed = errno;
+	if (!failed)
 		return 0;
 	unlink(tmp);
-	return err_errno(err, saved, "write %s", path);
+	return err_errno(err, failed, "write %s", path);
 }
 
 int hostkeys_record(

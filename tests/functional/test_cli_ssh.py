@@ -6,22 +6,10 @@ import shutil
 
 import pytest
 
-from sshd import USER, Sshd, keygen, make_machine
+from sshd import USER, Net, Sshd, keygen, make_machine
 
 SHARED = {'net': ('none', '')}
 NATIVE = ['--native-ssh', 'ssh']
-
-
-class Net:
-    def __init__(self, cli, folder):
-        self.cli, self.key = cli, keygen(folder / 'key')
-        self.server = Sshd(folder / 'sshd')
-        self.server.authorize(self.key)
-        for name in 'web1', 'default':
-            make_machine(cli, name, self.server, self.key)
-
-    def known_hosts(self, name='web1'):
-        return self.cli.store / 'machines' / name / 'known_hosts'
 
 
 @pytest.fixture(scope='module')

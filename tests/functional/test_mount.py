@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from sshd import USER, Sshd, keygen, make_machine, wait_for
+from sshd import USER, Net, Sshd, keygen, make_machine, wait_for
 
 SFTP = 'Subsystem sftp internal-sftp'
 USAGE = ('Usage: docker-machine mount [OPTIONS] [arg...]\n\n'
@@ -24,22 +24,9 @@ def has_fuse():
 fuse = pytest.mark.skipif(not has_fuse(), reason='no FUSE here: /dev/fuse or sshfs is missing')
 
 
-class Net:
-    def __init__(self, cli, folder):
-        self.cli = cli
-        self.server = Sshd(folder / 'sshd', extra=f'{SFTP}\nListenAddress ::1')
-        self.key = keygen(folder / 'key')
-        self.server.authorize(self.key)
-        for name in 'web1', 'default':
-            make_machine(cli, name, self.server, self.key)
-
-    def known_hosts(self, name='web1'):
-        return self.cli.store / 'machines' / name / 'known_hosts'
-
-
 @pytest.fixture(scope='module')
 def net(new_cli, tmp_path_factory):
-    n = Net(new_cli(), tmp_path_factory.mktemp('net'))
+    n = Net(new_cli(), tmp_path_factory.mktemp('net'), extra=f'{SFTP}\nListenAddress ::1')
     yield n
     n.server.stop()
 

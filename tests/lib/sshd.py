@@ -118,3 +118,17 @@ def make_machine(cli, name, server, key, **state):
                         'SSHPort': server.port, 'SSHKeyPath': str(key), **state}
     path.write_text(json.dumps(config, indent=4))
     return path.parent
+
+
+class Net:
+    """One server, and the machines web1 and default that are there."""
+
+    def __init__(self, cli, folder, extra=''):
+        self.cli, self.key = cli, keygen(folder / 'key')
+        self.server = Sshd(folder / 'sshd', extra=extra)
+        self.server.authorize(self.key)
+        for name in 'web1', 'default':
+            make_machine(cli, name, self.server, self.key)
+
+    def known_hosts(self, name='web1'):
+        return self.cli.store / 'machines' / name / 'known_hosts'
