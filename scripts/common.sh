@@ -27,7 +27,9 @@ debian_version() {
 	printf '%s\n' "${version%%.*}"
 }
 
-# build_dir DIR [meson option]...: configures DIR once (again if the options changed), then builds.
+# build_dir DIR [meson option]...: configures DIR once (again if the options changed), then builds all, or
+# what is in the array build_targets.
+build_targets=()
 build_dir() {
 	local dir=$1 stamp
 	shift
@@ -47,5 +49,5 @@ build_dir() {
 		meson setup --reconfigure "$dir" >/dev/null
 	fi
 	say "ninja -C $dir"
-	ninja -C "$dir" --quiet
+	ninja -C "$dir" --quiet "${build_targets[@]}"
 }

@@ -207,6 +207,7 @@ static void test_changed(void **state)
 	assert_int_equal(image_take(NULL, &t, &id, &err), 0);
 	assert_string_equal(id, image.id);
 	_cleanup_image_ struct md_image good = get(f, "", MD_IMAGE_ROOTFS);
+	assert_string_equal(good.id, image.id);
 }
 
 static void test_garbled_json(void **state)
