@@ -116,7 +116,9 @@ static enum md_verdict attempt(
 	c->http.total_ms = exchange_ms(c);
 	strv_finish(&c->http.headers);
 	int r = a->prepare ? a->prepare(a, c, err) : 0;
-	if (r == 0 && (r = md_http(&watch, &c->http, ret, err)) < 0)
+	if (r < 0)
+		err->may_exist = false; /* whatever that asked for, this was not sent */
+	else if ((r = md_http(&watch, &c->http, ret, err)) < 0)
 		trace(a, c, NULL, err);
 	strv_finish(&c->http.headers);
 	if (r < 0)
@@ -124,8 +126,10 @@ static enum md_verdict attempt(
 	a->connected = true;
 	trace(a, c, ret, NULL);
 	v = a->judge(a, c, ret, err);
-	if (v != MD_ANSWER_GOOD)
+	if (v != MD_ANSWER_GOOD) {
+		err->may_exist = err->may_exist || ret->sent_before;
 		md_http_answer_finish(ret);
+	}
 	if (err->msg)
 		mask(a, err->msg); /* a provider may repeat what it was told */
 	return v;
@@ -158,6 +162,7 @@ static uint32_t jitter(uint32_t ms)
 /* How far a call is. */
 struct effort {
 	unsigned attempts;
+	bool may_exist;  /* one of them may have been carried out */
 	uint32_t paused; /* ms */
 	int64_t began;
 };
@@ -190,17 +195,21 @@ int md_api_call(
 
 		if (v == MD_ANSWER_GOOD)
 			return 0;
+		bool repeat = may_repeat(a, c, &mine);
+		mine.may_exist = done.may_exist = done.may_exist || mine.may_exist;
 		if (v == MD_ANSWER_AGAIN && fresh) {
 			fresh = false;
 			continue;
 		}
-		if (!may_repeat(a, c, &mine) || !pause_of(a, &mine, &done, &ms)) {
+		if (!repeat || !pause_of(a, &mine, &done, &ms)) {
 			err_move(err, &mine);
 			return err_wrap(err, "%s: %s", c->what, a->provider);
 		}
 		md_log(a->rq, LOG_LEVEL_DEBUG, "again in %u ms: %s", ms, err_msg(&mine));
-		if (md_sleep(a->rq, ms, err) < 0)
+		if (md_sleep(a->rq, ms, err) < 0) {
+			err->may_exist = done.may_exist;
 			return -1;
+		}
 		done.paused += ms;
 		done.attempts++;
 	}

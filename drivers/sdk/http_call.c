@@ -19,7 +19,8 @@ struct exchange {
 	const struct md_watch *w;
 	struct md_http_answer *answer;
 	int64_t looked;
-	size_t head; /* bytes so far */
+	size_t head;    /* bytes so far */
+	unsigned sends; /* of the request */
 	bool cancelled, too_large;
 	char said[CURL_ERROR_SIZE];
 };
@@ -89,6 +90,20 @@ static int on_progress(
 	return x->cancelled;
 }
 
+/* Each time that the request is about to be sent. libcurl sends it once more by itself when a
+ * connection that was used before is closed without an answer. */
+static int on_send(void *arg, char *ip, char *own_ip, int port, int own_port)
+{
+	struct exchange *x = arg;
+
+	(void)ip;
+	(void)own_ip;
+	(void)port;
+	(void)own_port;
+	x->sends++;
+	return CURL_PREREQFUNC_OK;
+}
+
 /* What it is may be a secret: it is not told. */
 static int check_headers(const struct strv *headers, struct err *err)
 {
@@ -153,6 +168,8 @@ static void set_options(
 	http_curl.easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
 	http_curl.easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
 	http_curl.easy_setopt(curl, CURLOPT_XFERINFODATA, x);
+	http_curl.easy_setopt(curl, CURLOPT_PREREQFUNCTION, on_send);
+	http_curl.easy_setopt(curl, CURLOPT_PREREQDATA, x);
 	http_curl.easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
 	http_curl.easy_setopt(curl, CURLOPT_PIPEWAIT, 0L);
 }
@@ -185,7 +202,7 @@ static int judge(CURL *curl, const struct md_http_call *c, const struct exchange
 		err_set(err, ERR_PROTOCOL, "%s: the answer is not HTTP", what);
 	else
 		http_curl_error(code, x->said, what, err);
-	err->may_exist = was_sent(curl);
+	err->may_exist = was_sent(curl) || x->sends > 1;
 	return -1;
 }
 
@@ -214,6 +231,7 @@ int md_http(const struct md_watch *w, const struct md_http_call *c, struct md_ht
 		md_http_answer_finish(&answer);
 		return -1;
 	}
+	answer.sent_before = x.sends > 1;
 	*ret = answer;
 	return 0;
 }

@@ -73,7 +73,7 @@ void md_api_finish(struct md_api *a);
 void md_api_secret(struct md_api *a, const char *secret);
 
 /* Makes the call until its answer is good. The error begins with c->what, and names the provider.
- */
+ * err->may_exist: one of the attempts, not only the last, may have been carried out. */
 int md_api_call(
 	struct md_api *a, struct md_api_call *c, struct md_http_answer *ret, struct err *err);
 /* The same; the answer's body as JSON. An empty body (204) gives an empty object. What is no JSON

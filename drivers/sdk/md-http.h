@@ -43,6 +43,7 @@ struct md_http_answer {
 	struct strv headers; /* names in small letters and values in turn, of the last answer */
 	struct buf body;
 	int64_t took_ms;
+	bool sent_before; /* it is the answer to the second sending; the first had none */
 };
 
 /*

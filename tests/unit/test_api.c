@@ -178,7 +178,11 @@ static int prepare(struct md_api *a, struct md_api_call *c, struct err *err)
 	prepared++;
 	strv_add(&c->http.headers, "X-Key");
 	strv_add(&c->http.headers, key);
-	return unprepared ? err_set(err, ERR_AUTH, "no credentials") : 0;
+	if (!unprepared)
+		return 0;
+	err_set(err, ERR_AUTH, "no credentials");
+	err->may_exist = true; /* a token, perhaps */
+	return -1;
 }
 
 static enum md_verdict judge(struct md_api *a, const struct md_api_call *c,
@@ -247,6 +251,19 @@ static const struct story stories[] = {
 	{"told to wait for ever", "GET",
 		.answers = {SAYS("429", "Retry-After: 99999999999999999999\r\n"), OK},
 		.requests = 1, .code = ERR_THROTTLED, .retryable = true, .after_ms = 86400000},
+	{"refused after a server's error", "POST", true,
+		.answers = {SAYS("500", ""), SAYS("422", ""), OK}, .requests = 2, .code = ERR_USER,
+		.may_exist = true},
+	{"refused after no answer", "PUT", .answers = {CLOSES, SAYS("409", ""), OK}, .requests = 2,
+		.code = ERR_EXISTS, .may_exist = true},
+	{"told to wait for long after no answer", "POST", true,
+		.answers = {CLOSES, SAYS("429", "Retry-After: 16\r\n"), OK}, .requests = 2,
+		.code = ERR_THROTTLED, .retryable = true, .may_exist = true, .after_ms = 16000},
+	{"unauthorized after no answer", "POST", true, .again = true,
+		.answers = {CLOSES, SAYS("401", ""), SAYS("403", ""), OK}, .requests = 3,
+		.code = ERR_AUTH, .may_exist = true},
+	{"refused after it was throttled", "POST",
+		.answers = {SAYS("429", ""), SAYS("422", ""), OK}, .requests = 2, .code = ERR_USER},
 	{"again", "POST", .again = true, .answers = {SAYS("401", ""), OK}, .requests = 2},
 	{"again once", "POST", .again = true, .answers = {SAYS("401", ""), SAYS("401", ""), OK},
 		.requests = 2, .code = ERR_AUTH},
@@ -322,6 +339,28 @@ static void test_sent_once(void **state)
 	assert_int_equal(call(&a, &server, "POST", false, &err), -1);
 	assert_true(err.may_exist);
 	assert_int_equal(stop(&server), 2);
+	md_api_finish(&a);
+}
+
+/* What may be sent again libcurl does, and tells of the second answer only. */
+static void test_sent_again_by_libcurl(void **state)
+{
+	static const char *const answers[] = {OK, CLOSES, SAYS("422", ""), NULL};
+	_cleanup_err_ struct err err = ERR_INIT;
+	struct server server;
+	struct md_api a;
+
+	(void)state;
+	again = false;
+	start(&server, answers);
+	open_api(&a);
+	prepared = 0;
+	assert_int_equal(call(&a, &server, "GET", false, &err), 0);
+	assert_int_equal(call(&a, &server, "POST", true, &err), -1);
+	assert_int_equal(prepared, 2);
+	assert_int_equal(stop(&server), 3);
+	assert_int_equal(err.code, ERR_USER);
+	assert_true(err.may_exist);
 	md_api_finish(&a);
 }
 
@@ -431,6 +470,7 @@ static void test_not_prepared(void **state)
 	assert_int_equal(call(&a, &server, "GET", false, &err), -1);
 	unprepared = false;
 	assert_int_equal(err.code, ERR_AUTH);
+	assert_false(err.may_exist);
 	assert_int_equal(stop(&server), 0);
 	md_api_finish(&a);
 }
@@ -498,6 +538,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_what_is_repeated),
 		TEST(test_sent_once),
+		TEST(test_sent_again_by_libcurl),
 		TEST(test_no_connection),
 		TEST(test_time_is_bounded),
 		TEST(test_cancelled_while_it_pauses),
