@@ -1,10 +1,12 @@
 #include "credentials.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #define FILE_MAX (1u << 20)
+#define CONTAINER_TOKEN_MAX (16u << 10) /* bytes of its file */
 #define EARLY_S (5 * 60)
 #define CONNECT_MS 1000u
 #define TOTAL_MS 5000u
@@ -12,6 +14,9 @@
 #define TOKEN_TTL "21600"
 #define CONTAINER "http://169.254.170.2"
 #define CONTAINER_EKS "http://169.254.170.23"
+#define CONTAINER_EKS_IPV6 "http://[fd00:ec2::23]"
+#define CONTAINER_TOKEN "AWS_CONTAINER_AUTHORIZATION_TOKEN"
+#define CONTAINER_TOKEN_FILE "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
 #define INSTANCE "http://169.254.169.254"
 #define ROLES "/latest/meta-data/iam/security-credentials/"
 
@@ -221,7 +226,7 @@ static int from_document(
 /* Keys, and the token for them, are not sent through a network in the clear. */
 static bool is_trusted(const char *url)
 {
-	static const char *const services[] = {CONTAINER, CONTAINER_EKS};
+	static const char *const services[] = {CONTAINER, CONTAINER_EKS, CONTAINER_EKS_IPV6};
 
 	for (size_t i = 0; i < ARRAY_SIZE(services); i++) {
 		size_t n = strlen(services[i]);
@@ -232,14 +237,53 @@ static bool is_trusted(const char *url)
 	return md_http_url_secure(url);
 }
 
+/* What would be more than one line of a header is none. where: for the error, which does not have
+ * the token. */
+static int check_token(const char *token, size_t len, const char *where, struct err *err)
+{
+	if (!len)
+		return err_set(err, ERR_AUTH, "%s: it is empty", where);
+	for (size_t i = 0; i < len; i++)
+		if (iscntrl((unsigned char)token[i]))
+			return err_set(err, ERR_AUTH,
+				"%s: it is not one line of text: there is a line break or control "
+				"character in it",
+				where);
+	return 0;
+}
+
+/* What the container's service wants to be shown; *ret stays NULL: nothing. The file counts before
+ * the variable, and is read each time: whoever wrote it renews it. */
+static int container_token(char **ret, struct err *err)
+{
+	const char *file = variable(CONTAINER_TOKEN_FILE), *text = variable(CONTAINER_TOKEN);
+	_cleanup_free_ char *where =
+		file ? xasprintf(CONTAINER_TOKEN_FILE ": %s", file) : xstrdup(CONTAINER_TOKEN);
+	_cleanup_secret_ char *token = file ? NULL : xstrdup(text);
+	size_t len = token ? strlen(token) : 0;
+
+	if (!file && !text)
+		return 0;
+	if (file && md_read_file(file, CONTAINER_TOKEN_MAX, &token, &len, err) < 0) {
+		err->code = ERR_AUTH;
+		return err_wrap(err, CONTAINER_TOKEN_FILE);
+	}
+	if (file && len && token[len - 1] == '\n')
+		len -= len > 1 && token[len - 2] == '\r' ? 2 : 1;
+	if (check_token(token, len, where, err) < 0)
+		return -1;
+	token[len] = '\0';
+	*ret = take(token);
+	return 0;
+}
+
 static int from_container(struct md_request *rq, const struct md_machine *m, struct strv *notes,
 	struct credentials *ret, struct err *err)
 {
 	const char *relative = variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
 	const char *full = variable("AWS_CONTAINER_CREDENTIALS_FULL_URI");
-	const char *token = variable("AWS_CONTAINER_AUTHORIZATION_TOKEN");
 	_cleanup_free_ char *url = relative ? xasprintf(CONTAINER "%s", relative) : xstrdup(full);
-	_cleanup_secret_ char *text = NULL;
+	_cleanup_secret_ char *token = NULL, *text = NULL;
 
 	(void)m;
 	(void)notes;
@@ -250,6 +294,8 @@ static int from_container(struct md_request *rq, const struct md_machine *m, str
 			"AWS_CONTAINER_CREDENTIALS_FULL_URI: %s is neither https nor an address of "
 			"this computer or of its container service",
 			url);
+	if (container_token(&token, err) < 0)
+		return -1;
 	text = ask(rq, "GET", url, token ? "Authorization" : NULL, token);
 	if (!text)
 		return err_set(

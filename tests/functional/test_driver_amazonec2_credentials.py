@@ -280,6 +280,73 @@ def test_container_that_is_elsewhere(machine, url):
         machine.fails(driver, 'preCreateCheck', 'auth', 'AWS_CONTAINER_CREDENTIALS_FULL_URI', 'https')
 
 
+def token_file(ec2, tmp_path, token):
+    """The container's service, and a file that has what it wants to be shown."""
+    file = tmp_path / 'eks-token'
+    file.write_bytes(token)
+    ec2.container.service.authorization = token.decode().rstrip('\r\n')
+    return file, {'AWS_CONTAINER_CREDENTIALS_FULL_URI': ec2.container_url,
+                  'AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE': str(file)}
+
+
+@pytest.mark.parametrize('end', ['', '\n', '\r\n'], ids=['none', 'LF', 'CRLF'])
+def test_container_token_of_a_file(ec2, machine, tmp_path, end):
+    """It counts before the variable, and is read anew when keys are: the file is rotated."""
+    file, env = token_file(ec2, tmp_path, f'eyJ.first.token{end}'.encode())
+    with start(debug=True, AWS_CONTAINER_AUTHORIZATION_TOKEN='another', **env) as driver:
+        used, _ = ask(driver, machine)
+        assert used.access.startswith('ASIA')
+        file.write_text(f'eyJ.second.token{end}')
+        ec2.container.service.authorization = 'eyJ.second.token'
+        used.expires = ec2.clock() - 1
+        renewed, report = look(driver, machine)
+        assert renewed is not used and 'does not exist' in report['message']
+        shown = json.dumps([driver.notifications, report]) + driver.errors.decode()
+        assert 'eyJ' not in shown and 'another' not in shown.replace('another account', '')
+
+
+TOKEN_MAX = 16 << 10
+BAD_TOKENS = [
+    pytest.param(None, 'No such file', id='missing'), pytest.param(b'', 'empty', id='empty'),
+    pytest.param(b'\n', 'empty', id='a line end'),
+    pytest.param(b'eyJ' + b'x' * (TOKEN_MAX - 2), f'more than {TOKEN_MAX} bytes', id='too large'),
+    pytest.param(b'eyJ\nX-Injected: 1\n', 'not one line', id='two lines'),
+    pytest.param(b'eyJ\rX-Injected: 1', 'not one line', id='CR'), pytest.param(b'eyJ\n\n', 'not one line', id='an empty line'),
+    pytest.param(b'eyJ\0x', 'not one line', id='NUL'), pytest.param('folder', 'not a regular file', id='a folder')]
+
+
+@pytest.mark.parametrize('content, text', BAD_TOKENS)
+def test_bad_container_token_file(ec2, machine, tmp_path, content, text):
+    """Nothing is sent; the error has the variable and the file, not the token."""
+    file, env = token_file(ec2, tmp_path, b'')
+    if content is None or content == 'folder':
+        file.unlink()
+        if content:
+            file.mkdir()
+    else:
+        file.write_bytes(content)
+    with start(debug=True, **env) as driver:
+        machine.configure(driver, keys=False)
+        error = machine.fails(driver, 'preCreateCheck', 'auth', 'AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE', str(file), text)
+        assert not ec2.container.log.requests and not ec2.log.requests
+        assert 'eyJ' not in error.message + json.dumps(driver.notifications) + driver.errors.decode()
+
+
+def test_largest_container_token_file(ec2, machine, tmp_path):
+    _, env = token_file(ec2, tmp_path, b'x' * TOKEN_MAX)
+    with start(**env) as driver:
+        assert ask(driver, machine)[0].access.startswith('ASIA')
+
+
+def test_bad_container_token_variable(ec2, machine):
+    with start(debug=True, AWS_CONTAINER_CREDENTIALS_FULL_URI=ec2.container_url,
+               AWS_CONTAINER_AUTHORIZATION_TOKEN='eyJ\nX-Injected: 1') as driver:
+        machine.configure(driver, keys=False)
+        error = machine.fails(driver, 'preCreateCheck', 'auth', 'AWS_CONTAINER_AUTHORIZATION_TOKEN: ', 'not one line')
+        assert not ec2.container.log.requests
+        assert 'eyJ' not in error.message + json.dumps(driver.notifications) + driver.errors.decode()
+
+
 def test_wrong_keys(ec2, machine):
     cases = {'AuthFailure': {'access_key': 'AKIANOBODY'}, 'SignatureDoesNotMatch': {'secret_key': 'wrong-secret'},
              'session token': {'session_token': 'wrong-token'}}
