@@ -12,9 +12,11 @@
 
 #define EC2_POLL_MS 3000u
 #define EC2_USER_DATA_MAX (16u << 10)
-#define EC2_STATES_MAX 200u /* values of a filter */
-#define EC2_LOOKS 10u       /* for what was made just now … */
-#define EC2_LOOK_MS 1000u   /* … and is not known everywhere at once */
+#define EC2_STATES_MAX 200u       /* values of a filter */
+#define EC2_LOOKS 10u             /* for what was made just now … */
+#define EC2_LOOK_MS 1000u         /* … and is not known everywhere at once */
+#define EC2_NEW_S 60              /* so long an instance may not show, and is not gone */
+#define EC2_LAUNCHED "LaunchedAt" /* the state's member: seconds since 1970, 0: never */
 
 struct ec2 {
 	struct md_api api;
@@ -112,6 +114,8 @@ int ec2_kill(struct md_request *rq, struct md_machine *m, struct md_outcome *out
 int describe_instance(
 	struct ec2 *e, const struct md_machine *m, struct json **ret, struct err *err);
 enum machine_state instance_state(const struct json *instance);
+/* Was it launched so recently that nothing is known of it everywhere yet? */
+bool instance_is_new(const struct md_machine *m);
 /* The one to connect to, and the first of IPv6; "": none (yet). */
 const char *instance_address(const struct md_machine *m, const struct json *instance);
 const char *instance_ipv6(const struct json *instance);

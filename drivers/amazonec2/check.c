@@ -62,6 +62,7 @@ static const struct md_field fields[] = {
 	{"HostKey", MD_TEXT, NULL},
 	{"Unseen", MD_NUMBER, NULL},
 	{MD_CLOUD_ORDERED, MD_NUMBER, NULL},
+	{EC2_LAUNCHED, MD_NUMBER, NULL},
 };
 
 int ec2_check_state(const struct md_machine *m, struct err *err)

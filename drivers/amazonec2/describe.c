@@ -90,6 +90,7 @@ int find_launched(struct ec2 *e, struct md_machine *m, struct err *err)
 		json_set_str(m->state, "InstanceId", md_xml_text(json_at(list, 0), "instanceId"));
 		json_set_str(m->state, "SpotInstanceRequestId",
 			md_xml_text(json_at(list, 0), "spotInstanceRequestId"));
+		json_set(m->state, EC2_LAUNCHED, json_int(md_state_int(m, MD_CLOUD_ORDERED)));
 		md_cloud_order_over(m);
 	}
 	return 0;
@@ -133,17 +134,21 @@ static void report(const struct md_machine *m, const struct json *instance, stru
 			md_xml_text(instance, "instanceState/name"), *reason ? ": " : "", reason);
 }
 
+bool instance_is_new(const struct md_machine *m)
+{
+	return md_cloud_recent(md_state_int(m, EC2_LAUNCHED), EC2_NEW_S);
+}
+
 static void report_gone(const struct md_machine *m, struct md_report *out)
 {
 	const char *id = md_state_str(m, "InstanceId"), *region = md_state_str(m, "Region");
-	/* a new one is not known everywhere at once; how long is for `create` to say */
-	bool young = *m->id && !*md_state_str(m, "IPAddress");
+	bool young = *id && instance_is_new(m);
 
-	out->state = *id && young ? STATE_STARTING : STATE_ERROR;
+	out->state = young ? STATE_STARTING : STATE_ERROR;
 	if (!*id)
 		out->message = xstrdup(MISSING);
 	else if (young)
-		out->message = xasprintf("the new instance %s does not show in %s", id, region);
+		out->message = xasprintf("the new instance %s does not show in %s yet", id, region);
 	else
 		out->message =
 			xasprintf("the instance %s does not exist in %s (any more)", id, region);

@@ -18,7 +18,8 @@ static int launch_failed(
 		err->may_exist = true;
 	if (err->may_exist || err->retryable || err->code == ERR_CANCELED)
 		return -1;
-	md_cloud_order_over(m);
+	if (*md_state_str(m, "Id")) /* of an earlier launch */
+		return -1;
 	/* whatever happens meanwhile: a later call has to look for it */
 	if (md_state_note(rq, m, "KeyPairId", "", &ignored) == 0 &&
 		remove_key(e, rq, m, &ignored) == 0)
@@ -202,7 +203,6 @@ static int terminate(struct ec2 *e, struct md_request *rq, struct md_machine *m,
 	_cleanup_err_ struct err mine = ERR_INIT;
 	_cleanup_query_ struct query q = {0};
 	const char *id;
-	int r;
 
 	if (find_unanswered(e, m, out, err) < 0)
 		return -1;
@@ -214,13 +214,14 @@ static int terminate(struct ec2 *e, struct md_request *rq, struct md_machine *m,
 	query_begin(&q, "TerminateInstances");
 	q.repeatable = true;
 	query_add(&q, "InstanceId.1", id);
-	/* one that `create` has not seen yet may be too new to be known everywhere */
-	r = *md_state_str(m, "IPAddress")
-		    ? ec2_call(e, &q, "terminate the instance", NULL, &mine)
-		    : ec2_call_new(e, &q, "terminate the instance", NULL, &mine);
-	if (r < 0 && mine.code != ERR_NOT_FOUND)
+	if (ec2_call(e, &q, "terminate the instance", NULL, &mine) < 0 &&
+		mine.code != ERR_NOT_FOUND)
 		return err_move(err, &mine);
-	if (r < 0)
+	if (mine.code && instance_is_new(m)) {
+		md_cloud_wait(out, STATE_NONE, EC2_POLL_MS, "the new instance to be known");
+		return 0;
+	}
+	if (mine.code)
 		md_log(rq, LOG_LEVEL_WARN,
 			"the instance %s is not known in %s: if it belongs to another account, it "
 			"is still there",

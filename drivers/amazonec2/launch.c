@@ -2,6 +2,7 @@
 #include "amazonec2.h"
 
 #include <string.h>
+#include <time.h>
 
 static int add_user_data(
 	struct query *q, struct md_request *rq, struct md_machine *m, struct err *err)
@@ -132,6 +133,7 @@ static int fill(struct query *q, struct md_request *rq, struct md_machine *m, st
 
 static void keep_instance(struct md_machine *m, const struct json *instance)
 {
+	json_set(m->state, EC2_LAUNCHED, json_int((int64_t)time(NULL)));
 	json_set_str(m->state, "InstanceId", md_xml_text(instance, "instanceId"));
 	json_set_str(m->state, "PrivateIPAddress", md_xml_text(instance, "privateIpAddress"));
 	json_set_str(
@@ -153,6 +155,7 @@ static int ask(struct ec2 *e, struct query *q, struct md_machine *m, struct err 
 	_cleanup_err_ struct err mine = ERR_INIT;
 	const struct json *instance;
 
+	md_progress(e->api.rq, "Launching the instance...");
 	if (ec2_call_new(e, q, "launch the instance", &answer, &mine) < 0)
 		return ec2_failed_with(e, "IdempotentParameterMismatch") ? find_earlier(e, m, err)
 									 : err_move(err, &mine);
@@ -167,9 +170,28 @@ static int ask(struct ec2 *e, struct query *q, struct md_machine *m, struct err 
 	return 0;
 }
 
+/* Without an instance. One that may be launched all the same shows from now on; after a refusal
+ * there is only what an earlier launch, which was not answered, may have made: with none, nobody
+ * has to look for anything. */
+static void not_launched(
+	struct md_request *rq, struct md_machine *m, int64_t earlier, const struct err *why)
+{
+	_cleanup_err_ struct err ignored = ERR_INIT;
+
+	if (why->may_exist) {
+		(void)!md_cloud_order(rq, m, &ignored);
+		return;
+	}
+	json_set(m->state, MD_CLOUD_ORDERED, json_int(earlier));
+	if (!earlier)
+		json_set_str(m->state, "Id", "");
+	(void)!md_checkpoint(rq, m->state, &ignored);
+}
+
 int launch(struct ec2 *e, struct md_request *rq, struct md_machine *m, struct err *err)
 {
 	_cleanup_query_ struct query q = {0};
+	int64_t earlier = md_state_int(m, MD_CLOUD_ORDERED);
 
 	if (!*md_state_str(m, "InstanceId")) {
 		/* whatever is asked with this token is one instance, today and after a crash */
@@ -178,10 +200,12 @@ int launch(struct ec2 *e, struct md_request *rq, struct md_machine *m, struct er
 		if (!*token)
 			return err_set(err, ERR_INTERNAL, "the machine has no id (M2)");
 		json_set_str(m->state, "Id", token);
-		if (fill(&q, rq, m, err) < 0 || md_cloud_order(rq, m, err) < 0)
+		if (fill(&q, rq, m, err) < 0 || md_cloud_order(rq, m, err) < 0 ||
+			ask(e, &q, m, err) < 0) {
+			not_launched(rq, m, earlier, err);
 			return -1;
-		md_progress(rq, "Launching the instance...");
-		if (ask(e, &q, m, err) < 0 || md_checkpoint(rq, m->state, err) < 0)
+		}
+		if (md_checkpoint(rq, m->state, err) < 0)
 			return -1;
 	}
 	if (*md_state_str(m, "InstanceId"))

@@ -164,6 +164,10 @@ def test_cancelled(ec2, machine, when):
     go_on(ec2, machine, 'create')
 
 
+# with the usual pauses, and the usual time for which a launch counts as not yet answered, and an instance as new
+UNHURRIED = {'MACHINE_DRIVER_PAUSE_MS': '500'}
+
+
 # what is new is not known everywhere at once
 
 @pytest.mark.parametrize('always', [False, True], ids=['look-ups', 'everything'])
@@ -179,8 +183,8 @@ def test_not_known_at_once(ec2, machine, kind, always):
 
 @pytest.mark.parametrize('count', [1, 2])
 def test_known_and_then_not(ec2, machine, count):
-    """An instance that was seen is not seen once more, while its machine is made: it is not gone."""
-    with start() as driver:
+    """An instance that was seen is not seen once more within its first minute: it is not gone, whoever asks."""
+    with start(**UNHURRIED) as driver:
         machine.configure(driver)
         assert machine.once(driver, 'create')['waitFor'] == 'Running'
         other = Machine(ec2, machine.store.parent / 'other', 'm2', 'b' * 32)
@@ -191,8 +195,12 @@ def test_known_and_then_not(ec2, machine, count):
         first, again = (driver.call('states', machines=references)['machines'][0] for _ in range(2))
         assert first['state'] == 'Starting' and hidden['InstanceId'] in first['message']
         assert 'message' not in again and again['state'] in ('Starting', 'Running')
-        hidden['_hidden'] = 1
-        (gone,) = driver.call('states', machines=[machine.reference('')])['machines'] # made long ago
+        hidden['_hidden'] = 2
+        with start(**UNHURRIED) as another:
+            (young,) = another.call('states', machines=[machine.reference('')])['machines']
+            assert young['state'] == 'Starting' and 'yet' in young['message']
+        machine.grow_older(60)
+        (gone,) = driver.call('states', machines=[machine.reference()])['machines']
         assert gone['state'] == 'Error' and 'does not exist' in gone['message']
         other.finish(driver, 'remove')
     go_on(ec2, machine, 'create')
@@ -217,15 +225,11 @@ def test_resumed_without_its_instance(ec2, machine):
 def test_removed_while_not_known(ec2, machine):
     """`NotFound` for an instance that nobody has seen yet is not that it is gone."""
     ec2.account.lag['instance'], ec2.account.lag_always = 4, True
-    with start() as driver:
+    with start(**UNHURRIED) as driver:
         machine.configure(driver)
         machine.once(driver, 'create')
         machine.finish(driver, 'remove')
-        assert running(ec2) == [] and only_groups(ec2)
-
-
-# with the usual pauses, and the usual time for which a launch counts as not yet answered
-UNHURRIED = {'MACHINE_DRIVER_PAUSE_MS': '500'}
+        assert running(ec2) == [] and only_groups(ec2) and set(machine.waits) == {None}
 
 
 def kill_at_launch(ec2, machine, moment=APPLIED):
@@ -261,13 +265,57 @@ def test_removed_before_it_is_launched(ec2, machine):
     assert len(launched(ec2)) == 1 and not ec2.faults.pending()
 
 
-def test_no_wait_for_what_was_refused(ec2, machine):
-    ec2.faults.add('RunInstances', faults.no_capacity(), times=None)
+REFUSALS = {'capacity': (faults.no_capacity, 'quota'), 'parameter': (lambda: Refuse(400, 'InvalidParameterValue'), 'user'),
+            'permission': (lambda: Refuse(403, 'UnauthorizedOperation'), 'auth'), 'throttled': (Throttle, 'throttled')}
+
+
+@pytest.mark.parametrize('name', REFUSALS)
+def test_no_search_for_what_was_refused(ec2, machine, name):
+    """There is surely no instance: a remove needs neither to look nor to wait for one."""
+    refusal, kind = REFUSALS[name]
+    ec2.faults.add('RunInstances', refusal(), times=None)
     with start(**UNHURRIED) as driver:
-        machine.configure(driver)
-        machine.fails(driver, 'create', 'quota')
+        machine.configure(driver, retries=0)
+        machine.fails(driver, 'create', kind)
+        assert (machine.state['Id'], machine.state['OrderedAt']) == ('', 0)
         machine.finish(driver, 'remove')
-        assert machine.waits == [] and ec2.log.count('DescribeInstances') == 1
+        assert machine.waits == [] and ec2.log.count('DescribeInstances') == 0 and only_groups(ec2)
+
+
+@pytest.mark.parametrize('first', ['another process', 'the same'])
+def test_refused_after_one_that_was_not_answered(ec2, machine, first):
+    """What the first may have launched is looked and waited for still."""
+    refusal = Refuse(400, 'InstanceLimitExceeded')
+    if first == 'the same':
+        ec2.faults.add('RunInstances', Close())
+    else:
+        kill_at_launch(ec2, machine, RECEIVED)
+    ec2.faults.add('RunInstances', refusal, nth=1 + (first == 'the same'))
+    with start(**UNHURRIED) as driver:
+        if first == 'the same':
+            machine.configure(driver)
+        machine.fails(driver, 'create', 'quota', 'InstanceLimitExceeded')
+        assert machine.state['Id'] and machine.state['OrderedAt'] and keys(ec2) == ['m1']
+    request = ec2.log.of('RunInstances')[0]
+    ec2.faults.hook('DescribeInstances', RECEIVED, lambda _: ec2.service.apply(request, 'RunInstances'), nth=3)
+    go_on(ec2, machine, 'remove', **UNHURRIED)
+    assert len(launched(ec2)) == 1 and not ec2.faults.pending()
+
+
+def test_waited_for_from_the_lost_answer_on(ec2, machine):
+    """However long it took until it was clear that there is none."""
+    def save(state):
+        machine.save(state if ec2.log.count('RunInstances') else {**state, 'OrderedAt': min(1, state['OrderedAt'])})
+
+    ec2.account.lag['instance'] = 3
+    ec2.faults.add('RunInstances', Close(applied=True), times=None)
+    with start(**UNHURRIED) as driver:
+        machine.configure(driver, retries=0)
+        with pytest.raises(DriverError):
+            machine.finish(driver, 'create', on_checkpoint=save)
+    ec2.faults.clear()
+    go_on(ec2, machine, 'remove', **UNHURRIED)
+    assert len(launched(ec2)) == 1
 
 
 def test_another_launch_with_the_same_token(ec2, machine):

@@ -47,7 +47,7 @@ STORED = {
 }
 OWN = {'HttpProtocolIpv6': 'disabled', 'EnablePrimaryIpv6': False, 'Ipv6AddressCount': 0, 'Ipv6AddressOnly': False,
        'IPv6Address': '', 'SpotInstanceRequestId': '', 'AvailabilityZone': '', 'KeyPairId': '', 'HostKey': '', 'Unseen': 0,
-       'OrderedAt': 0}
+       'OrderedAt': 0, 'LaunchedAt': 0}
 
 
 def flags(driver, **more):
