@@ -2,6 +2,7 @@
 #include "qemu.h"
 #include "sha.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -80,8 +81,12 @@ static bool is_lean(const char *user_data)
 		return true;
 	if (strncmp(user_data, mark, strlen(mark)) != 0)
 		return false;
+	user_data += strlen(mark);
+	if (*user_data && !isspace((unsigned char)*user_data))
+		return false; /* another kind: #cloud-config-archive */
 	user_data += strcspn(user_data, "\n");
-	return json_parse(user_data, strlen(user_data), &j, &ignored) == 0;
+	return json_parse(user_data, strlen(user_data), &j, &ignored) == 0 &&
+	       json_is(j, JSON_OBJECT);
 }
 
 static int check_user_data(

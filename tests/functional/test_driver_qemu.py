@@ -98,15 +98,20 @@ def test_seed(new):
     assert not (m.folder / 'seed-later.iso').exists() and m.call('create')['status'] == 'done'
 
 
-def test_user_data_of_the_lean_reader(new, tmp_path):
+@pytest.mark.parametrize('text', [
+    '#cloud-config\npackages: [vim]\n', '#cloud-config\n[1]\n', '#cloud-config-archive\n{"a": 1}\n',
+    '#cloud-config-jsonp\n{"a": 1}\n', '#cloud-config', 'text\n'],
+    ids=['YAML', 'array', 'archive', 'jsonp', 'nothing', 'text'])
+def test_user_data_of_the_lean_reader(new, tmp_path, text):
+    """What it does not know is refused, before anything starts."""
     file = tmp_path / 'user-data'
-    file.write_text('#cloud-config\npackages: [vim]\n')
+    file.write_text(text)
     m = new(qemu_userdata=str(file))
     m.configure()
     with pytest.raises(DriverError) as caught:
         m.call('create')
     assert caught.value.kind == 'user' and '--cloud-init' in caught.value.message and not m.pids()
-    file.write_text('#!/bin/sh\n')
+    file.write_text('#!/bin/sh\n' if text == 'text\n' else '#cloud-config \t\n{"hostname": "w1"}\n')
     m.create()
 
 
