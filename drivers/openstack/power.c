@@ -42,11 +42,13 @@ static int power(struct md_request *rq, struct md_machine *m, enum machine_state
 
 	if (os_open(&a, rq, m, err) < 0 || os_get_server(&a, m, &server, err) < 0)
 		return -1;
-	if (os_state(server) == wanted)
+	if (os_state(server) == wanted) {
+		json_set(m->state, OS_WAIT, json_int(0)); /* of a create that was cut */
 		return 0;
+	}
 	action = wanted == STATE_RUNNING ? starting(server) : "os-stop";
 	if (os_act(&a, md_state_str(m, "MachineId"), action, json_null(), &mine) == 0) {
-		json_set(m->state, OS_WAIT, json_int(0)); /* a create that was cut waits no more */
+		json_set(m->state, OS_WAIT, json_int(0));
 		md_cloud_wait(
 			out, wanted, OS_POLL_MS, "the server to be %s", machine_state_name(wanted));
 		return 0;

@@ -262,6 +262,17 @@ def test_volume_that_fails(host, cloud):
     assert not cloud.left()
 
 
+def test_start_of_what_runs_ends_the_wait_of_a_create(host, cloud):
+    """Otherwise it would be late for ever."""
+    host.configure(BASIC)
+    host.call('create')
+    host.state['WaitUntil'] = int(time.time()) - 5
+    host.call('start')
+    assert not host.state['WaitUntil']
+    cloud.servers[0]['status'] = 'SHUTOFF'
+    assert host.report()['state'] == 'Stopped'
+
+
 def test_server_that_takes_too_long(host, cloud):
     cloud.build_polls = 100000
     host.configure({**BASIC, 'openstack-active-timeout': 1})
