@@ -58,10 +58,8 @@ void os_undo(struct os_api *a, struct md_machine *m)
 	struct md_request *rq = a->api.rq;
 	struct err err = ERR_INIT;
 
-	if (undone(rq, os_remove_volume(a, m, &err), &err) && md_state_bool(m, "VolumeCreated")) {
-		json_set_str(m->state, "VolumeId", "");
-		json_set(m->state, "VolumeCreated", json_bool(false));
-	}
+	/* a deletion that is accepted may still fail: the volume is looked for until the end */
+	(void)undone(rq, os_remove_volume(a, m, &err), &err);
 	if (undone(rq, os_remove_key(a, m, &err), &err) && !md_state_bool(m, "ExistingKey"))
 		json_set_str(m->state, "KeyPairName", "");
 	if (undone(rq, os_remove_group(a, m, &err), &err)) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define AVAILABLE_S 200
+#define DELETING "deleting" /* the status */
 
 /* Does the user want one to be made? */
 static bool wants_own(const struct md_machine *m)
@@ -43,7 +44,7 @@ static enum os_worth worth_of(const struct json *volume)
 {
 	const char *status = json_str(json_get(volume, "status"), "");
 
-	return streq(status, "deleting") ? OS_GOING : has_failed(status) ? OS_POOR : OS_GOOD;
+	return streq(status, DELETING) ? OS_GOING : has_failed(status) ? OS_POOR : OS_GOOD;
 }
 
 const struct os_kind os_volume = {
@@ -90,31 +91,31 @@ static int get_status(struct os_api *a, const struct md_machine *m, char **ret, 
 	return 0;
 }
 
-/* It is of no use any more; the next create makes another. */
+/* It is of no use any more. Its id stays until it is gone: a deletion may be refused, or fail. */
 static int give_up(struct os_api *a, struct md_machine *m, const char *status, struct err *err)
 {
-	_cleanup_free_ char *id = xstrdup(md_state_str(m, "VolumeId"));
+	const char *id = md_state_str(m, "VolumeId");
 	_cleanup_free_ char *path = os_path("/volumes", id);
 	_cleanup_err_ struct err none = ERR_INIT;
 
 	json_set(m->state, OS_WAIT, json_int(0));
 	if (os_delete(a, OS_VOLUME, path, "delete the volume", &none) < 0)
 		md_log(a->api.rq, LOG_LEVEL_WARN, "%s", err_msg(&none));
-	else
-		json_set_str(m->state, "VolumeId", "");
 	if (md_checkpoint(a->api.rq, m->state, err) < 0)
 		return -1;
 	return err_set(err, ERR_UNAVAILABLE,
 		"the volume %s could not be made: it is in the status %s", id, status);
 }
 
-static int wait_available(
-	struct os_api *a, struct md_machine *m, struct md_outcome *out, struct err *err)
+/* known: the status, if it was asked for already. */
+static int wait_available(struct os_api *a, struct md_machine *m, const char *known,
+	struct md_outcome *out, struct err *err)
 {
-	_cleanup_free_ char *status = NULL;
+	_cleanup_free_ char *asked = NULL;
 
-	if (get_status(a, m, &status, err) < 0)
+	if (!known && get_status(a, m, &asked, err) < 0)
 		return -1;
+	const char *status = known ? known : asked;
 	if (has_failed(status))
 		return give_up(a, m, status, err);
 	if (streq(status, "available") || streq(status, "in-use")) {
@@ -129,17 +130,39 @@ static int wait_available(
 	return OS_BUSY;
 }
 
+/* The status of the one that an earlier call ordered. One that was deleted, or is being, is
+ * forgotten: another takes its place. Should it stay after all it has the mark. */
+static int look_again(struct os_api *a, struct md_machine *m, char **ret, struct err *err)
+{
+	_cleanup_err_ struct err mine = ERR_INIT;
+	_cleanup_free_ char *status = NULL;
+
+	if (get_status(a, m, &status, &mine) < 0 && mine.code != ERR_NOT_FOUND)
+		return err_move(err, &mine);
+	if (status && !streq(status, DELETING)) {
+		*ret = take(status);
+		return 0;
+	}
+	json_set_str(m->state, "VolumeId", "");
+	json_set(m->state, OS_WAIT, json_int(0));
+	return 0;
+}
+
 int os_make_volume(struct os_api *a, struct md_machine *m, struct md_outcome *out, struct err *err)
 {
+	_cleanup_free_ char *status = NULL;
+
 	if (!wants_own(m))
 		return 0;
+	if (*md_state_str(m, "VolumeId") && look_again(a, m, &status, err) < 0)
+		return -1;
 	if (!*md_state_str(m, "VolumeId")) {
 		json_set(m->state, "VolumeCreated", json_bool(true));
 		md_progress(a->api.rq, "Creating the volume...");
 		if (os_order(a, m, &os_volume, body_of(m), NULL, err) < 0)
 			return -1;
 	}
-	return wait_available(a, m, out, err);
+	return wait_available(a, m, status, out, err);
 }
 
 static int find_attachment(

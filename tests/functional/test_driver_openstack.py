@@ -262,6 +262,55 @@ def test_volume_that_fails(host, cloud):
     assert not cloud.left()
 
 
+@pytest.mark.parametrize('deletion', ['refused', 'error_deleting', 'deleting'])
+def test_failed_volume_that_is_not_deleted(host, cloud, deletion):
+    """It is the machine's until it is gone. One that goes, or that somebody has deleted, is replaced."""
+    cloud.volume_fault, cloud.volume_deletion = True, deletion
+    host.configure(FULL)
+    with pytest.raises(DriverError, match='volume-.* could not be made.* error'):
+        host.call('create')
+    (volume,) = cloud.volumes
+    assert host.state['VolumeId'] == volume['id'] and host.state['VolumeCreated']
+    cloud.volume_fault = False
+    if deletion != 'deleting':
+        with pytest.raises(DriverError, match='volume-.* could not be made'):
+            host.call('create')
+        assert cloud.volumes == [volume]
+        cloud.volumes.clear()
+    host.call('create')
+    assert counts(cloud)['servers'] == 1 and host.state['VolumeId'] not in ('', volume['id'])
+    cloud.volume_deletion = None
+    host.call('remove')
+    cloud.volumes = [left for left in cloud.volumes if left['status'] != 'deleting']
+    assert not cloud.left()
+
+
+def test_remove_with_a_volume_that_stays(host, cloud):
+    """Remove ends, and says why; when it can be deleted it is."""
+    cloud.volume_fault, cloud.volume_deletion = True, 'refused'
+    host.configure(FULL)
+    with pytest.raises(DriverError, match='could not be made'):
+        host.call('create')
+    outcome = host.driver.call('remove', machine=host.machine(), on_checkpoint=host.keep)
+    assert outcome['status'] == 'wait' and 'the volume to be free' in outcome['message']
+    host.state = {**outcome['state'], 'RemoveUntil': int(time.time()) - 1}
+    host.fails('remove', 'the volume to be free', 'dependent snapshots')
+    cloud.volume_deletion = None
+    host.call('remove')
+    assert not cloud.left()
+
+
+def test_volume_of_a_refused_server_whose_deletion_fails(host, cloud):
+    cloud.fault, cloud.volume_deletion = 'quota', 'error_deleting'
+    host.configure({**BASIC, 'openstack-volume-size': 1})
+    with pytest.raises(DriverError, match='create the server'):
+        host.call('create')
+    assert [volume['status'] for volume in cloud.volumes] == ['error_deleting']
+    cloud.volume_deletion = None
+    host.call('remove')
+    assert not cloud.left()
+
+
 def test_start_of_what_runs_ends_the_wait_of_a_create(host, cloud):
     """Otherwise it would be late for ever."""
     host.configure(BASIC)

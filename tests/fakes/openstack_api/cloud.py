@@ -42,6 +42,7 @@ class OpenStack:
     def __init__(self):
         self.url = None # the fake's; set by the test
         self.build_polls, self.delete_polls, self.fault, self.volume_fault = 1, 1, None, False
+        self.volume_deletion = None # it works; 'refused'; or accepted, and then it is in this status
         self.versions, self.regions = False, ['one', 'two']
         self.numbers = itertools.count(1)
         self.tokens, self.users = set(), {} # whose a token is
@@ -424,5 +425,10 @@ class OpenStack:
         volume = self.one('volumes', ident)
         if volume['status'] == 'in-use':
             raise Refused(400, 'Invalid volume: Volume status must be available')
-        self.volumes.remove(volume)
+        if self.volume_deletion == 'refused':
+            raise Refused(409, 'Invalid volume: it has dependent snapshots')
+        if self.volume_deletion: # the status that it has then
+            volume['status'] = self.volume_deletion
+        else:
+            self.volumes.remove(volume)
         return answer(202)
