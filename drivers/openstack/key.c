@@ -136,8 +136,7 @@ static int import(struct os_api *a, struct md_machine *m, const char *pub, struc
 			return 0;
 		}
 	}
-	if (!mine.may_exist)
-		(void)!os_order_refused(a, m, &none);
+	os_order_failed(a, m, &mine);
 	return err_move(err, &mine);
 }
 

@@ -150,9 +150,10 @@ int os_settle(struct os_api *a, struct md_machine *m, struct md_outcome *out, st
 /* Deletes all that have the mark, and the one whose id is known. */
 int os_remove_kind(
 	struct os_api *a, struct md_machine *m, const struct os_kind *kind, struct err *err);
-/* For what has a name of its own: an order begins; is refused; is over; may be carried out yet. */
+/* For what has a name of its own: an order begins; fails, and may be carried out from now on if why
+ * says so; is over; may be carried out yet. */
 int os_order_begin(struct os_api *a, struct md_machine *m, const char *name, struct err *err);
-int os_order_refused(struct os_api *a, struct md_machine *m, struct err *err);
+void os_order_failed(struct os_api *a, struct md_machine *m, const struct err *why);
 void os_order_over(struct md_machine *m);
 bool os_order_open(const struct md_machine *m, const char *name);
 

@@ -21,10 +21,16 @@ void os_order_over(struct md_machine *m)
 	md_cloud_order_over(m);
 }
 
-int os_order_refused(struct os_api *a, struct md_machine *m, struct err *err)
+void os_order_failed(struct os_api *a, struct md_machine *m, const struct err *why)
 {
+	_cleanup_err_ struct err ignored = ERR_INIT;
+
+	if (why->may_exist) { /* it may have taken long until that was clear */
+		(void)!md_cloud_order(a->api.rq, m, &ignored);
+		return;
+	}
 	os_order_over(m);
-	return md_checkpoint(a->api.rq, m->state, err);
+	(void)!md_checkpoint(a->api.rq, m->state, &ignored);
 }
 
 bool os_order_open(const struct md_machine *m, const char *name)
@@ -113,11 +119,7 @@ int os_order(struct os_api *a, struct md_machine *m, const struct os_kind *kind,
 	}
 	if (mine.may_exist && os_find(a, m, kind, ret, &none) > 0)
 		return 0;
-	/* it may have taken long until it was clear that there is no answer */
-	if (mine.may_exist)
-		(void)!md_cloud_order(a->api.rq, m, &none);
-	else
-		(void)!os_order_refused(a, m, &none);
+	os_order_failed(a, m, &mine);
 	return err_move(err, &mine);
 }
 

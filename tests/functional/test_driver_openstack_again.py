@@ -131,6 +131,24 @@ def test_orders_that_are_carried_out_late(make_host, cloud, fake, action, then):
     assert waited or (action, then) in [('POST compute/os-keypairs', 'create'), ('POST network/floatingips', 'remove')]
 
 
+@pytest.mark.parametrize('action', ['POST compute/os-keypairs', 'POST compute/servers'])
+def test_order_is_open_from_its_lost_answer_on(make_host, cloud, fake, action):
+    """However long it took until it was clear that there is none."""
+    host = make_host(USUAL_PAUSE)
+    host.configure(BASIC)
+    fake.faults.hook(action, RECEIVED, lambda request: cloud.delay(request, LATE))
+    fake.faults.add(action, Refuse(504, 'timeout'))
+
+    def keep(state):
+        host.keep(state if fake.log.count(action) else {**state, 'OrderedAt': min(1, state.get('OrderedAt', 0))})
+
+    with pytest.raises(DriverError, match='504'):
+        host.driver.call('create', machine=host.machine(), on_checkpoint=keep)
+    host.call('remove')
+    settle(cloud)
+    assert not cloud.left()
+
+
 def test_order_that_comes_to_nothing(make_host, cloud, fake):
     """It is given again after a while."""
     host = make_host(USUAL_PAUSE)
