@@ -197,5 +197,9 @@ int os_remove_key(struct os_api *a, struct md_machine *m, struct err *err)
 		return 0;
 	if (os_order_open(m, OS_KEY) && get_public(a, name, &there, &mine) < 0)
 		return mine.code == ERR_NOT_FOUND ? OS_AWAITED : err_move(err, &mine);
-	return os_delete(a, OS_COMPUTE, path, "delete the key pair", err);
+	if (os_delete(a, OS_COMPUTE, path, "delete the key pair", err) < 0)
+		return -1;
+	if (streq(md_state_str(m, OS_ORDERED), OS_KEY)) /* it showed, or is too late */
+		os_order_over(m);
+	return 0;
 }

@@ -149,6 +149,19 @@ def test_order_is_open_from_its_lost_answer_on(make_host, cloud, fake, action):
     assert not cloud.left()
 
 
+def test_removed_key_is_not_awaited(make_host, cloud, fake):
+    """Its order was not answered, it showed, and is gone: only the volume is waited for."""
+    host = make_host(USUAL_PAUSE)
+    host.configure(FULL)
+    host.call('create')
+    host.state.update({'Ordered': 'key pair', 'OrderedAt': int(time.time())})
+    fake.faults.add('DELETE volume/volumes/ID', Refuse(400, 'badRequest'))
+    host.messages.clear()
+    host.call('remove')
+    assert not cloud.left() and 'the volume to be free' in ' '.join(host.messages)
+    assert 'asked for' not in ' '.join(host.messages)
+
+
 def test_order_that_comes_to_nothing(make_host, cloud, fake):
     """It is given again after a while."""
     host = make_host(USUAL_PAUSE)
