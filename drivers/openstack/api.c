@@ -66,7 +66,8 @@ static bool is_quota(long status, const char *said)
 static bool is_of_another(
 	const struct os_api *a, const struct md_http_answer *answer, const char *said)
 {
-	return (answer->status == 404 || answer->status == 410) && !said && a->service != OS_IMAGE;
+	return (answer->status == 404 || answer->status == OS_STATUS_GONE) && !said &&
+	       a->service != OS_IMAGE;
 }
 
 static enum md_verdict judge(struct md_api *api, const struct md_api_call *c,
@@ -84,7 +85,8 @@ static enum md_verdict judge(struct md_api *api, const struct md_api_call *c,
 		err->retryable = false;
 	}
 	if (is_of_another(a, answer, said))
-		err_set(err, ERR_UNAVAILABLE, "404 Not Found, but not of OpenStack's own words");
+		err_set(err, ERR_UNAVAILABLE, "%ld %s, but not of OpenStack's own words",
+			answer->status, answer->status == OS_STATUS_GONE ? "Gone" : "Not Found");
 	if (answer->status != 401)
 		return MD_ANSWER_BAD;
 	os_forget(a);

@@ -200,7 +200,7 @@ def test_member_of_another_type(host, cloud, more):
 
 @pytest.mark.parametrize('action, body, status, text', [
     ('DELETE compute/servers/ID', b'<html>no such page</html>', 404, '404'),
-    ('DELETE volume/volumes/ID', b'', 404, '404'), ('DELETE network/security-groups/ID', b'', 404, '404'),
+    ('DELETE volume/volumes/ID', b'', 404, '404 Not Found'), ('DELETE volume/volumes/ID', b'', 410, '410 Gone'), ('DELETE network/security-groups/ID', b'', 404, '404'),
     ('GET compute/servers/detail', b'{}', 200, 'no list'), ('GET network/floatingips', b'[]', 200, 'no list')])
 def test_answers_of_a_proxy(host, cloud, fake, action, body, status, text):
     """They do not tell that something is gone."""
