@@ -1,8 +1,8 @@
 /*
  * Go's syntax is put into POSIX's extended one, which does the rest: classes such as \d, also
- * within brackets, where POSIX knows no backslash; groups that do not capture; lazy repetition,
- * which makes no difference to whether something matches; (?i) at the start. What has no
- * counterpart is refused rather than matched wrongly.
+ * within brackets, where POSIX knows no backslash; \Q…\E; groups that do not capture; lazy
+ * repetition, which makes no difference to whether something matches; (?i) at the start. What has
+ * no counterpart is refused rather than matched wrongly.
  */
 #include "ls_regex.h"
 
@@ -45,6 +45,30 @@ static const char *class_members(char c)
 	}
 }
 
+static void literal(struct translation *t, char c)
+{
+	/* with a backslash "<>`'" would be GNU's anchors */
+	bool plain = !ispunct((unsigned char)c) || strchr("<>`'", c);
+
+	buf_addf(&t->out, "%s%c", plain ? "" : "\\", c);
+}
+
+/* \Q…\E: each character stands for itself; what follows repeats the last one. */
+static int quoted(struct translation *t)
+{
+	const char *begin = t->at + 2, *end = strstr(begin, "\\E");
+	const char *stop = end ? end : begin + strlen(begin);
+
+	for (const char *p = begin; p < stop; p++)
+		literal(t, *p);
+	if (stop > begin) {
+		t->last = 1;
+		t->atoms[t->depth] += (unsigned)(stop - begin);
+	}
+	t->at = stop + (end ? 2 : 0);
+	return 0;
+}
+
 static int escape(struct translation *t, struct err *err)
 {
 	char c = t->at[1];
@@ -54,9 +78,9 @@ static int escape(struct translation *t, struct err *err)
 		return refuse("trailing backslash at end of expression", "", 0, err);
 	if (members)
 		buf_addf(&t->out, "[%s%s]", isupper((unsigned char)c) ? "^" : "", members);
-	else if (strchr("<>`'", c)) /* with the backslash they would be GNU's anchors */
-		buf_addc(&t->out, c);
-	else if (ispunct((unsigned char)c) || c == 'b' || c == 'B')
+	else if (ispunct((unsigned char)c))
+		literal(t, c);
+	else if (c == 'b' || c == 'B')
 		buf_addf(&t->out, "\\%c", c);
 	else if (c == 'A' || c == 'z')
 		buf_adds(&t->out, c == 'A' ? "\\`" : "\\'");
@@ -209,7 +233,9 @@ static int translate(struct translation *t, struct err *err)
 {
 	while (*t->at) {
 		size_t n = repetition(t->at);
+		bool quote = t->at[0] == '\\' && t->at[1] == 'Q';
 		int rc = n               ? repeat(t, n, err)
+			 : quote         ? quoted(t)
 			 : *t->at == '(' ? group(t, err)
 			 : *t->at == ')' ? end_group(t, err)
 					 : atom(t, err);

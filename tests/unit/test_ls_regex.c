@@ -46,6 +46,11 @@ static void test_matches(void **state)
 		{"^a{1}b{2,}$", "abbb", "ab"},
 		{"^a{,2}$", "a{,2}", "aa"},
 		{"^{a}?$", "{a", "a"},
+		{"^\\Qweb.1\\E$", "web.1", "webx1"},
+		{"^\\Qa.b\\E+$", "a.bb", "a.ba.b"},
+		{"^\\Q\\d[(*", "\\d[(*", "1"},
+		{"^\\Q<`'>{}|^\\E\\d$", "<`'>{}|^1", "<`'>{}|^d"},
+		{"^a\\Q\\E*b\\Q\\E$", "aab", "a"},
 	};
 
 	(void)state;
@@ -88,6 +93,10 @@ static void test_refused(void **state)
 		{"(?<=a>)", "error parsing regexp: invalid or unsupported Perl syntax: `(?<`"},
 		{"(?", "error parsing regexp: invalid or unsupported Perl syntax: `(?`"},
 		{"[\\", "error parsing regexp: invalid escape sequence: `\\`"},
+		{"\\E", "error parsing regexp: invalid escape sequence: `\\E`"},
+		{"[\\Qa\\E]", "error parsing regexp: invalid escape sequence: `\\Q`"},
+		{"\\Q\\E*", NULL},
+		{"(\\Q0123456789\\E{1000}){20}", "error parsing regexp: expression too large: ``"},
 	};
 
 	(void)state;
