@@ -163,17 +163,17 @@ static void bootstrap(void *arg)
 	w->rc = cert_bootstrap(&w->paths, app_user(), w->force_client, &w->report, &w->err);
 }
 
-int create_certs(
-	struct co *co, struct app *app, const struct json *auth, bool force_client, struct err *err)
+int create_certs(struct co *co, struct app *app, const struct record *rec, bool force_client,
+	struct err *err)
 {
 	struct cert_work w = {
 		.paths =
 			{
-				.dir = json_str(json_get_fold(auth, "CertDir"), ""),
-				.ca = json_str(json_get_fold(auth, "CaCertPath"), ""),
-				.ca_key = json_str(json_get_fold(auth, "CaPrivateKeyPath"), ""),
-				.client = json_str(json_get_fold(auth, "ClientCertPath"), ""),
-				.client_key = json_str(json_get_fold(auth, "ClientKeyPath"), ""),
+				.dir = record_auth(rec, "CertDir"),
+				.ca = record_auth(rec, "CaCertPath"),
+				.ca_key = record_auth(rec, "CaPrivateKeyPath"),
+				.client = record_auth(rec, "ClientCertPath"),
+				.client_key = record_auth(rec, "ClientKeyPath"),
 			},
 		.force_client = force_client,
 	};
@@ -278,8 +278,7 @@ static int work(
 	int rc = 0;
 
 	if (certs)
-		rc = create_certs(co, app,
-			json_path(take_rec->doc, "HostOptions", "AuthOptions", NULL), false, err);
+		rc = create_certs(co, app, take_rec, false, err);
 	if (rc < 0)
 		record_free(take_rec);
 	else
@@ -359,8 +358,7 @@ static int claim(struct app *app, struct record *rec, struct create_end *end, st
 static int prepare(struct co *co, struct app *app, struct driver *d, struct machine_ref *ref,
 	struct record *rec, struct create_end *end, struct err *err)
 {
-	if (create_certs(co, app, json_path(rec->doc, "HostOptions", "AuthOptions", NULL), false,
-		    err) < 0)
+	if (create_certs(co, app, rec, false, err) < 0)
 		return -1;
 	ref->state = record_driver_state(rec);
 	if (precheck(co, app, d, ref, err) < 0)

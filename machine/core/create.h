@@ -8,7 +8,7 @@
 
 /* The CA and the client pair are there afterwards; under the store's certificate lock. Prints
  * `Creating CA: …` lines. */
-int create_certs(struct co *co, struct app *app, const struct json *auth, bool force_client,
+int create_certs(struct co *co, struct app *app, const struct record *rec, bool force_client,
 	struct err *err);
 
 /* What there is of the machine when its create has failed. */

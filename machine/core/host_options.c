@@ -120,15 +120,11 @@ static void set_path(struct json *auth, const char *key, const char *dir, const 
 	json_set_str(auth, key, path);
 }
 
-struct json *host_options_default(const struct store *s, const char *name)
+static void set_paths(struct json *auth, const struct store *s, const char *name)
 {
-	struct json *o = preset_group(top_fields, ARRAY_SIZE(top_fields));
 	_cleanup_free_ char *dir = store_machine_dir(s, name);
 	const char *certs = store_certs_dir(s);
 
-	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
-		json_set(o, groups[i].key, preset_group(groups[i].fields, groups[i].n));
-	struct json *auth = json_get(o, "AuthOptions");
 	json_set_str(auth, "CertDir", certs);
 	set_path(auth, "CaCertPath", certs, "ca.pem");
 	set_path(auth, "CaPrivateKeyPath", certs, "ca-key.pem");
@@ -137,7 +133,33 @@ struct json *host_options_default(const struct store *s, const char *name)
 	set_path(auth, "ClientKeyPath", certs, "key.pem");
 	set_path(auth, "ClientCertPath", certs, "cert.pem");
 	json_set_str(auth, "StorePath", dir);
+}
+
+struct json *host_options_default(const struct store *s, const char *name)
+{
+	struct json *o = preset_group(top_fields, ARRAY_SIZE(top_fields));
+
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
+		json_set(o, groups[i].key, preset_group(groups[i].fields, groups[i].n));
+	set_paths(json_get(o, "AuthOptions"), s, name);
 	return o;
+}
+
+struct json *host_options_auth_missing(
+	const struct json *options, const struct store *s, const char *name)
+{
+	static const char *const keys[] = {"CertDir", "CaCertPath", "CaPrivateKeyPath",
+		"ServerCertPath", "ServerKeyPath", "ClientKeyPath", "ClientCertPath", "StorePath"};
+	const struct json *auth = json_get_fold(options, "AuthOptions");
+	size_t n = 0;
+
+	while (n < ARRAY_SIZE(keys) && *json_str(json_get_fold(auth, keys[n]), ""))
+		n++;
+	if (n == ARRAY_SIZE(keys))
+		return NULL;
+	struct json *paths = json_object();
+	set_paths(paths, s, name);
+	return paths;
 }
 
 static bool on_list(const char *const *list, const char *key)

@@ -14,6 +14,11 @@ struct json *host_options_adopt(const struct json *old, const char *const *drop)
  * no object, or has every member, spelled as it is here. */
 struct json *host_options_complete(const struct json *old);
 
+/* What a record leaves open of where its certificates are (or says with ""): AuthOptions by
+ * default. NULL: nothing. malloc'ed. */
+struct json *host_options_auth_missing(
+	const struct json *options, const struct store *s, const char *name);
+
 /* Types of what is there; nothing has to be. The error is "HostOptions.X.Y: expected a string". */
 int host_options_check(const struct json *options, struct err *err);
 

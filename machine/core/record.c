@@ -24,6 +24,7 @@ void record_free(struct record *r)
 		return;
 	free(r->name);
 	json_free(r->doc);
+	json_free(r->auth);
 	json_free(r->progress);
 	/* a driver's state may hold the keys to an account */
 	secret_free(r->saved);
@@ -215,7 +216,9 @@ static struct json *option(const struct record *r, const char *group, const char
 
 const char *record_auth(const struct record *r, const char *key)
 {
-	return json_str(option(r, "AuthOptions", key), "");
+	const char *said = json_str(option(r, "AuthOptions", key), "");
+
+	return *said ? said : json_str(json_get(r->auth, key), "");
 }
 
 struct json *record_engine(const struct record *r, const char *key)

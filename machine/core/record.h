@@ -19,6 +19,7 @@ struct record {
 	char *name;       /* the folder's name */
 	struct json *doc; /* config.json, version 3; has every member, as it is spelled there */
 	struct json *progress; /* .create.json, or NULL when the machine is complete */
+	struct json *auth;     /* AuthOptions for what doc leaves open of them; NULL: nothing */
 	char *saved;           /* config.json's text as read or last written; NULL: never */
 	/* record_save's own: */
 	char *progress_saved; /* .create.json's text; NULL: there is none */
@@ -63,8 +64,10 @@ struct json *record_driver_state(const struct record *r); /* an object, never NU
 void record_set_driver_state(struct record *r, struct json *take_state);
 const char *record_id(const struct record *r); /* "" when unknown */
 
-/* "HostOptions", "AuthOptions", key and so on; "" / NULL when absent. */
+/* "HostOptions", "AuthOptions", key; of a path that is absent or empty, the store's own. Of others
+ * "". */
 const char *record_auth(const struct record *r, const char *key);
+/* The same of the other groups; NULL when absent. */
 struct json *record_engine(const struct record *r, const char *key);
 struct json *record_swarm(const struct record *r, const char *key);
 

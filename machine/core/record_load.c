@@ -134,6 +134,7 @@ int record_parse(struct store *s, const char *name, const char *text, size_t len
 	doc = tidy(doc, name);
 	relocate_config(doc, recorded, s, name);
 	r->doc = take(doc);
+	r->auth = host_options_auth_missing(json_get(r->doc, "HostOptions"), s, name);
 	*ret = r;
 	return 0;
 }

@@ -120,6 +120,36 @@ def test_members_that_are_missing(cli):
     assert keys(new['HostOptions']) == keys(json.loads(text)['HostOptions'])
 
 
+def drop_paths(options, how):
+    if how == 'empty':
+        options['AuthOptions'] = {key: '' for key in options['AuthOptions'] if key != 'ServerCertSANs'}
+    elif how == 'some':
+        options['AuthOptions'] = {'CertDir': options['AuthOptions']['CertDir']}
+    elif how == 'null':
+        options['AuthOptions'] = None
+    else:
+        del options['AuthOptions']
+
+
+@pytest.mark.parametrize('how', ['null', 'missing', 'empty', 'some'])
+def test_paths_that_are_missing(cli, how):
+    """Whose record does not say where its certificates are, has those of the store; the record stays what it is."""
+    cli.create_none('web1')
+    path = cli.store / 'machines' / 'web1' / 'config.json'
+    config = json.loads(path.read_text())
+    drop_paths(config['HostOptions'], how)
+    text = json.dumps(config)
+    path.write_text(text)
+    old = (cli.store / 'certs' / 'cert.pem').read_bytes()
+    assert cli.ok('context', 'web1').out == 'web1\n'
+    copies = {p.name: p.read_bytes() for p in (cli.home / '.docker' / 'contexts' / 'tls').rglob('*.pem')}
+    assert copies == {name: (cli.store / 'certs' / name).read_bytes() for name in ['ca.pem', 'cert.pem', 'key.pem']}
+    result = cli.fails('regenerate-certs', '-f', '--client-certs', 'web1')
+    assert f'Creating client certificate: {cli.store}/certs/cert.pem\n' in result.out
+    assert (cli.store / 'certs' / 'cert.pem').read_bytes() != old
+    assert path.read_text() == text
+
+
 def test_every_client_pair_is_renewed(cli):
     """Once, whichever machines have it."""
     certs, other = cli.store / 'certs', cli.folder / 'other'

@@ -150,7 +150,8 @@ static void keys_in_any_case(void **state)
 	_cleanup_record_ struct record *r = load();
 	assert_string_equal(record_driver_name(r), "x");
 	assert_string_equal(record_auth(r, "CaCertPath"), "p");
-	assert_string_equal(record_auth(r, "CertDir"), "");
+	assert_string_equal(record_auth(r, "CertDir"), at("S/certs"));
+	assert_string_equal(record_auth(r, "CaCertRemotePath"), "");
 	assert_string_equal(json_str(json_at(record_engine(r, "Labels"), 0), ""), "l");
 	assert_true(json_bool_or(record_swarm(r, "Master"), false));
 	record_set_driver_state(r, json_object());
@@ -190,7 +191,8 @@ static void null_options_and_driver(void **state)
 	_cleanup_record_ struct record *r = load();
 	assert_true(json_is(record_driver_state(r), JSON_OBJECT));
 	assert_null(record_engine(r, "Labels"));
-	assert_string_equal(record_auth(r, "CaCertPath"), "");
+	assert_string_equal(record_auth(r, "CaCertPath"), at("S/certs/ca.pem"));
+	assert_string_equal(record_auth(r, "ServerKeyPath"), at("S/machines/web1/server-key.pem"));
 	_cleanup_free_ char *dir = NULL;
 	struct machine_ref ref = record_ref(store, r, &dir);
 	assert_string_equal(ref.dir, at("S/machines/web1"));
