@@ -112,8 +112,11 @@ static int open_store(struct cli *cli, struct err *err)
 /* Where HOME is not set, these still have an answer. */
 static bool needs_store(const struct cli *cli)
 {
-	return cli->cmd != &cmd_help && cli->cmd != &cmd_driver && cli->cmd != &cmd_completion &&
-	       cli->cmd != &cmd_complete && (cli->cmd != &cmd_version || cli->args.args.n);
+	bool unset = cli->cmd == &cmd_env && parsed_bool(&cli->args, "unset");
+
+	return !unset && cli->cmd != &cmd_help && cli->cmd != &cmd_driver &&
+	       cli->cmd != &cmd_completion && cli->cmd != &cmd_complete &&
+	       (cli->cmd != &cmd_version || cli->args.args.n);
 }
 
 static int parse_command(struct co *co, struct cli *cli, const struct strv *rest, struct err *err)

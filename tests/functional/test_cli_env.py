@@ -101,6 +101,14 @@ def test_no_shell(running):
     assert running.ok('env', '-u', env={'SHELL': ''}).out.startswith('unset DOCKER_TLS_VERIFY\n')
 
 
+def test_unset_without_a_store(running):
+    nowhere = {'HOME': '', 'MACHINE_STORAGE_PATH': ''}
+    line = 'env --shell bash -u'
+    assert running.ok(*line.split(), env=nowhere).out == running.ok(*line.split()).out
+    assert running.fails(*line.split(), 'web', env=nowhere).err == (
+        'Error: Expected no machine name when the -u flag is present\n')
+
+
 ODD = """a b$HOME`id`"x"'y'\\z\\\\!${IFS}"""
 
 
