@@ -20,51 +20,71 @@ static void print_names(const struct strv *machines)
 	}
 }
 
+/* Also of a machine that is gone: somebody may have deleted its folder. */
 static int remove_one(const struct store *s, const char *machine, struct err *err)
 {
 	enum context_owner was;
 
-	if (!store_exists(s, machine))
-		return store_not_found(machine, err);
-	if (docker_context_remove(s, machine, &was, err) < 0)
+	if (docker_context_look(s, machine, &was, err) < 0 ||
+		docker_context_remove(s, machine, &was, err) < 0)
 		return -1;
 	if (was == CONTEXT_OURS)
 		return 0;
 	if (was == CONTEXT_FOREIGN)
 		return docker_context_taken(machine, err);
+	if (!store_exists(s, machine))
+		return store_not_found(machine, err);
 	return err_set(err, ERR_NOT_FOUND, "machine \"%s\" has no docker context", machine);
 }
 
+static int forget(struct co *co, struct cli *cli, const char *machine, struct err *err)
+{
+	struct store_lock *lock;
+
+	if (!machine_name_possible(machine))
+		return store_not_found(machine, err);
+	if (store_lock(co, cli->app.store, machine, 0, &lock, err) < 0)
+		return -1;
+	int rc = remove_one(cli->app.store, machine, err);
+	store_unlock(lock);
+	return rc;
+}
+
+/* Each once, and all that can be. */
 static int remove_all(struct co *co, struct cli *cli, const struct strv *names, struct err *err)
 {
-	for (size_t i = 0; i < names->n; i++) {
-		struct store_lock *lock;
-		if (store_lock(co, cli->app.store, names->items[i], 0, &lock, err) < 0)
-			return -1;
-		int rc = remove_one(cli->app.store, names->items[i], err);
-		store_unlock(lock);
-		if (rc < 0)
-			return -1;
-	}
-	return 0;
+	_cleanup_strv_ struct strv machines = STRV_INIT, gone = STRV_INIT;
+
+	strv_foreach (name, names)
+		if (!strv_contains(&machines, name))
+			strv_add(&machines, name);
+	struct err *errs = xcalloc(machines.n, sizeof(*errs));
+	for (size_t i = 0; i < machines.n; i++)
+		if (forget(co, cli, machines.items[i], &errs[i]) == 0)
+			strv_add(&gone, machines.items[i]);
+	print_names(&gone);
+	int rc = cli_join_errors(errs, &machines, err);
+	for (size_t i = 0; i < machines.n; i++)
+		err_finish(&errs[i]);
+	free(errs);
+	return rc;
 }
 
 static int run_context(struct co *co, struct cli *cli, struct err *err)
 {
 	_cleanup_strv_ struct strv names = STRV_INIT;
-	bool rm = parsed_bool(&cli->args, "rm");
 
 	if (cli_names(cli, &names, err) < 0)
 		return -1;
-	if ((rm ? remove_all(co, cli, &names, err)
-		: cli_each(co, cli, &names, host_context_make, err)) < 0)
+	if (parsed_bool(&cli->args, "rm"))
+		return remove_all(co, cli, &names, err);
+	if (cli_each(co, cli, &names, host_context_make, err) < 0)
 		return -1;
 	print_names(&names);
 	_cleanup_free_ char *name = docker_context_name(names.items[0]);
-	if (!rm)
-		log_info("Use it with \"docker --context %s\", or for good with \"docker context "
-			 "use %s\".",
-			name, name);
+	log_info("Use it with \"docker --context %s\", or for good with \"docker context "
+		 "use %s\".",
+		name, name);
 	return 0;
 }
 

@@ -372,6 +372,32 @@ def too_large(docker, cli):
         {'Name': 'web1', 'Metadata': {'machine': {'name': 'web1', 'storePath': str(cli.store)}}}) + ' ' * 70000)
 
 
+def test_context_of_a_machine_that_is_gone(cli, docker):
+    """Its folder was deleted by hand, and the context is still ours."""
+    for name in 'web1', 'web2':
+        cli.create_none(name, URL)
+    cli.ok('context', 'web1', 'web2')
+    shutil.rmtree(cli.store / 'machines' / 'web1')
+    assert cli.ok('context', '--rm', 'web1').out == 'web1\n'
+    assert contexts(docker) == ['default', 'web2']
+    assert 'Docker machine "web1" does not exist' in cli.fails('context', '--rm', 'web1').err
+    foreign(docker, cli)
+    assert 'the docker context "web1" exists already' in cli.fails('context', '--rm', 'web1').err
+    assert contexts(docker) == ['default', 'web1', 'web2']
+
+
+def test_removal_of_several(cli, docker):
+    """Each once; one that has none does not keep the others."""
+    for name in 'web1', 'web2', 'web3':
+        cli.create_none(name, URL)
+    cli.ok('context', 'web2', 'web3')
+    result = cli.fails('context', '--rm', 'web1', 'web2', 'web2', 'web3', '..')
+    assert result.out == 'web2\nweb3\n'
+    assert result.err.splitlines()[0] == 'machine "web1" has no docker context'
+    assert result.err.splitlines()[1].startswith('Docker machine ".." does not exist')
+    assert result.err.count('\n') == 2 and contexts(docker) == ['default']
+
+
 @pytest.mark.parametrize('theirs', [foreign, other_store, torn, too_large])
 def test_others_are_left_alone(cli, docker, theirs):
     theirs(docker, cli)
@@ -433,7 +459,8 @@ def test_without_a_home(cli):
     """Rancher's environment: nothing of docker's is looked for."""
     env = {'HOME': '', 'DOCKER_CONFIG': ''}
     cli.ok('create', '-d', 'none', '--url', URL, 'web1', env=env)
-    assert 'DOCKER_CONFIG' in cli.fails('context', 'web1', env=env).err
+    for words in ['context', 'web1'], ['context', '--rm', 'web1']:
+        assert 'DOCKER_CONFIG' in cli.fails(*words, env=env).err
     cli.ok('rm', '-y', 'web1', env=env)
 
 
