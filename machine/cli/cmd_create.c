@@ -215,16 +215,32 @@ static void set_bool(struct json *obj, const char *key, const struct cli *cli, c
 	json_set(obj, key, json_bool(parsed_bool(&cli->args, flag)));
 }
 
-static void set_tls_path(
-	struct json *auth, const char *key, const struct cli *cli, const char *flag)
+/* Later commands run in other folders. */
+static int set_tls_paths(struct json *auth, const struct cli *cli, struct err *err)
 {
-	const char *path = parsed_str(&cli->globals, flag);
+	static const struct {
+		const char *key, *flag;
+	} paths[] = {
+		{"CaCertPath", "tls-ca-cert"},
+		{"CaPrivateKeyPath", "tls-ca-key"},
+		{"ClientCertPath", "tls-client-cert"},
+		{"ClientKeyPath", "tls-client-key"},
+	};
 
-	if (*path)
-		json_set_str(auth, key, path);
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		const char *path = parsed_str(&cli->globals, paths[i].flag);
+		_cleanup_free_ char *full = NULL;
+
+		if (!*path)
+			continue;
+		if (store_absolute(path, &full, err) < 0)
+			return -1;
+		json_set_str(auth, paths[i].key, full);
+	}
+	return 0;
 }
 
-static struct json *host_options(const struct cli *cli, const char *name)
+static int host_options(const struct cli *cli, const char *name, struct json **ret, struct err *err)
 {
 	struct json *o = record_default_host_options(cli->app.store, name);
 	struct json *engine = json_get(o, "EngineOptions"), *swarm = json_get(o, "SwarmOptions");
@@ -245,12 +261,9 @@ static struct json *host_options(const struct cli *cli, const char *name)
 	set_list(swarm, "ArbitraryFlags", cli, "swarm-opt");
 	set_list(swarm, "ArbitraryJoinFlags", cli, "swarm-join-opt");
 	set_bool(swarm, "IsExperimental", cli, "swarm-experimental");
-	set_tls_path(auth, "CaCertPath", cli, "tls-ca-cert");
-	set_tls_path(auth, "CaPrivateKeyPath", cli, "tls-ca-key");
-	set_tls_path(auth, "ClientCertPath", cli, "tls-client-cert");
-	set_tls_path(auth, "ClientKeyPath", cli, "tls-client-key");
 	set_list(auth, "ServerCertSANs", cli, "tls-san");
-	return o;
+	*ret = o;
+	return set_tls_paths(auth, cli, err);
 }
 
 /* All flags but what is nothing to a driver. */
@@ -340,9 +353,11 @@ static int make_new(
 {
 	_cleanup_json_ struct json *values = driver_flags(cli);
 	const char *driver = parsed_str(&cli->args, "driver");
+	_cleanup_json_ struct json *options = NULL;
 
-	if (create_machine(co, &cli->app, name, driver, values, host_options(cli, name), end, err) <
-		0)
+	end->left = CREATE_LEFT_NOTHING;
+	if (host_options(cli, name, &options, err) < 0 ||
+		create_machine(co, &cli->app, name, driver, values, take(options), end, err) < 0)
 		return -1;
 	return make_context(co, cli, name, end, err);
 }

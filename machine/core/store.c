@@ -32,19 +32,28 @@ static char *tidy_path(const char *path)
 	return buf_steal(&b);
 }
 
-int store_open(const char *path, struct store **ret, struct err *err)
+int store_absolute(const char *path, char **ret, struct err *err)
 {
 	_cleanup_free_ char *cwd = NULL;
-	_cleanup_free_ char *full = NULL;
+
+	if (path[0] != '/' && !(cwd = getcwd(NULL, 0)))
+		return err_errno(err, errno, "find the working directory");
+	_cleanup_free_ char *full = xasprintf("%s/%s", cwd ? cwd : "", path);
+	*ret = tidy_path(full);
+	return 0;
+}
+
+int store_open(const char *path, struct store **ret, struct err *err)
+{
+	char *full;
 
 	if (!path || !*path)
 		return err_set(err, ERR_USER, "the storage path is empty");
-	if (path[0] != '/' && !(cwd = getcwd(NULL, 0)))
-		return err_errno(err, errno, "find the working directory");
-	full = xasprintf("%s/%s", cwd ? cwd : "", path);
+	if (store_absolute(path, &full, err) < 0)
+		return -1;
 
 	struct store *s = xcalloc(1, sizeof(*s));
-	s->path = tidy_path(full);
+	s->path = full;
 	const char *root = streq(s->path, "/") ? "" : s->path;
 	s->certs = xasprintf("%s/certs", root);
 	s->machines = xasprintf("%s/machines", root);

@@ -25,6 +25,9 @@
 
 struct store;
 
+/* From the working directory; without "." and doubled slashes. malloc'ed. */
+int store_absolute(const char *path, char **ret, struct err *err);
+
 /* Fixes the (absolute) path; touches nothing on disk. */
 int store_open(const char *path, struct store **ret, struct err *err);
 void store_free(struct store *s);

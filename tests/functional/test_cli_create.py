@@ -143,6 +143,23 @@ def test_paths_of_certificates(store, by_variables):
     store.ok('rm', '-y', 'web')
 
 
+def test_relative_paths_of_certificates(store):
+    """They mean the same to a later command in another folder."""
+    other = store.folder / 'relative'
+    other.mkdir()
+    for file in 'ca.pem', 'ca-key.pem':
+        (other / file).write_bytes((store.store / 'certs' / file).read_bytes())
+    store.ok('--tls-ca-cert', 'relative/ca.pem', '--tls-client-cert=./relative//cert.pem', 'create', '-d', 'none',
+             '--url', 'x', 'web', env={'MACHINE_TLS_CA_KEY': 'relative/ca-key.pem',
+                                       'MACHINE_TLS_CLIENT_KEY': 'relative/../relative/key.pem'})
+    auth = store.config('web')['HostOptions']['AuthOptions']
+    found = [auth[key] for key in ['CaCertPath', 'CaPrivateKeyPath', 'ClientCertPath', 'ClientKeyPath']]
+    assert found == [f'{other}/ca.pem', f'{other}/ca-key.pem', f'{other}/cert.pem',
+                     f'{store.folder}/relative/../relative/key.pem']
+    assert (other / 'cert.pem').exists()
+    store.ok('rm', '-y', 'web')
+
+
 @pytest.mark.parametrize('name', ['a', '0', 'A.b-c', 'x-', '9.'])
 def test_good_names(store, name):
     store.create_none(name)
