@@ -67,6 +67,20 @@ static int load_pair(const char *cert_path, const char *key_path, struct rng *rn
 		       : 0;
 }
 
+/* Ends the error of a pair that cannot be used as it is. */
+static int advise_pair(const char *cert_path, const char *key_path, struct err *err)
+{
+	_cleanup_free_ char *msg = xstrdup(err_msg(err));
+	enum err_code code = err->code;
+
+	if (strstr(msg, "restore ") || (code != ERR_NOT_FOUND && code != ERR_USER))
+		return -1;
+	return err_set(err, code,
+		"%s: restore it, or move %s and %s away to have new "
+		"ones made",
+		msg, cert_path, key_path);
+}
+
 static int keep_copy(const char *path, mode_t mode, struct err *err)
 {
 	_cleanup_free_ char *bak = xasprintf("%s.bak", path);
@@ -132,9 +146,12 @@ static int ca_of(const struct cert_paths *p, const char *user, struct rng *rng, 
 		return make_ca(p, user, rng, ca, report, err);
 	}
 	if (tlsfile_cert(p->ca, &ca->cert, err) < 0)
-		return -1;
-	if (!expired(&ca->cert))
-		return exists(p->ca_key) ? add_key(ca, p->ca, p->ca_key, rng, err) : 0;
+		return advise_pair(p->ca, p->ca_key, err);
+	if (!expired(&ca->cert)) {
+		if (exists(p->ca_key) && add_key(ca, p->ca, p->ca_key, rng, err) < 0)
+			return advise_pair(p->ca, p->ca_key, err);
+		return 0;
+	}
 	if (keep_pair(p->ca, p->ca_key, err) < 0)
 		return -1;
 	pair_finish(ca);
@@ -179,7 +196,7 @@ static int client_state(const struct cert_paths *p, struct rng *rng, struct pair
 	pair_init(&client);
 	int r = judge_client(p, rng, ca, report, &client, err);
 	pair_finish(&client);
-	return r;
+	return r < 0 ? advise_pair(p->client, p->client_key, err) : r;
 }
 
 static int client_of(const struct cert_paths *p, const char *user, bool force, struct rng *rng,
@@ -199,7 +216,7 @@ static int client_of(const struct cert_paths *p, const char *user, bool force, s
 	if (state == 1)
 		return 0;
 	if (!has_key(ca) && add_key(ca, p->ca, p->ca_key, rng, err) < 0)
-		return -1;
+		return advise_pair(p->ca, p->ca_key, err);
 	if (keep_pair(p->client, p->client_key, err) < 0 ||
 		make_pair(&plan, p->client, p->client_key, rng, err) < 0)
 		return -1;

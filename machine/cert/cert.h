@@ -29,7 +29,7 @@ struct cert_paths {
 struct cert_report { /* what bootstrap did, for progress lines */
 	bool made_ca;
 	bool made_client;
-	bool ca_expired; /* an expired CA was replaced: every machine needs regenerate-certs */
+	bool ca_expired; /* made_ca: in place of one that had expired */
 };
 
 /*

@@ -102,7 +102,7 @@ static int renew_client_certs(
 		if (record_load(cli->app.store, name, &rec, err) < 0)
 			return -1;
 		const char *client = record_auth(rec, "ClientCertPath");
-		if (create_certs(co, &cli->app, rec, !strv_contains(&done, client), err) < 0)
+		if (create_certs(co, &cli->app, rec, names, !strv_contains(&done, client), err) < 0)
 			return -1;
 		strv_add(&done, client);
 	}

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #define CONFIGURE_S 60u
 #define PRECHECK_S 300u
@@ -163,8 +164,44 @@ static void bootstrap(void *arg)
 	w->rc = cert_bootstrap(&w->paths, app_user(), w->force_client, &w->report, &w->err);
 }
 
-int create_certs(struct co *co, struct app *app, const struct record *rec, bool force_client,
-	struct err *err)
+/* Those whose engines have a certificate by the CA that was there before. */
+static void find_left_behind(
+	const struct app *app, const char *ca, const struct strv *machines, struct strv *ret)
+{
+	_cleanup_strv_ struct strv all = STRV_INIT;
+	_cleanup_err_ struct err ignored = ERR_INIT;
+
+	if (store_list(app->store, &all, &ignored) < 0)
+		return;
+	strv_foreach (name, &all) {
+		_cleanup_record_ struct record *rec = NULL;
+		if (!strv_contains(machines, name) &&
+			record_load(app->store, name, &rec, &ignored) == 0 &&
+			streq(record_auth(rec, "CaCertPath"), ca) &&
+			access(record_auth(rec, "ServerCertPath"), F_OK) == 0)
+			strv_add(ret, name);
+		err_finish(&ignored);
+	}
+}
+
+static void tell_new_ca(
+	const struct app *app, const char *ca, const struct strv *machines, bool expired)
+{
+	_cleanup_strv_ struct strv left = STRV_INIT;
+
+	find_left_behind(app, ca, machines, &left);
+	if (expired)
+		log_warn("The certificate authority had expired and was replaced.");
+	if (!left.n)
+		return;
+	_cleanup_free_ char *names = strv_join(&left, " ");
+	log_warn("The certificate authority is new, and engines of earlier machines have "
+		 "certificates of the old one: run \"docker-machine regenerate-certs %s\".",
+		names);
+}
+
+int create_certs(struct co *co, struct app *app, const struct record *rec,
+	const struct strv *machines, bool force_client, struct err *err)
 {
 	struct cert_work w = {
 		.paths =
@@ -186,11 +223,10 @@ int create_certs(struct co *co, struct app *app, const struct record *rec, bool 
 	store_unlock(lock);
 	if (r < 0 && w.rc == 0)
 		w.rc = co_err(r, &w.err);
-	if (w.report.ca_expired)
-		log_warn("The certificate authority had expired and was replaced: run "
-			 "\"docker-machine regenerate-certs\" on every machine.");
-	if (w.report.made_ca)
+	if (w.report.made_ca) {
+		tell_new_ca(app, w.paths.ca, machines, w.report.ca_expired);
 		log_info("Creating CA: %s", w.paths.ca);
+	}
 	if (w.report.made_client)
 		log_info("Creating client certificate: %s", w.paths.client);
 	if (w.rc < 0) {
@@ -198,6 +234,14 @@ int create_certs(struct co *co, struct app *app, const struct record *rec, bool 
 		return err_wrap(err, "Error generating certificates");
 	}
 	return 0;
+}
+
+static int own_certs(struct co *co, struct app *app, const struct record *rec, struct err *err)
+{
+	_cleanup_strv_ struct strv names = STRV_INIT;
+
+	strv_add(&names, rec->name);
+	return create_certs(co, app, rec, &names, false, err);
 }
 
 static void new_id(char id[33])
@@ -278,7 +322,7 @@ static int work(
 	int rc = 0;
 
 	if (certs)
-		rc = create_certs(co, app, take_rec, false, err);
+		rc = own_certs(co, app, take_rec, err);
 	if (rc < 0)
 		record_free(take_rec);
 	else
@@ -358,7 +402,7 @@ static int claim(struct app *app, struct record *rec, struct create_end *end, st
 static int prepare(struct co *co, struct app *app, struct driver *d, struct machine_ref *ref,
 	struct record *rec, struct create_end *end, struct err *err)
 {
-	if (create_certs(co, app, rec, false, err) < 0)
+	if (own_certs(co, app, rec, err) < 0)
 		return -1;
 	ref->state = record_driver_state(rec);
 	if (precheck(co, app, d, ref, err) < 0)

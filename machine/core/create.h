@@ -7,9 +7,10 @@
 #include "host.h"
 
 /* The CA and the client pair are there afterwards; under the store's certificate lock. Prints
- * `Creating CA: …` lines. */
-int create_certs(struct co *co, struct app *app, const struct record *rec, bool force_client,
-	struct err *err);
+ * `Creating CA: …` lines, and which machines a new CA leaves behind: those of the list get their
+ * certificates from it now. */
+int create_certs(struct co *co, struct app *app, const struct record *rec,
+	const struct strv *machines, bool force_client, struct err *err);
 
 /* What there is of the machine when its create has failed. */
 enum create_left {

@@ -168,6 +168,57 @@ def test_every_client_pair_is_renewed(cli):
         assert (folder / 'cert.pem.bak').read_bytes() == before
 
 
+def lost(certs):
+    for path in certs.iterdir():
+        path.unlink()
+
+
+def expired(certs):
+    key, request = certs / 'ca-key.pem', certs.parent / 'request'
+    for words in ['req', '-new', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-subj', '/O=old', '-out', request], [
+            'x509', '-req', '-in', request, '-signkey', key, '-days', '-1', '-out', certs / 'ca.pem']:
+        subprocess.run(['openssl', *words], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize('how', [lost, expired])
+def test_machines_that_a_new_ca_leaves_behind(cli, how):
+    """Those whose engines have a certificate by the CA of that place, but for those that get another now."""
+    certs, other = cli.store / 'certs', cli.folder / 'other'
+    other.mkdir()
+    for name in 'ca.pem', 'ca-key.pem':
+        (other / name).write_bytes((certs / name).read_bytes())
+    for name in 'one', 'two', 'unprovisioned':
+        cli.create_none(name)
+    cli.ok('--tls-ca-cert', other / 'ca.pem', '--tls-ca-key', other / 'ca-key.pem', 'create', '-d', 'none', '--url', 'x',
+           'others')
+    for name in 'one', 'two', 'others':
+        (cli.store / 'machines' / name / 'server.pem').write_text('')
+    (cli.store / 'machines' / 'broken').mkdir()
+    how(certs)
+    line = 'engines of earlier machines have certificates of the old one: run "docker-machine regenerate-certs {}".\n'
+    result = cli.create_none('new')
+    assert line.format('one two') in result.out and f'Creating CA: {certs}/ca.pem\n' in result.out
+    assert ('had expired and was replaced' in result.out) == (how is expired)
+    how(certs)
+    assert line.format('one') in cli.fails('regenerate-certs', '-f', '--client-certs', 'new', 'two').out
+    assert 'earlier machines' not in cli.create_none('newer').out
+
+
+@pytest.mark.parametrize('name, pair', [('ca.pem', 'ca'), ('ca-key.pem', 'ca'), ('cert.pem', 'client'),
+                                        ('key.pem', 'client')])
+def test_unusable_certificates(cli, name, pair):
+    """The error tells which file, and the way out; which is one."""
+    certs = cli.store / 'certs'
+    files = [certs / f for f in (['ca.pem', 'ca-key.pem'] if pair == 'ca' else ['cert.pem', 'key.pem'])]
+    (certs / name).write_text('what is this')
+    result = cli.fails('create', '-d', 'none', '--url', 'x', 'web')
+    assert result.err.startswith('Error generating certificates: ') and f' {certs / name}: Failed to' in result.err
+    assert result.err.endswith(f': restore it, or move {files[0]} and {files[1]} away to have new ones made\n')
+    for file in files:
+        file.unlink()
+    cli.create_none('web')
+
+
 def test_old_copies_are_told(cli):
     """A renewed client pair is not in the folders of machines that are not named."""
     for name in 'one', 'two', 'three', 'none':
