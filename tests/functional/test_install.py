@@ -22,7 +22,7 @@ FILES = {
     'share/machine/docker-machine-wrapper.bash', 'share/machine/docker-machine-prompt.bash',
     'share/man/man1/machine.1', 'share/man/man1/docker-machine.1',
     'share/man/man5/machine-store.5', 'share/man/man7/machine-driver.7',
-    'share/doc/machine/README.md', 'share/doc/machine/PROTOCOL.md', 'share/doc/machine/WRITING-DRIVERS.md',
+    *(f'share/doc/machine/{name}.md' for name in ['README', 'JSON', 'PROTOCOL', 'WRITING-DRIVERS']),
 }
 LINKS = {'bin/docker-machine': 'machine', 'share/man/man1/docker-machine.1': 'machine.1',
          'share/bash-completion/completions/machine.bash': 'docker-machine.bash',

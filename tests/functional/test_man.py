@@ -49,6 +49,8 @@ def test_commands(cli):
     for command in listed:
         text = cli.ok('create', '--resume', 'x', '--help').out if command == 'create' else cli.ok('help', command).out
         assert documented(page[command]) == of_help(text), f'man/machine.1.scd: the flags of {command}'
+        if '[--json]' in text:
+            assert '[*--json*]' in page[command], f'man/machine.1.scd: --json of {command}'
 
 
 def test_global_flags(cli):
