@@ -132,9 +132,9 @@ static int check_provisioned(const struct host *h, struct err *err)
 	if (driver_info(h->driver)->provision)
 		return 0;
 	return err_set(err, ERR_NOT_SUPPORTED,
-		"machines of driver \"%s\" are not provisioned: their engine is only known by its "
-		"URL",
-		record_driver_name(h->rec));
+		"machine \"%s\" is not provisioned: of driver \"%s\" only the engine's URL is "
+		"known",
+		h->rec->name, record_driver_name(h->rec));
 }
 
 static int detected(struct co *co, struct host *h, struct err *err)

@@ -31,8 +31,8 @@ static int complete_place(struct host *h, struct ssh_place *ret, struct err *err
 	if (!p.report.ssh.host || !*p.report.ssh.host) {
 		ssh_place_finish(ret);
 		return err_set(err, ERR_NOT_SUPPORTED,
-			"driver \"%s\" knows no SSH address for this machine",
-			record_driver_name(h->rec));
+			"driver \"%s\" knows no SSH address for machine \"%s\"",
+			record_driver_name(h->rec), h->rec->name);
 	}
 	p.known_hosts = store_machine_file(h->app->store, h->rec->name, "known_hosts");
 	p.target = (struct ssh_target){

@@ -137,7 +137,7 @@ STEPS = {
         ["'create': 'Running'", "'create': 'Error'"], {},
         'Error creating machine: Error waiting for machine to be running: machine "web" is in state Error '),
     'has no address': (
-        [], {}, 'Error creating machine: Error detecting OS: driver "failing" knows no SSH address for this machine'),
+        [], {}, 'Error creating machine: Error detecting OS: driver "failing" knows no SSH address for machine "web"'),
     'never runs': (
         ["'create': 'Running'", "'create': 'Paused'"], {},
         'Error creating machine: Error waiting for machine to be running: machine "web" was not Running within 180 s '),

@@ -305,7 +305,7 @@ def test_unknown_machine(net, here, words):
 
 def test_driver_without_ssh(net, here):
     net.cli.create_none('bare')
-    assert 'driver "none" knows no SSH address' in net.cli.fails('scp', 'x', 'bare:y').err
+    assert 'driver "none" knows no SSH address for machine "bare"' in net.cli.fails('scp', 'x', 'bare:y').err
 
 
 def test_no_driver_waits_for_the_copy(net, here):

@@ -288,7 +288,7 @@ def test_what_cannot_be_upgraded_is_not_started(cli):
     cli.create_flaky('off', {'upgradeInfo': 'kind:engine'})
     (cli.flaky / 'state-off').write_text('Stopped')
     result = cli.fails('upgrade', 'off')
-    assert not result.out and 'machines of driver "flaky" are not provisioned' in result.err
+    assert not result.out and 'machine "off" is not provisioned: of driver "flaky" only' in result.err
     assert calls(cli) == ['upgradeInfo']
 
 
