@@ -15,8 +15,8 @@ static int run_labels(struct co *co, struct cli *cli, struct err *err)
 	(void)co;
 	if (cli_one_name(cli, &name, err) < 0)
 		return -1;
-	if (!store_exists(cli->app.store, name))
-		return store_not_found(name, err);
+	if (store_check(cli->app.store, name, err) < 0)
+		return -1;
 	return err_set(err, ERR_NOT_SUPPORTED, "%s: driver does not support labels", name);
 }
 

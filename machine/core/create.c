@@ -446,7 +446,7 @@ int create_resume(
 	struct co *co, struct app *app, const char *name, struct create_end *end, struct err *err)
 {
 	end->left = CREATE_LEFT_NOTHING;
-	if (!store_exists(app->store, name))
-		return store_not_found(name, err);
+	if (store_check(app->store, name, err) < 0)
+		return -1;
 	return finish_machine(co, app, name, NULL, end, err);
 }

@@ -171,8 +171,8 @@ int record_load(struct store *s, const char *name, struct record **ret, struct e
 	_cleanup_err_ struct err e = ERR_INIT;
 	size_t len;
 
-	if (!store_exists(s, name))
-		return store_not_found(name, err);
+	if (store_check(s, name, err) < 0)
+		return -1;
 	_cleanup_free_ char *path = store_machine_file(s, name, "config.json");
 	if (store_read_file(path, STORE_MAX_CONFIG, &text, &len, &e) < 0) {
 		if (e.code != ERR_NOT_FOUND)

@@ -41,8 +41,8 @@ int remove_machine(struct co *co, struct app *app, const char *name, bool force,
 {
 	struct store_lock *lock;
 
-	if (!store_exists(app->store, name))
-		return store_not_found(name, err);
+	if (store_check(app->store, name, err) < 0)
+		return -1;
 	if (store_lock(co, app->store, name, 0, &lock, err) < 0)
 		return -1;
 	int rc = remove_locked(co, app, name, force, ret_driver_err, err);

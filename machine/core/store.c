@@ -180,6 +180,20 @@ bool store_exists(const struct store *s, const char *name)
 	return lstat(dir, &st) == 0;
 }
 
+int store_check(const struct store *s, const char *name, struct err *err)
+{
+	struct stat st;
+
+	if (!machine_name_possible(name))
+		return store_not_found(name, err);
+	_cleanup_free_ char *dir = store_machine_dir(s, name);
+	if (lstat(dir, &st) == 0)
+		return 0;
+	if (errno == ENOENT || errno == ENOTDIR)
+		return store_not_found(name, err);
+	return err_errno(err, errno, "open %s", dir);
+}
+
 int store_not_found(const char *name, struct err *err)
 {
 	_cleanup_free_ char *quoted = go_quote(name ? name : "");

@@ -49,6 +49,8 @@ bool machine_name_possible(const char *name);
 int store_list(const struct store *s, struct strv *ret, struct err *err);
 /* machines/NAME is there, whatever it is. False for impossible names. */
 bool store_exists(const struct store *s, const char *name);
+/* 0 if it is there; else store_not_found, or why nobody can tell. */
+int store_check(const struct store *s, const char *name, struct err *err);
 /* ERR_NOT_FOUND with the text that Docker Machine prints for an unknown machine. Returns -1. */
 int store_not_found(const char *name, struct err *err);
 

@@ -106,6 +106,20 @@ def test_each_command(store, command):
     assert without_locks(snapshot(store.store)) == without_locks(before)
 
 
+def test_a_folder_of_machines_that_cannot_be_read(store):
+    """Whether a machine is there cannot be told then, so nobody may say that it is not."""
+    machines = store.store / 'machines'
+    machines.chmod(0)
+    try:
+        for command in [*COMMANDS, 'update-labels --label a=b {}', 'ls', 'rm -f {}']:
+            result = store.run(*command.format('good').split())
+            assert result.status == (0 if command == 'rm -f {}' else 1), result
+            assert 'permission denied' in result.err.lower() and 'does not exist' not in result.err, result
+    finally:
+        machines.chmod(0o700)
+    assert store.config('good')
+
+
 def test_the_list_shows_them_all(store):
     result = store.ok('ls')
     rows = {line.split()[0]: line for line in result.out.splitlines()[1:]}
