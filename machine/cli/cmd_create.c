@@ -4,6 +4,7 @@
 #include "buf.h"
 #include "create_many.h"
 #include "create_names.h"
+#include "create_options.h"
 #include "default_driver.h"
 #include "host_context.h"
 #include "log.h"
@@ -200,72 +201,6 @@ static int prepare_create(struct co *co, struct cli *cli, const struct strv *res
 	return 0;
 }
 
-static void set_list(struct json *obj, const char *key, const struct cli *cli, const char *flag)
-{
-	json_set(obj, key, json_copy(parsed_value(&cli->args, flag)));
-}
-
-static void set_text(struct json *obj, const char *key, const struct cli *cli, const char *flag)
-{
-	json_set_str(obj, key, parsed_str(&cli->args, flag));
-}
-
-static void set_bool(struct json *obj, const char *key, const struct cli *cli, const char *flag)
-{
-	json_set(obj, key, json_bool(parsed_bool(&cli->args, flag)));
-}
-
-/* Later commands run in other folders. */
-static int set_tls_paths(struct json *auth, const struct cli *cli, struct err *err)
-{
-	static const struct {
-		const char *key, *flag;
-	} paths[] = {
-		{"CaCertPath", "tls-ca-cert"},
-		{"CaPrivateKeyPath", "tls-ca-key"},
-		{"ClientCertPath", "tls-client-cert"},
-		{"ClientKeyPath", "tls-client-key"},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
-		const char *path = parsed_str(&cli->globals, paths[i].flag);
-		_cleanup_free_ char *full = NULL;
-
-		if (!*path)
-			continue;
-		if (store_absolute(path, &full, err) < 0)
-			return -1;
-		json_set_str(auth, paths[i].key, full);
-	}
-	return 0;
-}
-
-static int host_options(const struct cli *cli, const char *name, struct json **ret, struct err *err)
-{
-	struct json *o = record_default_host_options(cli->app.store, name);
-	struct json *engine = json_get(o, "EngineOptions"), *swarm = json_get(o, "SwarmOptions");
-	struct json *auth = json_get(o, "AuthOptions");
-
-	set_list(engine, "ArbitraryFlags", cli, "engine-opt");
-	set_list(engine, "Env", cli, "engine-env");
-	set_list(engine, "InsecureRegistry", cli, "engine-insecure-registry");
-	set_list(engine, "Labels", cli, "engine-label");
-	set_list(engine, "RegistryMirror", cli, "engine-registry-mirror");
-	set_text(engine, "StorageDriver", cli, "engine-storage-driver");
-	set_text(engine, "InstallURL", cli, "engine-install-url");
-	set_text(swarm, "Address", cli, "swarm-addr");
-	set_text(swarm, "Discovery", cli, "swarm-discovery");
-	set_text(swarm, "Host", cli, "swarm-host");
-	set_text(swarm, "Image", cli, "swarm-image");
-	set_text(swarm, "Strategy", cli, "swarm-strategy");
-	set_list(swarm, "ArbitraryFlags", cli, "swarm-opt");
-	set_list(swarm, "ArbitraryJoinFlags", cli, "swarm-join-opt");
-	set_bool(swarm, "IsExperimental", cli, "swarm-experimental");
-	set_list(auth, "ServerCertSANs", cli, "tls-san");
-	*ret = o;
-	return set_tls_paths(auth, cli, err);
-}
-
 /* All flags but what is nothing to a driver. */
 static struct json *driver_flags(const struct cli *cli)
 {
@@ -356,7 +291,7 @@ static int make_new(
 	_cleanup_json_ struct json *options = NULL;
 
 	end->left = CREATE_LEFT_NOTHING;
-	if (host_options(cli, name, &options, err) < 0 ||
+	if (create_options(cli, name, &options, err) < 0 ||
 		create_machine(co, &cli->app, name, driver, values, take(options), end, err) < 0)
 		return -1;
 	return make_context(co, cli, name, end, err);

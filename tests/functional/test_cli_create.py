@@ -160,6 +160,16 @@ def test_relative_paths_of_certificates(store):
     store.ok('rm', '-y', 'web')
 
 
+@pytest.mark.parametrize('given, stored', [
+    ('file:dir/install.sh', 'file:{}/dir/install.sh'), ('file:./x', 'file:{}/x'), ('file:/x/y', 'file:/x/y'),
+    ('https://h/./x', 'https://h/./x'), ('none', 'none'), ('file:', 'file:')])
+def test_where_the_engine_comes_from(store, given, stored):
+    """A relative path means the same to a later command in another folder."""
+    store.ok('create', '-d', 'none', '--url', 'x', '--engine-install-url', given, 'web')
+    assert store.config('web')['HostOptions']['EngineOptions']['InstallURL'] == stored.format(store.folder)
+    store.ok('rm', '-y', 'web')
+
+
 @pytest.mark.parametrize('name', ['a', '0', 'A.b-c', 'x-', '9.'])
 def test_good_names(store, name):
     store.create_none(name)
