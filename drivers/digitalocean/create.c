@@ -256,6 +256,9 @@ static int ask_for_droplet(struct do_api *a, struct md_request *rq, struct md_ma
 	}
 	if (find_droplet(a, m, &ignored) > 0)
 		return 1;
+	/* it may have taken long until it was clear that there is no answer */
+	if (md_cloud_order(rq, m, &ignored) < 0)
+		return err_move(err, &mine);
 	/* not for ever: a service that fails would be asked for one a minute */
 	if (again || mine.code == ERR_CANCELED || !md_cloud_order_open(m))
 		return err_move(err, &mine);

@@ -47,6 +47,22 @@ def test_shows_late(machine, late, lag, killed, end):
     assert cloud.log.count('create_droplet') == 1 and not cloud.account.late
 
 
+def test_open_from_the_lost_answer_on(machine):
+    """However long it took until it was clear that there is none."""
+    cloud = machine.cloud
+
+    def save(state):
+        machine.save(state if cloud.log.count('create_droplet') else {**state, 'OrderedAt': min(1, state['OrderedAt'])})
+
+    cloud.faults.add('create_droplet', Late(3))
+    with dodriver.start(**PATIENT) as driver:
+        machine.configure(driver)
+        outcome = driver.call('create', machine=machine.reference(), on_checkpoint=save) # its state is lost
+        assert outcome['status'] == 'wait'
+    machine.end_well('remove', **PATIENT)
+    assert cloud.log.count('create_droplet') == 1 and not cloud.account.late
+
+
 def test_never_shows(machine):
     """After a minute it is asked for once more, with the same host key."""
     cloud = machine.cloud
