@@ -21,10 +21,11 @@ LATE = 6 # requests
 def die(host, moment, action=ANY, number=1, method='create'):
     """The driver is killed at its request of that number. False: it was done before."""
     host.fake.faults.clear()
+    process = host.driver.process # who waits for its answer may be done with the driver before this thread
 
     def kill(request):
-        host.driver.process.kill()
-        host.driver.process.wait()
+        process.kill()
+        process.wait()
         if moment == 'late' and request.method == 'POST':
             host.cloud.delay(request, LATE)
         if moment in ('before', 'late'): # nothing is done so far
@@ -34,7 +35,7 @@ def die(host, moment, action=ANY, number=1, method='create'):
         host.call(method)
         return False
     except (ProtocolError, BrokenPipeError):
-        host.driver.process.wait()
+        process.wait()
         with contextlib.suppress(AssertionError):
             host.driver.__exit__(None)
         host.driver = None
