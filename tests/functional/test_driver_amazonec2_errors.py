@@ -243,6 +243,17 @@ def test_redirects_are_not_followed(ec2, machine):
         assert other.log.actions() == []
 
 
+@pytest.mark.parametrize('fault', [lambda: Slow(0.05), lambda: Slow(0.05, whole=True), lambda: Delay(5)],
+                         ids=['drip', 'headers drip', 'silence'])
+def test_slow_answers(ec2, machine, fault):
+    """An exchange has an end, however alive the other side looks."""
+    ec2.faults.add('DescribeKeyPairs', fault(), times=None)
+    with start(MACHINE_DRIVER_TIMEOUT_MS='300') as driver:
+        machine.configure(driver, retries=2)
+        machine.fails(driver, 'preCreateCheck', 'timeout', 'EC2', 'timed out')
+        assert ec2.log.count('DescribeKeyPairs') == 3
+
+
 @pytest.mark.parametrize('fault', ['delay', 'drip'])
 def test_cancelled_while_nothing_comes(ec2, machine, fault):
     ec2.faults.add('DescribeKeyPairs', {'delay': Delay(60), 'drip': Slow(0.5, whole=True)}[fault])
