@@ -30,12 +30,17 @@ static const char *starting(const struct json *server)
 	return "os-start";
 }
 
+static bool has_task(const struct json *server)
+{
+	return json_is(json_get(server, "OS-EXT-STS:task_state"), JSON_STRING);
+}
+
 /* Until the server is in the wanted state. While another task is under way an action is refused;
- * then it is asked for again. */
+ * then it is asked for again. So it is when the server has come there meanwhile. */
 static int power(struct md_request *rq, struct md_machine *m, enum machine_state wanted,
 	struct md_outcome *out, struct err *err)
 {
-	_cleanup_json_ struct json *server = NULL;
+	_cleanup_json_ struct json *server = NULL, *now = NULL;
 	_cleanup_err_ struct err mine = ERR_INIT;
 	_cleanup_os_ struct os_api a = {0};
 	const char *action;
@@ -53,8 +58,15 @@ static int power(struct md_request *rq, struct md_machine *m, enum machine_state
 			out, wanted, OS_POLL_MS, "the server to be %s", machine_state_name(wanted));
 		return 0;
 	}
-	if (a.status != OS_STATUS_CONFLICT ||
-		!json_is(json_get(server, "OS-EXT-STS:task_state"), JSON_STRING))
+	if (a.status != OS_STATUS_CONFLICT)
+		return err_move(err, &mine);
+	if (os_get_server(&a, m, &now, err) < 0)
+		return -1;
+	if (os_state(now) == wanted) {
+		json_set(m->state, OS_WAIT, json_int(0));
+		return 0;
+	}
+	if (!has_task(server) && !has_task(now))
 		return err_move(err, &mine);
 	md_log(rq, LOG_LEVEL_INFO, "%s", err_msg(&mine));
 	md_cloud_wait(out, STATE_NONE, OS_POLL_MS, "the server to be free for %s", action);

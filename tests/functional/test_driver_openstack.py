@@ -311,6 +311,28 @@ def test_volume_of_a_refused_server_whose_deletion_fails(host, cloud):
     assert not cloud.left()
 
 
+@pytest.mark.parametrize('method, status, task', [
+    ('stop', 'SHUTOFF', None), ('stop', 'ACTIVE', 'powering-off'), ('start', 'ACTIVE', None), ('start', 'SHUTOFF', 'powering-on')])
+def test_somebody_else_is_faster(host, cloud, fake, method, status, task):
+    """The refusal of what is done, or under way, is no error."""
+    host.configure(BASIC)
+    host.call('create')
+    cloud.servers[0]['status'] = 'ACTIVE' if method == 'stop' else 'SHUTOFF'
+    action = 'POST compute/servers/ID/action'
+    fake.faults.hook(action, RECEIVED, lambda _: cloud.servers[0].update(
+        {'status': status, 'OS-EXT-STS:task_state': task, '_looks': 1}))
+    fake.faults.add(action, Refuse(409, 'conflictingRequest', 'Cannot do that while it is in another state'))
+    host.call(method)
+    assert host.report()['state'] == {'stop': 'Stopped', 'start': 'Running'}[method]
+
+
+def test_refused_action(host, cloud, fake):
+    host.configure(BASIC)
+    host.call('create')
+    fake.faults.add('POST compute/servers/ID/action', Refuse(409, 'conflictingRequest', 'it is locked'))
+    host.fails('stop', 'os-stop the server', 'it is locked')
+
+
 def test_start_of_what_runs_ends_the_wait_of_a_create(host, cloud):
     """Otherwise it would be late for ever."""
     host.configure(BASIC)
