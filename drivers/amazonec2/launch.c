@@ -4,14 +4,15 @@
 #include <string.h>
 #include <time.h>
 
-static int add_user_data(
-	struct query *q, struct md_request *rq, struct md_machine *m, struct err *err)
+static int add_user_data(struct ec2 *e, struct query *q, struct md_request *rq,
+	struct md_machine *m, struct err *err)
 {
 	_cleanup_secret_ char *encoded = NULL;
 
 	if (md_cloud_user_bytes(rq, m, md_state_str(m, "UserDataFile"), "--amazonec2-userdata",
 		    EC2_USER_DATA_MAX, &encoded, err) < 0)
 		return -1;
+	md_api_secret(&e->api, encoded); /* a host key is in it */
 	query_add(q, "UserData", encoded);
 	return 0;
 }
@@ -105,7 +106,8 @@ static void add_spot(struct query *q, const struct md_machine *m)
 	query_add(q, "InstanceMarketOptions.SpotOptions.SpotInstanceType", "one-time");
 }
 
-static int fill(struct query *q, struct md_request *rq, struct md_machine *m, struct err *err)
+static int fill(struct ec2 *e, struct query *q, struct md_request *rq, struct md_machine *m,
+	struct err *err)
 {
 	query_begin(q, "RunInstances");
 	q->repeatable = true; /* the token */
@@ -128,7 +130,7 @@ static int fill(struct query *q, struct md_request *rq, struct md_machine *m, st
 	add_disk(q, m);
 	add_tags(q, m);
 	add_spot(q, m);
-	return add_user_data(q, rq, m, err);
+	return add_user_data(e, q, rq, m, err);
 }
 
 static void keep_instance(struct md_machine *m, const struct json *instance)
@@ -200,7 +202,7 @@ int launch(struct ec2 *e, struct md_request *rq, struct md_machine *m, struct er
 		if (!*token)
 			return err_set(err, ERR_INTERNAL, "the machine has no id (M2)");
 		json_set_str(m->state, "Id", token);
-		if (fill(&q, rq, m, err) < 0 || md_cloud_order(rq, m, err) < 0 ||
+		if (fill(e, &q, rq, m, err) < 0 || md_cloud_order(rq, m, err) < 0 ||
 			ask(e, &q, m, err) < 0) {
 			not_launched(rq, m, earlier, err);
 			return -1;

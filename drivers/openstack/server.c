@@ -232,6 +232,7 @@ static int body_of(struct os_api *a, struct md_machine *m, struct json **ret, st
 
 	if (user_data(a->api.rq, m, &data, err) < 0)
 		return -1;
+	md_api_secret(&a->api, data); /* nova repeats what it does not like */
 	body = json_object();
 	s = json_object();
 	json_set_str(s, "name", m->name);

@@ -10,6 +10,7 @@
 #define TRACE_MAX 2048u /* bytes of a body in a trace */
 #define SAID_MAX 1024u  /* bytes of a provider's words in an error */
 #define STATUS_NO_CONTENT 204
+#define STATUS_REDIRECT 300 /* from there on it is no good answer */
 
 void md_api_init(struct md_api *a, struct md_request *rq, const char *provider)
 {
@@ -125,13 +126,16 @@ static enum md_verdict attempt(
 		return MD_ANSWER_BAD;
 	a->connected = true;
 	trace(a, c, ret, NULL);
+	/* it may repeat what it was told: masked before words are cut, as in a trace */
+	if (ret->status >= STATUS_REDIRECT && ret->body.len)
+		mask(a, ret->body.data);
 	v = a->judge(a, c, ret, err);
 	if (v != MD_ANSWER_GOOD) {
 		err->may_exist = err->may_exist || ret->sent_before;
 		md_http_answer_finish(ret);
 	}
 	if (err->msg)
-		mask(a, err->msg); /* a provider may repeat what it was told */
+		mask(a, err->msg);
 	return v;
 }
 

@@ -7,14 +7,15 @@ import time
 import pytest
 
 from driverclient import DriverError
-from fakes.httpfake import Delay, Endless, Garbage, HttpFake, Instead, ManyHeaders, Redirect, Refuse, Slow, Truncate
-from fakes.openstack_api import PASSWORD, OpenStack
+from fakes.httpfake import RECEIVED, Delay, Endless, Garbage, HttpFake, Instead, ManyHeaders, Redirect, Refuse, Slow, Truncate
+from fakes.openstack_api import CREDENTIAL, PASSWORD, TOKEN, OpenStack
 from openstackdriver import BASIC, cloud, fake, host, make_host # noqa: F401
 
 SECONDS = 20
 MEMORY_KIB = 400 << 10
 DEEP = b'[' * 1000000
 QUICK = {'MACHINE_DRIVER_TIMEOUT_MS': '300'}
+SERVER = 'POST compute/servers'
 LOGIN, FLAVORS, SERVERS = 'POST identity/auth/tokens', 'GET compute/flavors/detail', 'GET compute/servers/ID'
 ASKS = {LOGIN: 'log in', FLAVORS: 'flavor', 'GET image/images': 'image'}
 
@@ -108,3 +109,37 @@ def test_servers_of_another_shape(host, fake, body):
     fake.faults.add(SERVERS, Instead(body))
     report = host.report()
     assert report['error']['data']['kind'] == 'internal' and 'no server' in report['error']['message']
+
+
+@pytest.mark.parametrize('flags', [
+    BASIC, {**BASIC, **dict.fromkeys(('openstack-username', 'openstack-password'), ''), 'openstack-token': TOKEN},
+    {**BASIC, 'openstack-username': '', 'openstack-password': '', 'openstack-tenant-name': '',
+     'openstack-application-credential-id': 'c', 'openstack-application-credential-secret': CREDENTIAL['secret']}],
+    ids=['password', 'token', 'application credential'])
+def test_secrets_are_not_traced(make_host, flags):
+    """make_host looks at all that was said."""
+    host = make_host(debug=True)
+    host.configure(flags)
+    host.call('create')
+    host.call('remove')
+    host.close()
+    assert b'GET http' in host.errors and b'look at the server' in host.errors
+
+
+@pytest.mark.parametrize('debug', [False, True])
+def test_cloud_that_repeats_user_data(make_host, fake, debug):
+    """Nova does so with what it does not like; a private key is in it."""
+    sent = []
+
+    def refuse_it(request):
+        sent.append(json.loads(request.body)['server']['user_data'])
+        fake.faults.add(SERVER, Refuse(400, 'badRequest', f'Invalid input for field/attribute user_data. Value: {sent[0]}. Too long'))
+
+    host = make_host(debug=debug)
+    host.configure(BASIC)
+    fake.faults.hook(SERVER, RECEIVED, refuse_it)
+    with pytest.raises(DriverError, match=r'Value: \*\*\*') as caught:
+        host.call('create')
+    host.close()
+    said = caught.value.message.encode() + host.errors
+    assert len(sent[0]) > 500 and sent[0][:20].encode() not in said and sent[0][-20:].encode() not in said

@@ -21,18 +21,19 @@ TURNS = 60
 class Host:
     """The program's part: stores states, polls, calls again; starts a driver that was killed again."""
 
-    def __init__(self, folder, cloud, fake, env=None):
+    def __init__(self, folder, cloud, fake, env=None, debug=False):
         self.cloud, self.fake = cloud, fake
         self.folder = folder / 'machines' / 'web1'
         self.folder.mkdir(parents=True)
         self.store = folder
         self.env = {'PATH': os.environ['PATH'], 'HOME': str(folder), 'MACHINE_DRIVER_PAUSE_MS': '1', **(env or {})}
         self.state, self.done, self.messages, self.errors = None, False, [], b''
-        self.driver = None
+        self.driver, self.debug = None, debug
         self.start_driver()
 
     def start_driver(self):
-        self.driver = Driver(driver_file('openstack'), env=self.env, cwd=self.store)
+        self.driver = Driver(driver_file('openstack'), env=self.env, cwd=self.store, hello=False)
+        self.driver.info = self.driver.call('initialize', protocolVersions=[1], debug=self.debug)
 
     def flags(self, given):
         values = {flag['name']: flag['default'] for flag in self.driver.info['flags']}
@@ -110,8 +111,8 @@ def fake(cloud):
 def make_host(tmp_path, cloud, fake):
     hosts = []
 
-    def make(env=None):
-        hosts.append(Host(tmp_path / str(len(hosts)), cloud, fake, env))
+    def make(env=None, debug=False):
+        hosts.append(Host(tmp_path / str(len(hosts)), cloud, fake, env, debug))
         return hosts[-1]
     yield make
     for host in hosts:

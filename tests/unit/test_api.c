@@ -194,7 +194,8 @@ static enum md_verdict judge(struct md_api *a, const struct md_api_call *c,
 		err_set(err, ERR_AUTH, "a new token is needed");
 		return MD_ANSWER_AGAIN;
 	}
-	return md_api_judge_status(answer, "you sent " SECRET, err);
+	return md_api_judge_status(
+		answer, answer->body.len ? buf_str(&answer->body) : "you sent " SECRET, err);
 }
 
 static void open_api(struct md_api *a)
@@ -475,6 +476,30 @@ static void test_not_prepared(void **state)
 	md_api_finish(&a);
 }
 
+/* Words that are too long are cut; that must not save the beginning of a secret. */
+static void test_secret_where_words_are_cut(void **state)
+{
+	char text[1100] = "HTTP/1.1 400 x\r\nContent-Length: 1035\r\n\r\n";
+	const char *const answers[] = {text, NULL};
+	_cleanup_err_ struct err err = ERR_INIT;
+	struct server server;
+	struct md_api a;
+	size_t head = strlen(text);
+
+	(void)state;
+	again = false;
+	memset(text + head, 'x', 1024);
+	memcpy(text + head + 1024 - 6, SECRET, sizeof(SECRET));
+	memset(text + head + 1024 - 6 + strlen(SECRET), 'y', 6);
+	start(&server, answers);
+	open_api(&a);
+	assert_int_equal(call(&a, &server, "POST", false, &err), -1);
+	stop(&server);
+	md_api_finish(&a);
+	assert_non_null(strstr(err_msg(&err), "xxx***"));
+	assert_null(strstr(err_msg(&err), "s3"));
+}
+
 static char *said(void)
 {
 	char *text = xcalloc(1, 65536);
@@ -544,6 +569,7 @@ int main(void)
 		TEST(test_cancelled_while_it_pauses),
 		TEST(test_headers_of_one_line),
 		TEST(test_not_prepared),
+		TEST(test_secret_where_words_are_cut),
 		TEST(test_traces),
 		TEST(test_no_traces_without_debug),
 	};
