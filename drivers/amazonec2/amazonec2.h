@@ -12,6 +12,7 @@
 
 #define EC2_POLL_MS 3000u
 #define EC2_USER_DATA_MAX (16u << 10)
+#define EC2_PROTOCOL_MAX 7u       /* letters of a rule's protocol: "icmpv6" */
 #define EC2_STATES_MAX 200u       /* values of a filter */
 #define EC2_LOOKS 10u             /* for what was made just now … */
 #define EC2_LOOK_MS 1000u         /* … and is not known everywhere at once */

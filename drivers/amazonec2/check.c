@@ -9,6 +9,7 @@
 
 #define REGION_OWN "custom-endpoint"
 #define PORT_MAX 65535
+#define PROTOCOL_LETTERS "abcdefghijklmnopqrstuvwxyz0123456789"
 
 static const struct md_field fields[] = {
 	{"Id", MD_TEXT, NULL},
@@ -120,9 +121,12 @@ static int check_key_flags(const struct md_machine *m, struct err *err)
 static int check_port(const char *text, struct err *err)
 {
 	size_t digits = strspn(text, "0123456789");
+	const char *protocol = text + digits + (text[digits] == '/');
 
 	if (digits > 0 && digits <= 5 && (!text[digits] || text[digits] == '/') &&
-		strtol(text, NULL, 10) > 0 && strtol(text, NULL, 10) <= PORT_MAX)
+		strtol(text, NULL, 10) > 0 && strtol(text, NULL, 10) <= PORT_MAX &&
+		strspn(protocol, PROTOCOL_LETTERS) == strlen(protocol) &&
+		strlen(protocol) <= EC2_PROTOCOL_MAX)
 		return 0;
 	return err_set(err, ERR_USER,
 		"--amazonec2-open-port %s: a port is PORT or PORT/PROTOCOL, as in 80 or 53/udp",

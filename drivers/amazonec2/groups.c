@@ -11,7 +11,7 @@
 
 struct rule {
 	int port;
-	char protocol[8];
+	char protocol[EC2_PROTOCOL_MAX + 1];
 	bool v6;
 };
 

@@ -129,7 +129,8 @@ def test_wrong_flags_in_their_order(driver, index):
         assert text in caught.value.message
 
 
-@pytest.mark.parametrize('port', ['', '0', '65536', '99999', '-1', '80-90', '80 ', 'tcp/80', '123456', '/tcp', '8o'])
+@pytest.mark.parametrize('port', ['', '0', '65536', '99999', '-1', '80-90', '80 ', 'tcp/80', '123456', '/tcp', '8o', '80/TCP', '80/tcp/udp',
+                                  '80/protocol', '80/t p'])
 def test_wrong_ports(driver, port):
     with pytest.raises(DriverError) as caught:
         driver.configure(flags(driver, open_port=[port]))
