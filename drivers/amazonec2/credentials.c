@@ -171,7 +171,7 @@ static int from_files(struct md_request *rq, const struct md_machine *m, struct 
 
 /* One exchange with a service of this container or instance; malloc'ed text, NULL: none. */
 static char *ask(struct md_request *rq, const char *method, const char *url, const char *header,
-	const char *value)
+	const char *value, struct err *err)
 {
 	struct md_watch w = md_watch_request(rq);
 	struct md_http_call c = {.method = method,
@@ -180,19 +180,20 @@ static char *ask(struct md_request *rq, const char *method, const char *url, con
 		.total_ms = TOTAL_MS,
 		.no_proxy = true};
 	_cleanup_http_answer_ struct md_http_answer answer = {0};
-	_cleanup_err_ struct err err = ERR_INIT;
 	int r;
 
 	if (header) {
 		strv_add(&c.headers, header);
 		strv_add(&c.headers, value);
 	}
-	r = md_http(&w, &c, &answer, &err);
+	r = md_http(&w, &c, &answer, err);
 	strv_finish(&c.headers);
-	if (r < 0)
-		log_debug("%s", err_msg(&err));
-	if (r < 0 || answer.status != ANSWER_OK)
+	if (r == 0 && answer.status != ANSWER_OK)
+		r = err_set(err, ERR_AUTH, "%s answers with the status %ld", url, answer.status);
+	if (r < 0) {
+		log_debug("%s", err_msg(err));
 		return NULL;
+	}
 	return buf_steal(&answer.body);
 }
 
@@ -296,10 +297,11 @@ static int from_container(struct md_request *rq, const struct md_machine *m, str
 			url);
 	if (container_token(&token, err) < 0)
 		return -1;
-	text = ask(rq, "GET", url, token ? "Authorization" : NULL, token);
-	if (!text)
-		return err_set(
-			err, ERR_AUTH, "the container's credentials service does not answer");
+	text = ask(rq, "GET", url, token ? "Authorization" : NULL, token, err);
+	if (!text) {
+		err->code = ERR_AUTH;
+		return err_wrap(err, "the container's credentials service");
+	}
 	return from_document(text, "the container's service", ret, err);
 }
 
@@ -312,6 +314,7 @@ static int from_instance(struct md_request *rq, const struct md_machine *m, stru
 	_cleanup_secret_ char *token = NULL, *text = NULL;
 	_cleanup_free_ char *root = NULL, *token_url = NULL, *roles_url = NULL, *role = NULL,
 			    *url = NULL;
+	_cleanup_err_ struct err none = ERR_INIT;
 
 	(void)m;
 	(void)notes;
@@ -321,16 +324,16 @@ static int from_instance(struct md_request *rq, const struct md_machine *m, stru
 	if (*root && root[strlen(root) - 1] == '/')
 		root[strlen(root) - 1] = '\0';
 	token_url = xasprintf("%s/latest/api/token", root);
-	token = ask(rq, "PUT", token_url, "X-aws-ec2-metadata-token-ttl-seconds", TOKEN_TTL);
+	token = ask(rq, "PUT", token_url, "X-aws-ec2-metadata-token-ttl-seconds", TOKEN_TTL, &none);
 	if (!token)
 		return 0;
 	roles_url = xasprintf("%s" ROLES, root);
-	role = ask(rq, "GET", roles_url, header, token);
+	role = ask(rq, "GET", roles_url, header, token, &none);
 	if (!role)
 		return 0;
 	role[strcspn(role, "\r\n")] = '\0';
 	url = xasprintf("%s" ROLES "%s", root, role);
-	text = ask(rq, "GET", url, header, token);
+	text = ask(rq, "GET", url, header, token, &none);
 	if (!text)
 		return 0;
 	return from_document(text, "the instance's metadata service", ret, err);

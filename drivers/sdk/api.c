@@ -104,6 +104,12 @@ static bool is_repeatable(const struct md_api_call *c)
 	return c->repeatable;
 }
 
+/* What only asks has made nothing, answered or not. */
+static bool only_asks(const struct md_api_call *c)
+{
+	return streq(c->http.method, "GET") || streq(c->http.method, "HEAD");
+}
+
 /* One attempt. */
 static enum md_verdict attempt(
 	struct md_api *a, struct md_api_call *c, struct md_http_answer *ret, struct err *err)
@@ -200,7 +206,8 @@ int md_api_call(
 		if (v == MD_ANSWER_GOOD)
 			return 0;
 		bool repeat = may_repeat(a, c, &mine);
-		mine.may_exist = done.may_exist = done.may_exist || mine.may_exist;
+		done.may_exist = !only_asks(c) && (done.may_exist || mine.may_exist);
+		mine.may_exist = done.may_exist;
 		if (v == MD_ANSWER_AGAIN && fresh) {
 			fresh = false;
 			continue;

@@ -269,7 +269,17 @@ def test_bad_metadata_service(ec2, machine, name):
 def test_container_that_does_not_answer(ec2, machine):
     with start(AWS_CONTAINER_CREDENTIALS_FULL_URI='http://127.0.0.1:1/x') as driver:
         machine.configure(driver, keys=False)
-        machine.fails(driver, 'preCreateCheck', 'auth', 'container')
+        machine.fails(driver, 'preCreateCheck', 'auth', "the container's credentials service: ")
+
+
+def test_container_that_refuses(ec2, machine):
+    ec2.container.service.authorization = 'Bearer of-the-container'
+    with start(AWS_CONTAINER_CREDENTIALS_FULL_URI=ec2.container_url,
+               AWS_CONTAINER_AUTHORIZATION_TOKEN='another') as driver:
+        machine.configure(driver, keys=False)
+        error = machine.fails(driver, 'preCreateCheck', 'auth', 'answers with the status 401')
+        assert 'another' not in str(error)
+    ec2.forgive('Authorization is not as the environment has it')
 
 
 @pytest.mark.parametrize('url', ['http://192.0.2.1/x', 'http://169.254.170.2.example/', 'http://169.254.170.2:1@192.0.2.1/'])

@@ -242,6 +242,8 @@ def test_user_data_in_yaml_is_refused_with_the_way_out(guest):
 @pytest.mark.parametrize('text,message', [
     ('#cloud-config\n[1]\n', 'user-data is not a JSON object'),
     ('#cloud-boothook\n', 'user-data of an unknown kind is ignored'),
+    ('#cloud-config-archive\n[]\n', 'user-data of an unknown kind is ignored'),
+    ('#cloud-config-jsonp\n[]\n', 'user-data of an unknown kind is ignored'),
     ('\x1f\x8b\x08', 'user-data of an unknown kind is ignored'),
 ])
 def test_other_user_data_is_told(guest, text, message):
