@@ -26,6 +26,10 @@ def pytest_configure(config):
 
     for number in signal.SIGTERM, signal.SIGHUP:
         signal.signal(number, terminate)
+    # a shell's background job ignores these, and what it starts, too
+    for number, handler in (signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def sample(items):
