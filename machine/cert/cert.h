@@ -50,6 +50,8 @@ struct cert_server {
 	bool client_auth; /* also clientAuth */
 };
 int cert_make_server(const struct cert_server *s, struct err *err);
+/* ERR_USER: no name for such a certificate. */
+int cert_host_check(const char *host, struct err *err);
 
 struct cert_info {
 	time_t not_before, not_after;

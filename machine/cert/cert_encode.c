@@ -176,6 +176,15 @@ static void put_usages(struct buf *out, const struct cert_plan *p)
 	put_extension(out, MBEDTLS_OID_EXTENDED_KEY_USAGE, false, &purposes);
 }
 
+int cert_host_check(const char *host, struct err *err)
+{
+	for (const char *s = host; *s; s++)
+		if (*s <= ' ' || *s >= 0x7f || s - host >= (ptrdiff_t)HOST_MAX)
+			return err_set(
+				err, ERR_USER, "\"%.60s\" cannot be a name in a certificate", host);
+	return 0;
+}
+
 static int put_hosts(struct buf *out, const struct cert_plan *p, struct err *err)
 {
 	_cleanup_buf_ struct buf names = BUF_INIT, addresses = BUF_INIT;
@@ -188,10 +197,8 @@ static int put_hosts(struct buf *out, const struct cert_plan *p, struct err *err
 			put(&addresses, SAN_IP, ip, n);
 			continue;
 		}
-		for (const char *s = host; *s; s++)
-			if (*s <= ' ' || *s >= 0x7f || s - host >= (ptrdiff_t)HOST_MAX)
-				return err_set(err, ERR_USER,
-					"\"%.60s\" cannot be a name in a certificate", host);
+		if (cert_host_check(host, err) < 0)
+			return -1;
 		if (*host)
 			put(&names, SAN_DNS, host, strlen(host));
 	}

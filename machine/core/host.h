@@ -18,8 +18,9 @@ struct host {
 	struct ssh *ssh;              /* NULL until first needed */
 	struct provision_host system; /* filled by host_detect */
 	bool detected;
-	bool rebooted; /* the machine was restarted: ssh is stale */
-	bool slow;     /* its driver said last that it is emulated */
+	long long clock_off; /* seconds that the host's clock is ahead; 0: none, near enough */
+	bool rebooted;       /* the machine was restarted: ssh is stale */
+	bool slow;           /* its driver said last that it is emulated */
 };
 
 /* Takes rec, opens its driver. */
@@ -66,6 +67,8 @@ void ssh_place_finish(struct ssh_place *p);
 /* Waits for SSH and looks at the system. */
 int host_detect(struct co *co, struct host *h, struct err *err);
 
+/* ERR_USER: engine options or names for the certificate that no host can be given. */
+int host_check_options(const struct record *rec, struct err *err);
 /* The whole of provisioning: local certificates, then the host. force_restart: restart the engine
  * in any case. */
 int host_provision(struct co *co, struct host *h, bool force_restart, struct err *err);

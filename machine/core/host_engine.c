@@ -7,6 +7,7 @@
 #include "mem.h"
 #include "tcp.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -74,12 +75,16 @@ static void make_server_cert(void *arg)
 	m->rc = cert_make_server(&m->cert, &m->err);
 }
 
+static const struct json *record_sans(const struct record *rec)
+{
+	return json_path(rec->doc, "HostOptions", "AuthOptions", "ServerCertSANs", NULL);
+}
+
 static int server_cert(struct co *co, struct host *h, const char *ip, bool always, struct err *err)
 {
 	_cleanup_strv_ struct strv hosts = STRV_INIT;
 	_cleanup_free_ char *org = xasprintf("%s.%s", app_user(), h->rec->name);
-	const struct json *sans =
-		json_path(h->rec->doc, "HostOptions", "AuthOptions", "ServerCertSANs", NULL);
+	const struct json *sans = record_sans(h->rec);
 
 	for (size_t i = 0; sans && json_at(sans, i); i++)
 		strv_add(&hosts, json_str(json_at(sans, i), ""));
@@ -149,6 +154,44 @@ static void progress(void *userdata, const char *line)
 	app_status(h->app, h->rec->name, "%.*s", (int)strcspn(line, "."), line);
 }
 
+static void request_init(
+	const struct record *rec, struct engine_lists *l, struct provision_request *ret)
+{
+	add_list(&l->labels, record_engine(rec, "Labels"));
+	add_list(&l->insecure, record_engine(rec, "InsecureRegistry"));
+	add_list(&l->mirrors, record_engine(rec, "RegistryMirror"));
+	add_list(&l->opts, record_engine(rec, "ArbitraryFlags"));
+	add_list(&l->env, record_engine(rec, "Env"));
+	*ret = (struct provision_request){
+		.machine = rec->name,
+		.driver = record_driver_name(rec),
+		.engine_port = DOCKER_PORT,
+		.labels = &l->labels,
+		.insecure_registries = &l->insecure,
+		.registry_mirrors = &l->mirrors,
+		.engine_opts = &l->opts,
+		.engine_env = &l->env,
+		.storage_driver = json_str(record_engine(rec, "StorageDriver"), ""),
+		.install_url = json_str(record_engine(rec, "InstallURL"), ""),
+		.ca = record_auth(rec, "CaCertPath"),
+		.server_cert = record_auth(rec, "ServerCertPath"),
+		.server_key = record_auth(rec, "ServerKeyPath"),
+	};
+}
+
+int host_check_options(const struct record *rec, struct err *err)
+{
+	__attribute__((cleanup(engine_lists_finish))) struct engine_lists l = {0};
+	const struct json *sans = record_sans(rec);
+	struct provision_request rq;
+
+	for (size_t i = 0; sans && json_at(sans, i); i++)
+		if (cert_host_check(json_str(json_at(sans, i), ""), err) < 0)
+			return err_wrap(err, "--tls-san");
+	request_init(rec, &l, &rq);
+	return provision_check(&rq, err);
+}
+
 typedef int (*provision_fn)(struct co *co, struct host *h, const struct provision_request *rq,
 	bool force, struct err *err);
 
@@ -156,30 +199,13 @@ static int with_request(struct co *co, struct host *h, const struct machine_repo
 	bool force, provision_fn fn, struct err *err)
 {
 	__attribute__((cleanup(engine_lists_finish))) struct engine_lists l = {0};
+	struct provision_request rq;
 
-	add_list(&l.labels, record_engine(h->rec, "Labels"));
-	add_list(&l.insecure, record_engine(h->rec, "InsecureRegistry"));
-	add_list(&l.mirrors, record_engine(h->rec, "RegistryMirror"));
-	add_list(&l.opts, record_engine(h->rec, "ArbitraryFlags"));
-	add_list(&l.env, record_engine(h->rec, "Env"));
-	struct provision_request rq = {
-		.machine = h->rec->name,
-		.driver = record_driver_name(h->rec),
-		/* the URL's port may be one that is forwarded to the machine's own */
-		.engine_port = report->engine_port ? report->engine_port : url_port(report->url),
-		.labels = &l.labels,
-		.insecure_registries = &l.insecure,
-		.registry_mirrors = &l.mirrors,
-		.engine_opts = &l.opts,
-		.engine_env = &l.env,
-		.storage_driver = json_str(record_engine(h->rec, "StorageDriver"), ""),
-		.install_url = json_str(record_engine(h->rec, "InstallURL"), ""),
-		.ca = record_auth(h->rec, "CaCertPath"),
-		.server_cert = record_auth(h->rec, "ServerCertPath"),
-		.server_key = record_auth(h->rec, "ServerKeyPath"),
-		.progress = progress,
-		.userdata = h,
-	};
+	request_init(h->rec, &l, &rq);
+	/* the URL's port may be one that is forwarded to the machine's own */
+	rq.engine_port = report->engine_port ? report->engine_port : url_port(report->url);
+	rq.progress = progress;
+	rq.userdata = h;
 	return fn(co, h, &rq, force, err);
 }
 
@@ -338,6 +364,21 @@ int host_advise_certs(const char *url, struct err *err)
 		address ? address + 3 : url, cause);
 }
 
+/* The engine does not take a certificate, or has one that we do not take. */
+static int refused(const struct host *h, const char *url, struct err *err)
+{
+	long long off = h->clock_off;
+
+	host_advise_certs(url, err);
+	if (!off)
+		return -1;
+	_cleanup_free_ char *advice = xstrdup(err_msg(err));
+	return err_set(err, err->code,
+		"%sThe host's clock is %lld seconds %s, and certificates are valid for a time: set "
+		"the clock first, for example with \"timedatectl set-ntp true\".\n",
+		advice, llabs(off), off < 0 ? "slow" : "fast");
+}
+
 int host_wait_engine(struct co *co, struct host *h, uint64_t timeout_ms, struct err *err)
 {
 	_cleanup_err_ struct err last = ERR_INIT;
@@ -362,7 +403,7 @@ int host_wait_engine(struct co *co, struct host *h, uint64_t timeout_ms, struct 
 			"Is a firewall or security group in the way?",
 			url, err_msg(&last));
 	if (rc < 0 && err->code != ERR_TIMEOUT && err->code != ERR_CANCELED)
-		return host_advise_certs(url, err);
+		return refused(h, url, err);
 	if (rc == 0)
 		host_warn_certs(h);
 	return rc;

@@ -162,11 +162,12 @@ int host_wait_ssh(struct co *co, struct host *h, uint64_t timeout_ms, struct err
 }
 
 /* A certificate that was just made is not valid yet for a clock that is late. */
-static void warn_clock(const struct host *h)
+static void check_clock(struct host *h)
 {
 	long long off = (long long)h->system.clock - (long long)time(NULL);
 
-	if (h->system.clock && llabs(off) > CLOCK_OFF_S)
+	h->clock_off = h->system.clock && llabs(off) > CLOCK_OFF_S ? off : 0;
+	if (h->clock_off)
 		log_warn("(%s) the host's clock is %lld seconds %s: certificates may not be valid "
 			 "there; set it, for example with \"timedatectl set-ntp true\"",
 			h->rec->name, llabs(off), off < 0 ? "slow" : "fast");
@@ -186,6 +187,6 @@ int host_detect(struct co *co, struct host *h, struct err *err)
 		provision_host_finish(&h->system);
 	h->system = sys;
 	h->detected = true;
-	warn_clock(h);
+	check_clock(h);
 	return 0;
 }

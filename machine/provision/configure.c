@@ -11,6 +11,18 @@
 
 #define ROOM (256u << 10) /* so that a growing buffer leaves no copies of the key behind */
 
+/* argv: what the engine is going to be started with, as far as we know. */
+static int check_daemon_json(const struct run *r, const struct strv *argv, struct err *err)
+{
+	const struct provision_host *h = r->h;
+
+	if (h->daemon_json_folder)
+		return err_set(err, ERR_USER,
+			"/etc/docker/daemon.json on the host is a folder, and the engine refuses "
+			"to start with that: remove it");
+	return daemon_json_check(h->daemon_json, h->docker_version, argv, err);
+}
+
 /* The options file; refuses what the engine would not start with, before anything is stopped. */
 static int options_text(const struct run *r, struct buf *ret, struct err *err)
 {
@@ -18,7 +30,7 @@ static int options_text(const struct run *r, struct buf *ret, struct err *err)
 	struct engine_line l;
 
 	engine_line_init(&l, r->h->dockerd, d->options_dir, r->rq);
-	int rc = daemon_json_check(r->h->daemon_json, &l.argv, err);
+	int rc = check_daemon_json(r, &l.argv, err);
 	if (rc == 0)
 		rc = d->service->write_options(&l, ret, err);
 	engine_line_finish(&l);
@@ -107,13 +119,27 @@ int configure_engine(struct co *co, struct run *r, struct err *err)
 	return 0;
 }
 
+/* For an engine that is started as it was: somebody may have changed its options file since. */
+static int check_restart(const struct run *r, struct err *err)
+{
+	static const struct strv unknown = {0};
+
+	if (engine_missing(r))
+		return engine_is_missing(r, err);
+	return check_daemon_json(r, &unknown, err);
+}
+
 int configure_certs(struct co *co, struct run *r, struct err *err)
 {
+	if (check_restart(r, err) < 0)
+		return -1;
 	run_progress(r, "Copying certs to the remote machine...");
 	return configure(co, r, true, "", err);
 }
 
 int configure_nothing(struct co *co, struct run *r, struct err *err)
 {
+	if (check_restart(r, err) < 0)
+		return -1;
 	return configure(co, r, false, "", err);
 }

@@ -2,10 +2,12 @@
 #include "json.h"
 #include "mem.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define FILE_NAME "/etc/docker/daemon.json"
 #define FLAG_MAX 64
+#define FIRST_TO_TAKE_NOTHING 23 /* the first version for which an empty file is none */
 
 /* Flags whose name in daemon.json is another one, and what a user gives instead of the key. */
 static const struct {
@@ -45,12 +47,25 @@ static const char *key_of(const char *flag, const char **ret_instead)
 	return strncmp(flag, "--", 2) == 0 ? flag + 2 : NULL;
 }
 
-int daemon_json_check(const char *text, const struct strv *argv, struct err *err)
+static int check_empty(const char *version, struct err *err)
+{
+	if (!version || strtol(version, NULL, 10) >= FIRST_TO_TAKE_NOTHING)
+		return 0;
+	return err_set(err, ERR_USER,
+		"%s on the host is empty, and the engine (version %s) refuses to start with that: "
+		"remove it, or put {} into it",
+		FILE_NAME, version);
+}
+
+int daemon_json_check(
+	const char *text, const char *version, const struct strv *argv, struct err *err)
 {
 	_cleanup_json_ struct json *doc = NULL;
 
-	if (!text || !text[strspn(text, " \t\r\n")])
+	if (!text)
 		return 0;
+	if (!text[strspn(text, " \t\r\n")])
+		return check_empty(version, err);
 	if (json_parse(text, strlen(text), &doc, err) < 0) {
 		err->code = ERR_USER;
 		return err_wrap(err, "%s on the host is not valid JSON", FILE_NAME);

@@ -10,7 +10,7 @@
 
 #define DETECT_MS 180000u     /* one look; an emulated machine on a busy computer takes minutes */
 #define CLOCK_MAX (1ll << 40) /* seconds; what is beyond is no time */
-#define DAEMON_JSON "file /etc/docker/daemon.json"
+#define DAEMON_JSON "/etc/docker/daemon.json"
 
 /* "Docker version 20.10.24+dfsg1, build 297e128" */
 static char *parse_version(const char *text)
@@ -65,7 +65,8 @@ static int check(const struct facts *f, struct provision_host *h, struct err *er
 
 int provision_host_from_facts(const struct facts *f, struct provision_host *ret, struct err *err)
 {
-	const struct fact *os = facts_find(f, "os-release");
+	const struct fact *os = facts_find(f, "os-release"),
+			  *daemon_json = facts_find(f, "file " DAEMON_JSON);
 	struct provision_host h = {
 		.is_root = streq(facts_text(f, "uid", ""), "0"),
 		.has_sudo = streq(facts_text(f, "root", ""), "yes"),
@@ -75,7 +76,8 @@ int provision_host_from_facts(const struct facts *f, struct provision_host *ret,
 		.docker = facts_dup(f, "docker"),
 		.dockerd = facts_dup(f, "dockerd"),
 		.docker_version = parse_version(facts_text(f, "docker-version", "")),
-		.daemon_json = facts_dup(f, DAEMON_JSON),
+		.daemon_json = daemon_json ? xstrdup(daemon_json->text) : NULL,
+		.daemon_json_folder = facts_find(f, "folder " DAEMON_JSON) != NULL,
 		.clock = parse_clock(facts_text(f, "time", "")),
 		.boot_id = xstrdup(facts_text(f, "boot-id", "")),
 	};

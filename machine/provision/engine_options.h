@@ -43,6 +43,8 @@ int engine_line_check(const struct engine_line *l, struct err *err);
 /* *take_text goes to the end of ret, unless it is too long. */
 int engine_options_add(struct buf *take_text, struct buf *ret, struct err *err);
 
-/* The engine refuses to start with an option both on its command line and in daemon.json; so that
- * is ERR_USER, naming the key and the way out. text NULL: there is no such file. */
-int daemon_json_check(const char *text, const struct strv *argv, struct err *err);
+/* The engine refuses to start with an option both on its command line and in daemon.json, and with
+ * a file that it cannot read; so that is ERR_USER, naming the key and the way out. text NULL: there
+ * is no such file; version: the engine's, or NULL. */
+int daemon_json_check(
+	const char *text, const char *version, const struct strv *argv, struct err *err);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define DEFAULT_INSTALL_URL "https://get.docker.com"
+#define FILE_SCHEME "file:"
 #define CLOUD_INIT_SECONDS "300"
 #define HOSTNAME_LONGEST 64
 #define URL_LONGEST 4096
@@ -88,6 +89,14 @@ bool engine_missing(const struct run *r)
 	return !r->h->dockerd;
 }
 
+int engine_is_missing(const struct run *r, struct err *err)
+{
+	return err_set(err, ERR_USER,
+		"there is no Docker engine on the host; \"docker-machine provision %s\" installs "
+		"one",
+		r->rq->machine);
+}
+
 /* Sends a local script; *ret_path: where it is on the host. */
 static int upload(
 	struct co *co, const struct run *r, const char *path, char **ret_path, struct err *err)
@@ -115,6 +124,14 @@ static int upload(
 	return 0;
 }
 
+/* The path in file:PATH, file:///PATH. */
+static const char *file_of(const char *url)
+{
+	const char *path = url + strlen(FILE_SCHEME);
+
+	return strncmp(path, "//", 2) == 0 ? path + 2 : path;
+}
+
 static int check_url(const char *url, struct err *err)
 {
 	if (strlen(url) > URL_LONGEST ||
@@ -128,6 +145,19 @@ static int check_url(const char *url, struct err *err)
 			return err_set(err, ERR_USER,
 				"the --engine-install-url holds a blank or a character that is no "
 				"part of a URL");
+	return 0;
+}
+
+int install_url_check(const char *url, struct err *err)
+{
+	_cleanup_buf_ struct buf content = BUF_INIT;
+
+	if (!*url || streq(url, "none"))
+		return 0;
+	if (strncmp(url, FILE_SCHEME, strlen(FILE_SCHEME)) != 0)
+		return check_url(url, err);
+	if (read_regular_file(file_of(url), SCRIPT_INSTALL_MAX, &content, err) < 0)
+		return err_wrap(err, "--engine-install-url");
 	return 0;
 }
 
@@ -182,13 +212,11 @@ static int run_install(struct co *co, struct run *r, const struct source *source
 		tail);
 }
 
-static int install_file(struct co *co, struct run *r, const char *path, struct err *err)
+static int install_file(struct co *co, struct run *r, const char *url, struct err *err)
 {
 	_cleanup_free_ char *script = NULL;
 
-	if (strncmp(path, "//", 2) == 0) /* file:///path */
-		path += 2;
-	if (upload(co, r, path, &script, err) < 0)
+	if (upload(co, r, file_of(url), &script, err) < 0)
 		return -1;
 	return run_install(co, r, &(struct source){"", script, ""}, err);
 }
@@ -203,8 +231,8 @@ int engine_install(struct co *co, struct run *r, struct err *err)
 	if (check_installable(r, url, err) < 0)
 		return -1;
 	run_progress(r, "Installing Docker...");
-	if (strncmp(url, "file:", 5) == 0)
-		return install_file(co, r, url + 5, err);
+	if (strncmp(url, FILE_SCHEME, strlen(FILE_SCHEME)) == 0)
+		return install_file(co, r, url, err);
 	if (check_url(url, err) < 0)
 		return -1;
 	if (streq(url, DEFAULT_INSTALL_URL) && distro_has_packages(d, &r->h->os))
@@ -244,10 +272,7 @@ int engine_upgrade(struct co *co, struct run *r, struct err *err)
 		return err_set(
 			err, ERR_NOT_SUPPORTED, "the engine of %s is part of its image", d->name);
 	if (engine_missing(r))
-		return err_set(err, ERR_USER,
-			"there is no Docker engine on the host; \"docker-machine provision %s\" "
-			"installs one",
-			r->rq->machine);
+		return engine_is_missing(r, err);
 	script_var(&b, "candidates", d->upgrade_packages);
 	buf_adds(&b, COMMON_SH);
 	buf_adds(&b, d->packages->functions);

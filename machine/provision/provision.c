@@ -1,8 +1,12 @@
 #include "provision.h"
 
+#include "engine_options.h"
 #include "log.h"
 #include "mem.h"
+#include "script.h"
 #include "steps.h"
+
+#include <string.h>
 
 void run_progress(const struct run *r, const char *line)
 {
@@ -10,28 +14,45 @@ void run_progress(const struct run *r, const char *line)
 		r->rq->progress(r->rq->userdata, line);
 }
 
-static void debug_line(void *userdata, const char *line)
+struct listener {
+	char *machine;
+	char *last; /* line that the host said; NULL: none */
+};
+
+static void hear(void *userdata, const char *line)
 {
-	log_debug("(%s) %s", (const char *)userdata, line);
+	struct listener *l = userdata;
+
+	log_debug("(%s) %s", l->machine, line);
+	if (line[strspn(line, " \t\r")]) {
+		free(l->last);
+		l->last = script_tail(line, strlen(line));
+	}
+}
+
+static int no_end(const struct step *s, const struct listener *l, struct err *err)
+{
+	if (l->last)
+		err_set(err, ERR_TIMEOUT, "the host said last: %s", l->last);
+	return err_wrap(err, "no end after %u seconds", s->seconds);
 }
 
 int run_step(struct co *co, struct run *r, const struct step *s, struct err *err)
 {
 	struct co_deadline d;
-	char *machine = xstrdup(r->rq->machine);
+	struct listener l = {.machine = xstrdup(r->rq->machine)};
 
-	log_debug("(%s) %s", machine, s->name);
-	ssh_on_line(r->ssh, debug_line, machine);
+	log_debug("(%s) %s", l.machine, s->name);
+	ssh_on_line(r->ssh, hear, &l);
 	co_deadline_begin(co, &d, s->seconds * 1000ull);
 	int rc = s->run(co, r, err);
 	co_deadline_end(co, &d);
 	ssh_on_line(r->ssh, NULL, NULL);
-	free(machine);
-	if (rc == 0)
-		return 0;
-	if (err->code == ERR_TIMEOUT)
-		err_wrap(err, "no end after %u seconds", s->seconds);
-	return err_wrap(err, "%s", s->name);
+	if (rc < 0 && err->code == ERR_TIMEOUT)
+		no_end(s, &l, err);
+	free(l.machine);
+	free(l.last);
+	return rc == 0 ? 0 : err_wrap(err, "%s", s->name);
 }
 
 static int run_steps(
@@ -41,6 +62,20 @@ static int run_steps(
 		if ((!steps[i].needed || steps[i].needed(r)) && run_step(co, r, &steps[i], err) < 0)
 			return -1;
 	return 0;
+}
+
+/* The words of any engine will do: systemd carries them all. */
+int provision_check(const struct provision_request *rq, struct err *err)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT;
+	struct engine_line l;
+
+	if (install_url_check(rq->install_url, err) < 0)
+		return -1;
+	engine_line_init(&l, "/dockerd", "/etc/docker", rq);
+	int rc = systemd_options(&l, &text, err);
+	engine_line_finish(&l);
+	return rc;
 }
 
 static const struct step all[] = {

@@ -31,8 +31,9 @@ struct provision_host {
 	char *dockerd;        /* path of dockerd, NULL: no engine installed */
 	char *docker_version; /* of the client/engine package, e.g. "20.10.24+dfsg1"; NULL if
 				 unknown */
-	char *daemon_json;    /* content of /etc/docker/daemon.json or NULL */
-	char *options_file;   /* current content of the engine options file or NULL */
+	char *daemon_json; /* content of /etc/docker/daemon.json, or NULL: there is no such file */
+	bool daemon_json_folder; /* a folder is in its place */
+	char *options_file;      /* current content of the engine options file or NULL */
 	char *boot_id;
 	time_t clock;            /* what the host takes for now; 0: unknown */
 	bool cloud_init_running; /* the first boot is not over */
@@ -60,6 +61,9 @@ struct provision_request {
 		void *userdata, const char *line); /* the lines of provision.md 2; may be NULL */
 	void *userdata;
 };
+
+/* ERR_USER: what no host can be given, so that nothing needs to be made first. */
+int provision_check(const struct provision_request *rq, struct err *err);
 
 /* Everything. Idempotent: on a host that is as it should be it changes nothing but what is asked
  * for, and restarts the engine only if its certificates, options or binary changed (force_restart:

@@ -25,6 +25,8 @@ int cloud_init_wait(struct co *co, struct run *r, struct err *err);
 bool hostname_differs(const struct run *r);
 int hostname_set(struct co *co, struct run *r, struct err *err);
 bool engine_missing(const struct run *r);
+int engine_is_missing(const struct run *r, struct err *err); /* an error, with the way out */
+int install_url_check(const char *url, struct err *err); /* ERR_IO/ERR_USER: no use on any host */
 int engine_install(struct co *co, struct run *r, struct err *err);
 /* Removes the package of an engine that cannot be upgraded in place; engine_missing then. One that
  * came in another way is left alone. */

@@ -3,6 +3,8 @@ tells how. The scripts run for real, in the shell of that distribution; every on
 what the file says."""
 
 import json
+import re
+import ssl
 import stat
 import subprocess
 
@@ -171,6 +173,57 @@ def test_daemon_json_conflict(play, name):
     assert not any('restart' in call for call in played.host.calls())
 
 
+UNUSABLE = {
+    'a folder': ('/etc/docker/daemon.json/mount', '', 'is a folder, and the engine refuses to start with that: remove it'),
+    'invalid': ('/etc/docker/daemon.json', '{"debug": true,}', 'is not valid JSON'),
+    'not an object': ('/etc/docker/daemon.json', '[]', 'is not a JSON object'),
+    'empty': ('/etc/docker/daemon.json', '', 'is empty, and the engine (version 20.10.24+dfsg1) refuses to start with that: '
+              'remove it, or put {} into it'),
+}
+
+
+@pytest.mark.parametrize('what', UNUSABLE)
+def test_daemon_json_that_is_no_use(play, what):
+    """Told before the engine is restarted, which runs with what it read at its start: by create, and later."""
+    path, text, told = UNUSABLE[what]
+    played = play('debian12-root')
+    (played.host.root / 'usr/sbin/dockerd').write_text('#!/bin/busybox sh\necho Docker version 20.10.24+dfsg1, build 1\n')
+    played.cli.ok(*played.create())
+    file = played.host.root / path.lstrip('/')
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text)
+    played.host.calls()
+    for words, step in ((['provision'], 'configure the engine'), (['regenerate-certs', '-f'], "renew the engine's certificates")):
+        err = played.cli.fails(*words, 'web1').err
+        assert err.startswith(f'{step}: /etc/docker/daemon.json on the host {told}'), err
+        assert played.host.calls() == []
+
+
+def test_certificates_for_an_engine_that_is_gone(play):
+    played = play('debian12-root')
+    played.cli.ok(*played.create())
+    (played.host.root / 'usr/sbin/dockerd').unlink()
+    played.host.calls()
+    assert played.cli.fails('regenerate-certs', '-f', 'web1').err == (
+        "renew the engine's certificates: there is no Docker engine on the host; \"docker-machine provision web1\" installs one\n")
+    assert played.host.calls() == []
+
+
+def test_installation_that_hangs(fault_cli, tmp_path):
+    """Which step, and what the host was doing."""
+    played = Played(fault_cli, tmp_path, 'debian12', tools={
+        **scripted_host.load('debian12')['tools'],
+        'curl': '''while [ "$1" != -o ]; do shift; done
+                   echo "while echo Fetching packages from mirror.example; do sleep 1; done" >"$2"'''})
+    try:
+        err = fault_cli.fails(*played.create(), env={'MACHINE_TEST_DEADLINE_MS': '8000'}).err
+    finally:
+        played.close()
+    assert err.startswith('Error creating machine: Error running provisioning: install the engine: no end after 1800 seconds: '
+                          'the host said last: Fetching packages from mirror.example'), err
+    assert '"docker-machine create --resume web1"' in err
+
+
 def test_engine_that_does_not_start_under_openrc(play):
     result, _ = fails(play, 'alpine320', tools={
         'rc-service': '[ "$2" != restart ] || { echo "failed to start docker" >&2; exit 1; }'},
@@ -281,6 +334,22 @@ def test_engine_with_another_certificate(play):
                           f'"127.0.0.1:{port}": x509: certificate is valid for 192.0.2.1, not 127.0.0.1\n'
                           "You can attempt to regenerate them using 'docker-machine regenerate-certs [name]'.\n")
     assert '"docker-machine create --resume web1"' in err
+
+
+@pytest.mark.parametrize('seconds', [-3600, 0])
+def test_clock_that_is_off(play, seconds):
+    """Nobody's certificates are valid then; new ones are no way out."""
+    played = play('debian12-root', tools={**scripted_host.load('debian12-root')['tools'],
+                                          'date': f'echo $(($(/bin/busybox date +%s) + {seconds}))'})
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(played.sshd.folder.parent / 'engine.pem', played.sshd.folder.parent / 'engine.key')
+    context.verify_mode = ssl.CERT_REQUIRED # by nobody
+    played.engine.server.context = context
+    result = played.cli.fails(*played.create())
+    assert 'remote error: tls: bad certificate' in result.err
+    assert bool(re.search(r"\(web1\) the host's clock is 36\d\d seconds slow", result.text)) == bool(seconds), result
+    assert bool(re.search(r"\nThe host's clock is 36\d\d seconds slow, and certificates are valid for a time: set the clock "
+                          r'first, for example with "timedatectl set-ntp true"\.\n', result.err)) == bool(seconds), result
 
 
 def test_engine_that_is_not_reachable(fault_cli, tmp_path):

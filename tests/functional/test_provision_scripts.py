@@ -114,11 +114,14 @@ def test_detect(host):
     text = host.path / 'text'
     text.write_text('one\n@@end\n\n two')
     (host.path / 'etc/os-release').write_text('ID=debian\n')
+    folder = host.path / 'etc/docker/daemon.json'
+    folder.mkdir(parents=True)
     result = host.run('detect', files=f'{text} {host.path}/missing')
     found = facts(result.stdout)
     assert found['os-release'] == ['ID=debian', '']
     assert found[f'file {text}'] == ['one', '@@end', '', ' two']
     assert f'file {host.path}/missing' not in found
+    assert found[f'folder {folder}'] == [''] and f'file {folder}' not in found
     assert found['uid'] == [str(os.getuid())]
     assert found['hostname'] == [os.uname().nodename]
     assert result.stderr == ''
@@ -224,6 +227,16 @@ def test_configure_tells_why_the_engine_does_not_start(host, port):
     assert result.returncode == 1
     assert result.stdout == 'no such flag\n@@failed the engine did not start\n'
     assert (host.path / 'run/machine.restart').exists()
+
+
+def test_configure_does_not_lose_a_file_in_a_folder(host, port):
+    """As Docker makes one where something is to be mounted that is not there."""
+    folder = host.path / 'etc/docker/ca.pem'
+    folder.mkdir(parents=True)
+    host.fake('systemctl', '')
+    result = configure(host, port)
+    assert (result.returncode, result.stdout) == (1, f'@@failed {folder} is a folder: remove it\n')
+    assert list(folder.iterdir()) == [] and host.calls() == []
 
 
 FIREWALLS = {
@@ -402,6 +415,16 @@ def test_upgrade_waits_for_the_lock(host):
     assert result.stdout.count('Waiting for another package manager') == 2
     calls = [c for c in host.calls() if c.startswith('apt-get')]
     assert calls == ['apt-get -q update'] * 3 + ['apt-get -q -y install --only-upgrade docker.io']
+
+
+def test_upgrade_without_room_for_temporary_files(host):
+    """So that how a command ended cannot be noted; what it said is shown."""
+    host.fake('apt-get', 'cd "${APT_CONFIG%/*}" && rm -f status && mkdir -p status; echo "E: no space"')
+    host.fake('dpkg-query', 'echo installed')
+    result = host.run('common', 'packages', 'apt', 'upgrade', candidates='docker.io')
+    assert result.returncode == 1
+    assert 'E: no space' in result.stdout
+    assert result.stdout.splitlines()[-1] == '@@failed cannot fetch the lists of packages'
 
 
 @pytest.mark.parametrize('fails, text', [('update', 'cannot fetch the lists of packages'),

@@ -128,6 +128,33 @@ static void bare(void **state)
 	provision_host_finish(&h);
 }
 
+/* Nothing, a file with nothing in it, and a folder are three things to an engine. */
+static void daemon_json(void **state)
+{
+	static const struct {
+		const char *facts, *text;
+		bool folder;
+	} cases[] = {
+		{"", NULL, false},
+		{"@@file /etc/docker/daemon.json\n\n", "", false},
+		{"@@folder /etc/docker/daemon.json\n\n", NULL, true},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_err_ struct err err = ERR_INIT;
+		_cleanup_free_ char *facts = xasprintf(
+			OS "@@uid\n 0\n@@root\n yes\n@@init\n systemd\n%s", cases[i].facts);
+		struct provision_host h;
+
+		assert_int_equal(detect(facts, &h, &err), 0);
+		assert_int_equal(!h.daemon_json, !cases[i].text);
+		assert_string_equal(
+			h.daemon_json ? h.daemon_json : "", cases[i].text ? cases[i].text : "");
+		assert_int_equal(h.daemon_json_folder, cases[i].folder);
+		provision_host_finish(&h);
+	}
+}
+
 static void refused(void **state)
 {
 	static const struct {
@@ -167,6 +194,7 @@ int main(void)
 		cmocka_unit_test(too_many),
 		cmocka_unit_test(full),
 		cmocka_unit_test(bare),
+		cmocka_unit_test(daemon_json),
 		cmocka_unit_test(refused),
 	};
 

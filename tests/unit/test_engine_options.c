@@ -274,12 +274,34 @@ static void conflicts(void **state)
 	engine_line_init(&l, "/d", "/etc/docker", &rq);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		_cleanup_err_ struct err err = ERR_INIT;
-		int rc = daemon_json_check(cases[i].json, &l.argv, &err);
+		int rc = daemon_json_check(cases[i].json, "23.0.0", &l.argv, &err);
 
 		assert_int_equal(rc, cases[i].text ? -1 : 0);
 		if (rc < 0) {
 			assert_int_equal(err.code, ERR_USER);
 			assert_non_null(strstr(err_msg(&err), cases[i].text));
+		}
+	}
+}
+
+/* What the engines say to an empty file, as seen. */
+static void empty_file(void **state)
+{
+	static const struct {
+		const char *version;
+		int rc;
+	} cases[] = {{"20.10.24+dfsg1", -1}, {"18.09.1-ce", -1}, {"23.0.6", 0}, {NULL, 0}};
+	static const struct strv argv = {0};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_err_ struct err err = ERR_INIT;
+
+		assert_int_equal(
+			daemon_json_check("\n", cases[i].version, &argv, &err), cases[i].rc);
+		if (cases[i].rc < 0) {
+			assert_int_equal(err.code, ERR_USER);
+			assert_non_null(strstr(err_msg(&err), "remove it, or put {} into it"));
+			assert_non_null(strstr(err_msg(&err), cases[i].version));
 		}
 	}
 }
@@ -296,6 +318,7 @@ int main(void)
 		cmocka_unit_test(openrc_words),
 		cmocka_unit_test(boot2docker_words),
 		cmocka_unit_test(conflicts),
+		cmocka_unit_test(empty_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

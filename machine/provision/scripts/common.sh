@@ -33,6 +33,7 @@ put() {
 }
 
 put_new() {
+	[ ! -d "$1" ] || fail "$1 is a folder: remove it"
 	rm -f "$1.new" || return
 	mkdir -p "${1%/*}" || return
 	(umask 077 && printf '%s' "$3" >"$1.new") || return

@@ -15,7 +15,9 @@ say() {
 
 # A file may be readable for root only.
 file_fact() {
-	if [ -r "$1" ]; then
+	if [ -d "$1" ]; then
+		say "folder $1" ''
+	elif [ -r "$1" ]; then
 		head -c 262144 "$1" | fact "file $1"
 	elif [ "$root" = yes ] && $sudo test -f "$1"; then
 		$sudo head -c 262144 "$1" | fact "file $1"

@@ -14,7 +14,7 @@ pkg_retry() {
 		} 2>&1 | tee "$tmp/output"
 		pkg_status=$(cat "$tmp/status")
 		[ "$pkg_status" != 0 ] || return 0
-		grep -Eq "$pkg_lock_text" "$tmp/output" && [ "$(date +%s)" -lt "$pkg_end" ] || return "$pkg_status"
+		grep -Eq "$pkg_lock_text" "$tmp/output" && [ "$(date +%s)" -lt "$pkg_end" ] || return "${pkg_status:-1}"
 		echo 'Waiting for another package manager to finish...'
 		sleep 1
 	done
