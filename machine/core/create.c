@@ -402,6 +402,8 @@ static int claim(struct app *app, struct record *rec, struct create_end *end, st
 static int prepare(struct co *co, struct app *app, struct driver *d, struct machine_ref *ref,
 	struct record *rec, struct create_end *end, struct err *err)
 {
+	if (driver_info(d)->provision && host_check_options(rec, err) < 0)
+		return -1;
 	if (own_certs(co, app, rec, err) < 0)
 		return -1;
 	ref->state = record_driver_state(rec);

@@ -170,6 +170,22 @@ def test_where_the_engine_comes_from(store, given, stored):
     store.ok('rm', '-y', 'web')
 
 
+@pytest.mark.parametrize('flag, value, text', [
+    ('--engine-env', 'A', 'an engine variable (--engine-env) is not of the form NAME=VALUE: A\n'),
+    ('--engine-label', 'a=b\nExecStartPre=/x', 'an engine option holds a control character or invalid UTF-8: byte 4 of a...\n'),
+    ('--engine-opt', 'a=' + 'x' * 70000, 'the engine options are longer than 65536 bytes\n'),
+    ('--engine-install-url', 'ftp://h', '--engine-install-url wants http://..., https://..., file:PATH or none, not ftp://h\n'),
+    ('--engine-install-url', 'https://h/a b', 'the --engine-install-url holds a blank or a character that is no part of a URL\n'),
+    ('--engine-install-url', 'file:/nowhere/x', '--engine-install-url: /nowhere/x: No such file or directory\n'),
+    ('--tls-san', 'a b', '--tls-san: "a b" cannot be a name in a certificate\n')])
+def test_what_no_host_can_be_given(store, flag, value, text):
+    """Told before there is a machine, which would cost something, and keep the value."""
+    assert store.fails('create', '-d', 'generic', '--generic-ip-address', '192.0.2.1', flag, value, 'web').err == text
+    assert 'web' not in store.names()
+    store.ok('create', '-d', 'none', '--url', 'x', flag, value, 'web') # nobody uses it
+    store.ok('rm', '-y', 'web')
+
+
 @pytest.mark.parametrize('name', ['a', '0', 'A.b-c', 'x-', '9.'])
 def test_good_names(store, name):
     store.create_none(name)
