@@ -264,6 +264,29 @@ def test_cloud_init_without_systemd(play):
     assert played.host.unexpected() == []
 
 
+def test_cloud_init_that_does_not_finish(play):
+    """Told, and gone on without it. Time is short here."""
+    data = scripted_host.load('debian12-root')
+    played = play('debian12-root', files={**data['files'], '/run/cloud-init/enabled': ''}, tools={
+        **data['tools'], 'sleep': '', 'date': 'echo x >>/fakes/seconds; echo $((1700000000 + 200 * $(wc -l </fakes/seconds)))'})
+    result = played.cli.ok(*played.create())
+    assert 'Waiting for cloud-init to finish...\n' in result.out
+    assert 'web1: cloud-init has not finished after 300 seconds; going on\n' in result.text
+    assert played.host.scripts()[1:4] == ['common cloud_init', 'detect', 'common hostname']
+
+
+def test_docker_as_a_snap(play):
+    played = play('ubuntu2404')
+    snap = played.host.root / 'snap/bin/docker'
+    snap.parent.mkdir(parents=True)
+    snap.write_text('#!/bin/busybox sh\n')
+    snap.chmod(0o755)
+    err = played.cli.fails(*played.create()).err
+    assert err.startswith('Error creating machine: Error running provisioning: install the engine: Docker is there as a snap, which '
+                          'cannot be given certificates and options: remove it (sudo snap remove docker) and try again\n')
+    assert played.host.calls() == ['hostname web1']
+
+
 def test_record(play):
     """As the original writes it, to the byte, but for what it is about; a second look at the host changes nothing."""
     played = play('debian12-root')

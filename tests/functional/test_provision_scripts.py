@@ -239,6 +239,26 @@ def test_configure_does_not_lose_a_file_in_a_folder(host, port):
     assert list(folder.iterdir()) == [] and host.calls() == []
 
 
+def test_configure_that_cannot_write(host, port):
+    """What is wrong is told; an engine that runs is let alone."""
+    (host.path / 'etc/docker').touch()
+    host.fake('systemctl', '')
+    result = configure(host, port)
+    assert (result.returncode, result.stdout.splitlines()[-1]) == (1, f'@@failed cannot write {host.path}/etc/docker/ca.pem')
+    assert len(result.stdout.splitlines()) > 1 and host.calls() == []
+
+
+@pytest.mark.parametrize('names', ['apt install', 'apt upgrade', 'apt purge'])
+def test_no_room_for_a_temporary_folder(host, names):
+    host.fake('mktemp', 'echo "mktemp: No space left on device" >&2; exit 1')
+    for tool in 'apt-get', 'dpkg-query':
+        host.fake(tool, '')
+    result = host.run('common', 'packages', *names.split(), url='x', script='', packages='', source='', package='x', candidates='x')
+    assert (result.returncode, result.stdout) == (
+        1, 'mktemp: No space left on device\n@@failed cannot make a temporary folder\n')
+    assert host.calls() == ['mktemp -d']
+
+
 FIREWALLS = {
     'open already': ('', {'firewall-cmd': 'exit 0'}, [], 'firewall-cmd -q --query-port=PORT/tcp'),
     'opened': ('', {'firewall-cmd': 'case $2 in --query*) exit 1 ;; esac'}, ['@@opened firewalld'],
