@@ -133,6 +133,8 @@ static const struct distro table[] = {
 	},
 };
 
+#define KNOWN "Debian, Ubuntu, Red Hat, SUSE, Arch, Alpine or Flatcar"
+
 static const struct distro *find(const char *id, const struct os_release *os)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
@@ -151,7 +153,8 @@ int distro_find(const struct os_release *os, const struct distro **ret, struct e
 	for (size_t i = 0; !d && i < os->id_like.n; i++)
 		d = find(os->id_like.items[i], NULL);
 	if (!d)
-		return err_set(err, ERR_NOT_SUPPORTED, "OS type not recognized: %s",
+		return err_set(err, ERR_NOT_SUPPORTED,
+			"OS type not recognized: %s; use a system that is, or is like, " KNOWN,
 			*os->pretty_name ? os->pretty_name
 			: *os->id        ? os->id
 					 : "the host has no usable /etc/os-release");

@@ -51,7 +51,8 @@ static const struct {
 	{"rancheros", "", "1.5", NULL, "RancherOS is no longer maintained; use Debian"},
 	{"coreos", "", "2512", NULL, "use Flatcar Container Linux or Fedora CoreOS"},
 	{"like-coreos", "coreos", "1", NULL, "OS type not recognized"},
-	{"plan9", "", "4", NULL, "OS type not recognized: plan9"},
+	{"plan9", "", "4", NULL,
+		"OS type not recognized: plan9; use a system that is, or is like, Debian"},
 	{"", "", "", NULL, "OS type not recognized"},
 };
 
