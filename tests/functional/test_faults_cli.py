@@ -53,7 +53,7 @@ def acted(new_cli):
             names = [machine_name(b) for b in [*FATAL, *EMPTY, *HARMLESS]]
             flags = ['-y'] if action == 'rm' else []
             result = cli.run(action, *flags, GOOD[0], *names, *GOOD[1:], timeout=150, clean=False,
-                             env=QUICK if action == 'rm' else PATIENT)
+                             env=PATIENT)
             done[action] = cli, result
         return done[action]
     return run
