@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -125,6 +126,7 @@ class Running:
     the others still do is none of a command's leftovers."""
 
     active = set() # the processes of all of them; each leads a session
+    starting = threading.Lock() # held while there is one that is not in `active` yet
 
     def __init__(self, argv, env, cwd, stdin=None):
         self.argv, self.began = argv, time.monotonic()
@@ -134,9 +136,10 @@ class Running:
         self._in = tempfile.TemporaryFile()
         self._in.write((stdin or '').encode())
         self._in.seek(0)
-        self.process = subprocess.Popen([str(a) for a in argv], env=env, cwd=cwd, stdin=self._in,
-                                        stdout=self._out, stderr=self._err, start_new_session=True)
-        self.active.add(self.process.pid)
+        with self.starting:
+            self.process = subprocess.Popen([str(a) for a in argv], env=env, cwd=cwd, stdin=self._in,
+                                            stdout=self._out, stderr=self._err, start_new_session=True)
+            self.active.add(self.process.pid)
 
     def _text(self, handle):
         handle.seek(0)
@@ -167,7 +170,8 @@ class Running:
 
 def of_others():
     """The processes of commands that are not finished, and of the tests' own: those are in our session."""
-    active = list(Running.active)
+    with Running.starting:
+        active = list(Running.active)
     own = os.getsid(0)
     found = {pid for pid in descendants(os.getpid()) if session_of(pid) in (own, *active)}
     return found.union(active, *map(descendants, active))
@@ -199,7 +203,8 @@ def reap(before, grace=EXIT_GRACE, hosts_too=False):
                 left.append(pid)
         if left and not hosts_too:
             kept = of_local_hosts() | of_others()
-            left = [pid for pid in left if pid not in kept]
+            # one that has ended since may be another command's, which is not among them any more
+            left = [pid for pid in left if pid not in kept and process_state(pid)]
         if not left or time.monotonic() > end:
             break
         time.sleep(0.02)
