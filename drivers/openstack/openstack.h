@@ -137,6 +137,7 @@ struct os_kind {
 	enum os_worth (*worth)(const struct json *thing); /* NULL: all are good */
 };
 extern const struct os_kind os_server, os_volume, os_group, os_floating_ip;
+bool os_has_mark(const struct md_machine *m, const struct json *thing); /* in its metadata */
 /* Those that have the machine's mark. */
 int os_ours(struct os_api *a, const struct md_machine *m, const struct os_kind *kind,
 	struct json **ret, struct err *err);

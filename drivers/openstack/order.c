@@ -38,6 +38,12 @@ bool os_order_open(const struct md_machine *m, const char *name)
 	return streq(md_state_str(m, OS_ORDERED), name) && md_cloud_order_open(m);
 }
 
+bool os_has_mark(const struct md_machine *m, const struct json *thing)
+{
+	return streq(json_str(json_path(thing, "metadata", OS_ID_KEY, NULL), ""),
+		md_state_str(m, "ServerTag"));
+}
+
 int os_ours(struct os_api *a, const struct md_machine *m, const struct os_kind *kind,
 	struct json **ret, struct err *err)
 {

@@ -97,12 +97,6 @@ static void query_of(const struct os_api *a, const struct md_machine *m, struct 
 	buf_adds(b, "%24");
 }
 
-static bool is_ours(const struct md_machine *m, const struct json *server)
-{
-	return streq(json_str(json_path(server, "metadata", OS_ID_KEY, NULL), ""),
-		md_state_str(m, "ServerTag"));
-}
-
 /* One in ERROR may have been replaced by another. */
 static enum os_worth worth_of(const struct json *server)
 {
@@ -121,7 +115,7 @@ const struct os_kind os_server = {
 	.list = "/servers/detail",
 	.key = "servers",
 	.query = query_of,
-	.is_ours = is_ours,
+	.is_ours = os_has_mark,
 	.worth = worth_of,
 };
 

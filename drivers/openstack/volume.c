@@ -29,12 +29,6 @@ static void query_of(const struct os_api *a, const struct md_machine *m, struct 
 	md_http_escape(b, name);
 }
 
-static bool is_ours(const struct md_machine *m, const struct json *volume)
-{
-	return streq(json_str(json_path(volume, "metadata", OS_ID_KEY, NULL), ""),
-		md_state_str(m, "ServerTag"));
-}
-
 static bool has_failed(const char *status)
 {
 	return strncmp(status, "error", 5) == 0;
@@ -57,7 +51,7 @@ const struct os_kind os_volume = {
 	.key = "volumes",
 	.busy = OS_STATUS_BAD_REQUEST,
 	.query = query_of,
-	.is_ours = is_ours,
+	.is_ours = os_has_mark,
 	.worth = worth_of,
 };
 
