@@ -147,6 +147,8 @@ struct machine_report { /* S */
 	struct err error; /* set if failed */
 };
 void machine_report_finish(struct machine_report *r);
+/* Of a report that did not fail. */
+struct machine_report machine_report_copy(const struct machine_report *r);
 
 /*
  * Asks about n machines: cut into batches by the driver's limits, spread over workers; a batch that

@@ -157,6 +157,23 @@ void report_fail(struct machine_report *r, const struct err *err)
 	r->error = copy;
 }
 
+struct machine_report machine_report_copy(const struct machine_report *r)
+{
+	struct machine_report copy = *r;
+
+	copy.message = xstrdup(r->message);
+	copy.ip = xstrdup(r->ip);
+	copy.url = xstrdup(r->url);
+	copy.ssh.host = xstrdup(r->ssh.host);
+	copy.ssh.user = xstrdup(r->ssh.user);
+	copy.ssh.key_path = xstrdup(r->ssh.key_path);
+	copy.ssh.host_keys = STRV_INIT;
+	strv_foreach (key, &r->ssh.host_keys)
+		strv_add(&copy.ssh.host_keys, key);
+	copy.error = ERR_INIT;
+	return copy;
+}
+
 void machine_report_finish(struct machine_report *r)
 {
 	free(r->message);

@@ -6,8 +6,9 @@ First the commands about one machine (its engine is a TLS server here), then ls 
 driver none; N defaults to 10 100 1000 10000. PEER=PROGRAM names another docker-machine to compare
 with: the last columns are then its figures divided by ours. Nothing is asserted here.
 
-"many" makes COUNT machines (200) with one command, at a provider that is simulated: hosts need BOOT
-seconds (30), RATE requests a second (20) are served. PARALLEL left out: as many at once as usual, then all.
+"many" makes COUNT machines (200) with one command of the driver amazonec2, at a provider that is
+simulated: instances need BOOT seconds (30), RATE requests a second (20) are served. PARALLEL left out:
+as many at once as usual. SHOW=1 shows what the command says.
 
 Times are medians. The memory is the peak of the sum of all processes' proportional shares (PSS),
 sampled in a run of its own. There strace holds each process for a moment before it exits, so that

@@ -25,6 +25,7 @@ struct ec2 {
 	char *url, *host, *path;
 	const char *region; /* that calls are signed for */
 	struct credentials credentials;
+	char *account; /* api.account */
 	char code[64]; /* of the last error: "InvalidKeyPair.NotFound"; "" for none */
 	bool renewed;  /* the credentials, after they had expired */
 };
@@ -42,6 +43,7 @@ struct query {
 	struct buf form;
 	const char *action;
 	bool repeatable;
+	bool shared; /* see md_api_call */
 };
 void query_begin(struct query *q, const char *action);
 void query_add(struct query *q, const char *name, const char *value); /* "": left out */

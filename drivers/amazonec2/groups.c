@@ -28,11 +28,12 @@ static void group_names(const struct md_machine *m, struct strv *ret)
 }
 
 static int describe(struct ec2 *e, const struct md_machine *m, const struct strv *names,
-	struct json **ret, struct err *err)
+	bool shared, struct json **ret, struct err *err)
 {
 	_cleanup_query_ struct query q = {0};
 
 	query_begin(&q, "DescribeSecurityGroups");
+	q.shared = shared;
 	query_add(&q, "Filter.1.Name", "group-name");
 	for (size_t i = 0; i < names->n; i++) {
 		_cleanup_free_ char *key = xasprintf("Filter.1.Value.%zu", i + 1);
@@ -61,7 +62,7 @@ static int await_group(struct ec2 *e, const struct md_machine *m, const char *na
 		_cleanup_json_ struct json *list = NULL;
 		const struct json *group;
 
-		if (describe(e, m, &one, &list, err) < 0)
+		if (describe(e, m, &one, false, &list, err) < 0)
 			return -1;
 		group = find_group(list, name);
 		if (group) {
@@ -90,6 +91,7 @@ static int make_group(struct ec2 *e, const struct md_machine *m, const char *nam
 	if (ec2_call(e, &q, "create the security group", NULL, &mine) < 0 &&
 		mine.code != ERR_EXISTS) /* somebody else was faster */
 		return err_move(err, &mine);
+	md_api_forget();
 	return await_group(e, m, name, ret, err);
 }
 
@@ -199,7 +201,10 @@ static int open_ports(
 	_cleanup_err_ struct err mine = ERR_INIT;
 
 	missing_rules(m, group, &rules);
-	if (!rules.n || authorize(e, group, rules.items, rules.n, &mine) == 0)
+	if (!rules.n)
+		return 0;
+	md_api_forget(); /* the next machine sees them */
+	if (authorize(e, group, rules.items, rules.n, &mine) == 0)
 		return 0;
 	if (mine.code != ERR_EXISTS)
 		return err_move(err, &mine);
@@ -232,7 +237,7 @@ int make_groups(struct ec2 *e, struct md_request *rq, struct md_machine *m, stru
 	group_names(m, &names);
 	if (!names.n)
 		return 0;
-	if (describe(e, m, &names, &list, err) < 0)
+	if (describe(e, m, &names, true, &list, err) < 0)
 		return -1;
 	strv_foreach (name, &names) {
 		const struct json *group = find_group(list, name);

@@ -18,6 +18,7 @@ static int launch_failed(
 		err->may_exist = true;
 	if (err->may_exist || err->retryable || err->code == ERR_CANCELED)
 		return -1;
+	md_api_forget();            /* one of the answers may be why */
 	if (*md_state_str(m, "Id")) /* of an earlier launch */
 		return -1;
 	/* whatever happens meanwhile: a later call has to look for it */
@@ -81,18 +82,22 @@ static int await_address(
 int ec2_create(struct md_request *rq, struct md_machine *m, struct md_outcome *out, struct err *err)
 {
 	_cleanup_ec2_ struct ec2 e = {0};
+	bool is_new = !*md_state_str(m, "InstanceId");
 
-	if (*md_state_str(m, "InstanceId") && *md_state_str(m, "IPAddress"))
+	if (!is_new && *md_state_str(m, "IPAddress"))
 		return 0;
 	if (ec2_open(&e, rq, m, err) < 0)
 		return -1;
-	if (!*md_state_str(m, "InstanceId") &&
-		(look_up_network(&e, m, err) < 0 || look_up_image(&e, m, err) < 0 ||
-			make_key(&e, rq, m, err) < 0 || make_groups(&e, rq, m, err) < 0))
+	if (is_new && (look_up_network(&e, m, err) < 0 || look_up_image(&e, m, err) < 0 ||
+			      make_key(&e, rq, m, err) < 0 || make_groups(&e, rq, m, err) < 0))
 		return -1;
 	if (launch(&e, rq, m, err) < 0)
 		return launch_failed(&e, rq, m, err);
-	return await_address(&e, m, out, err);
+	if (!is_new || !*md_state_str(m, "InstanceId"))
+		return await_address(&e, m, out, err);
+	/* nothing runs at once, and whoever waits asks for many */
+	md_cloud_wait(out, STATE_RUNNING, EC2_POLL_MS, "the instance to run");
+	return 0;
 }
 
 /* Of one instance; force: of Stop. */

@@ -28,6 +28,7 @@ static int look_up_vpc(struct ec2 *e, struct md_machine *m, struct err *err)
 	if (*md_state_str(m, "VpcId"))
 		return 0;
 	query_begin(&q, "DescribeAccountAttributes");
+	q.shared = true;
 	query_add(&q, "AttributeName.1", "default-vpc");
 	if (ec2_call(e, &q, "look up the default VPC", &answer, err) < 0)
 		return -1;
@@ -66,6 +67,7 @@ static int check_subnet(struct ec2 *e, struct md_machine *m, struct err *err)
 	_cleanup_json_ struct json *list = NULL;
 
 	query_begin(&q, "DescribeSubnets");
+	q.shared = true;
 	query_filter(&q, 1, "subnet-id", id);
 	if (ec2_list(e, &q, "subnetSet", "look up the subnet", &list, err) < 0)
 		return -1;
@@ -103,6 +105,7 @@ static int find_subnet(struct ec2 *e, struct md_machine *m, struct err *err)
 	const struct json *chosen = NULL;
 
 	query_begin(&q, "DescribeSubnets");
+	q.shared = true;
 	query_filter(&q, 1, "availability-zone", zone);
 	query_filter(&q, 2, "vpc-id", md_state_str(m, "VpcId"));
 	if (ec2_list(e, &q, "subnetSet", "look for a subnet", &list, err) < 0)
@@ -170,6 +173,7 @@ int check_image(struct ec2 *e, struct md_machine *m, struct err *err)
 	_cleanup_json_ struct json *list = NULL;
 
 	query_begin(&q, "DescribeImages");
+	q.shared = true;
 	query_add(&q, "ImageId.1", md_state_str(m, "AMI"));
 	if (ec2_list(e, &q, "imagesSet", "look up the image", &list, err) < 0)
 		return -1;
@@ -191,6 +195,7 @@ int look_up_image(struct ec2 *e, struct md_machine *m, struct err *err)
 	if (*md_state_str(m, "AMI"))
 		return *md_state_str(m, "DeviceName") ? 0 : check_image(e, m, err);
 	query_begin(&q, "DescribeImages");
+	q.shared = true;
 	query_add(&q, "Owner.1", owner_of(md_state_str(m, "Region")));
 	query_filter(&q, 1, "name", name);
 	query_filter(&q, 2, "architecture", architecture_of(type, false));

@@ -266,6 +266,8 @@ int ec2_open(struct ec2 *e, struct md_request *rq, const struct md_machine *m, s
 	md_api_secret(&e->api, e->credentials.secret);
 	md_api_secret(&e->api, e->credentials.token);
 	split_url(e);
+	e->account = xasprintf("%s %s", e->region, e->credentials.key);
+	e->api.account = e->account;
 	return 0;
 }
 
@@ -276,6 +278,7 @@ void ec2_close(struct ec2 *e)
 	free(e->url);
 	free(e->host);
 	free(e->path);
+	free(e->account);
 }
 
 /* Something in between may say that all is well with words of its own. */
@@ -307,6 +310,7 @@ int ec2_call(struct ec2 *e, struct query *q, const char *what, struct json **ret
 			.content_type = CONTENT_TYPE},
 		.what = what,
 		.repeatable = q->repeatable,
+		.shared = q->shared,
 		.secret = streq(q->action, "RunInstances"), /* a host key is in it */
 	};
 

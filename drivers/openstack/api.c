@@ -116,6 +116,8 @@ int os_open(struct os_api *a, struct md_request *rq, const struct md_machine *m,
 	a->api.insecure = md_state_bool(m, "Insecure");
 	a->api.ca_file = md_state_str(m, "CaCert");
 	os_mask_secrets(&a->api, m);
+	a->account = os_account(m);
+	a->api.account = a->account;
 	return 0;
 }
 
@@ -124,6 +126,7 @@ void os_close(struct os_api *a)
 	for (size_t i = 0; i < OS_SERVICES; i++)
 		free(a->endpoints[i]);
 	err_finish(&a->busy);
+	secret_free(a->account);
 	md_api_finish(&a->api);
 }
 
@@ -156,12 +159,13 @@ int os_call(struct os_api *a, enum os_service service, const char *method, const
 				.content_type = "application/json"},
 			.what = what,
 			.secret = a->secret,
+			.shared = a->shared,
 		};
 
 		r = md_api_json(&a->api, &c, &answer, err);
 	}
 	a->microversion = a->if_match = NULL;
-	a->secret = false;
+	a->secret = a->shared = false;
 	if (r == 0 && ret)
 		*ret = take(answer);
 	return r;
@@ -208,6 +212,7 @@ int os_list(struct os_api *a, enum os_service service, const char *path, const c
 	_cleanup_json_ struct json *all = json_array();
 	_cleanup_strv_ struct strv seen = STRV_INIT;
 	_cleanup_free_ char *now = xstrdup(query ? query : "");
+	bool shared = a->shared;
 
 	for (unsigned page = 1; page <= PAGES_MAX; page++) {
 		_cleanup_free_ char *url = xasprintf("%s%s%s", path, *now ? "?" : "", now);
@@ -215,6 +220,7 @@ int os_list(struct os_api *a, enum os_service service, const char *path, const c
 		const struct json *list;
 		const char *next;
 
+		a->shared = shared;
 		if (os_call(a, service, "GET", url, NULL, what, &answer, err) < 0)
 			return -1;
 		list = json_get(answer, key);

@@ -23,8 +23,7 @@ static void session_finish(struct os_session *s)
 	*s = (struct os_session){0};
 }
 
-/* All that a token depends on. */
-static char *key_of(const struct md_machine *m)
+char *os_account(const struct md_machine *m)
 {
 	static const char *const members[] = {"AuthUrl", "CaCert", "DomainID", "DomainName",
 		"Username", "UserId", "Password", "UserDomainName", "UserDomainId", "TenantName",
@@ -166,7 +165,7 @@ static int log_in(struct os_api *a, struct os_session *s, struct err *err)
 
 int os_login(struct os_api *a, struct err *err)
 {
-	_cleanup_secret_ char *key = key_of(a->m);
+	const char *key = a->account;
 	struct os_session *s = NULL;
 
 	for (size_t i = 0; i < SESSIONS_MAX && !s; i++)
@@ -180,7 +179,7 @@ int os_login(struct os_api *a, struct err *err)
 			session_finish(s);
 			return -1;
 		}
-		s->key = take(key);
+		s->key = xstrdup(key);
 	}
 	a->session = s;
 	md_api_secret(&a->api, s->token);

@@ -11,6 +11,7 @@ static int check_groups(struct os_api *a, const struct md_machine *m, struct err
 
 	if (!json_at(names, 0))
 		return 0;
+	a->shared = true;
 	if (os_list(a, OS_NETWORK, "/security-groups", NULL, "security_groups",
 		    "look up the security groups", &list, err) < 0)
 		return -1;
@@ -49,6 +50,7 @@ static int check_type(struct os_api *a, const char *type, struct err *err)
 {
 	_cleanup_json_ struct json *list = NULL;
 
+	a->shared = true;
 	if (os_list(a, OS_VOLUME, "/types", NULL, "volume_types", "look up the volume type", &list,
 		    err) < 0)
 		return -1;

@@ -44,6 +44,7 @@ static int look_up(struct os_api *a, struct md_machine *m, const struct kind *k,
 		md_http_escape(&query, name);
 		buf_adds(&query, k->more);
 	}
+	a->shared = true;
 	if (os_list(a, k->service, k->path, buf_str(&query), k->key, what, &list, err) < 0)
 		return -1;
 	for (size_t i = 0; json_at(list, i); i++) {
@@ -83,6 +84,7 @@ int os_check_ids(struct os_api *a, const struct md_machine *m, struct err *err)
 			continue;
 		buf_adds(&path, kinds[i].one);
 		md_http_escape(&path, id);
+		a->shared = true;
 		if (os_call(a, kinds[i].service, "GET", buf_str(&path), NULL, what, NULL, err) == 0)
 			continue;
 		if (err->code == ERR_NOT_FOUND)

@@ -44,6 +44,8 @@ struct os_api {
 	const char *microversion;     /* of nova, for the next call; NULL: the base */
 	const char *if_match;         /* for the next call */
 	bool secret;                  /* the next call is not traced */
+	bool shared;                  /* the next call or list is of what machines have in common */
+	char *account;                /* api.account */
 	enum os_service service;      /* of the call */
 	long status;                  /* of the last answer */
 	struct err busy;              /* why what is in use still could not be removed */
@@ -75,6 +77,8 @@ char *os_path(const char *base, const char *id);
 char *os_said(const struct md_http_answer *answer);
 #define _cleanup_os_ __attribute__((cleanup(os_close)))
 
+/* All that a token depends on; malloc'ed, a secret. */
+char *os_account(const struct md_machine *m);
 /* auth.c: gets a token, from the process's own or the cloud. */
 int os_login(struct os_api *a, struct err *err);
 void os_forget(struct os_api *a); /* the token is refused */

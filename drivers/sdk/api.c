@@ -1,5 +1,6 @@
 /* Calls to a provider's API: the policy of what is repeated, and the trace. See md-api.h. */
 #include "machine-driver.h"
+#include "pace.h"
 #include "sdk.h"
 
 #include <sodium.h>
@@ -145,6 +146,24 @@ static enum md_verdict attempt(
 	return v;
 }
 
+static struct pace pace; /* of the process */
+
+static enum md_verdict paced_attempt(
+	struct md_api *a, struct md_api_call *c, struct md_http_answer *ret, struct err *err)
+{
+	/* in tests as much shorter as the first pause is */
+	uint32_t wait = pace_wait_ms(&pace, sdk_now_ms());
+
+	if (wait && md_sleep(a->rq, wait * md_api_first_pause_ms() / MD_API_PAUSE_MS, err) < 0)
+		return MD_ANSWER_BAD;
+	enum md_verdict v = attempt(a, c, ret, err);
+	if (err->code == ERR_THROTTLED)
+		pace_refused(&pace);
+	else
+		pace_served(&pace);
+	return v;
+}
+
 static bool may_repeat(const struct md_api *a, const struct md_api_call *c, const struct err *err)
 {
 	if (err->code == ERR_THROTTLED)
@@ -199,12 +218,18 @@ int md_api_call(
 	bool fresh = true;
 	uint32_t ms;
 
+	if (sdk_remembers(a, c, ret)) {
+		md_log(a->rq, LOG_LEVEL_DEBUG, "%s: as answered before", c->what);
+		return 0;
+	}
 	for (;;) {
 		_cleanup_err_ struct err mine = ERR_INIT;
-		enum md_verdict v = attempt(a, c, ret, &mine);
+		enum md_verdict v = paced_attempt(a, c, ret, &mine);
 
-		if (v == MD_ANSWER_GOOD)
+		if (v == MD_ANSWER_GOOD) {
+			sdk_remember(a, c, ret);
 			return 0;
+		}
 		bool repeat = may_repeat(a, c, &mine);
 		done.may_exist = !only_asks(c) && (done.may_exist || mine.may_exist);
 		mine.may_exist = done.may_exist;

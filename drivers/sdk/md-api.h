@@ -12,6 +12,9 @@
  * MD_API_LAST_MS have passed since it began: a driver does not sit and wait. What takes longer goes
  * back to the program (ERR_THROTTLED with retry_after_ms), which calls again.
  *
+ * A process whose provider asked to slow down calls it more slowly from then on, and a little
+ * faster again after each call that was served: what an account may do is shared by many.
+ *
  * What may not be repeated goes over a connection of its own: one that was used before may be
  * closed by the server just then, and libcurl would send the request a second time.
  */
@@ -25,6 +28,7 @@ struct md_request;
 #define MD_API_RETRIES 5u
 #define MD_API_PATIENCE_MS 15000u
 #define MD_API_LAST_MS 60000u
+#define MD_API_SHARED_MS 60000u   /* how long an answer serves others who ask the same */
 #define MD_API_PAUSE_MS 500u      /* the first; doubled each time … */
 #define MD_API_PAUSE_MAX_MS 8000u /* … up to this */
 /* For tests: the first pause in milliseconds, which the others grow from. A driver that has it
@@ -42,6 +46,10 @@ struct md_api_call {
 	const char *what;         /* "import the key pair": for messages */
 	bool repeatable;          /* doing it twice does no harm; GET, HEAD, PUT and DELETE are */
 	bool secret;              /* neither what is sent nor the answer is traced */
+	/* It asks for what machines have in common, such as an image: who asks the same for the
+	 * same account within MD_API_SHARED_MS is given the answer that is there. Without headers.
+	 * For calls that change nothing; see md_api_forget. */
+	bool shared;
 };
 
 enum md_verdict {
@@ -61,13 +69,19 @@ struct md_api {
 	/* What an answer means. md_api_judge_status does for most of it. */
 	enum md_verdict (*judge)(struct md_api *a, const struct md_api_call *c,
 		const struct md_http_answer *answer, struct err *err);
-	void *arg;           /* the driver's */
+	void *arg; /* the driver's */
+	/* Whose answers are shared: all that they depend on besides the call itself. NULL: none
+	 * are. */
+	const char *account;
 	struct strv secrets; /* masked in traces and errors; md_api_secret */
 	bool connected;      /* a call was answered */
 };
 
 void md_api_init(struct md_api *a, struct md_request *rq, const char *provider);
 void md_api_finish(struct md_api *a);
+/* Shared answers are asked for again: something of it was changed. A request that fails does that,
+ * too. */
+void md_api_forget(void);
 /* Masks a text wherever traces and errors show it, as it is, as JSON writes it, and as a query
  * does. Short ones (< 6 bytes) would mask half of everything: they are left. */
 void md_api_secret(struct md_api *a, const char *secret);

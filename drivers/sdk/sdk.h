@@ -72,6 +72,13 @@ void sdk_watch_tell(const struct md_watch *w, const char *fmt, ...)
 /* Keeps a line of an answer's head, within the limits of md-http.h. */
 void sdk_http_header(struct md_http_answer *a, const char *data, size_t len);
 
+struct md_api;
+struct md_api_call;
+/* Shared answers, remember.c. True: *ret is one. */
+bool sdk_remembers(const struct md_api *a, const struct md_api_call *c, struct md_http_answer *ret);
+void sdk_remember(
+	const struct md_api *a, const struct md_api_call *c, const struct md_http_answer *answer);
+
 /* Answers one request after initialize. */
 void sdk_serve(struct sdk_conn *c, const struct md_driver *driver, const struct rpc_msg *request);
 

@@ -1,4 +1,5 @@
 /* The methods: params are checked here, once, so that driver code can rely on them. */
+#include "md-api.h"
 #include "sdk.h"
 
 #include <stdarg.h>
@@ -254,7 +255,8 @@ void sdk_serve(struct sdk_conn *c, const struct md_driver *driver, const struct 
 	rq.checkpoints = method.checkpoints;
 	if (method.serve(&rq, &method, request->params, &result, &err) == 0) {
 		sdk_conn_send_result(c, rq.id, result);
-	} else if (!c->gone) { /* else nobody is left to be told */
+	} else if (!c->gone) {   /* else nobody is left to be told */
+		md_api_forget(); /* an answer may be why */
 		if (rq.error_code == RPC_DRIVER_ERROR && md_cancelled(&rq))
 			err.code = ERR_CANCELED; /* X2 */
 		sdk_conn_send_error(c, rq.id, rq.error_code, &err);

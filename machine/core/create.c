@@ -30,9 +30,9 @@ static int step_running(struct co *co, struct host *h, struct err *err)
 
 	if (host_location(co, h, 0, &r, err) < 0)
 		return err_wrap(err, "Error waiting for machine to be running");
-	bool by_connecting = r.unprobed;
+	bool enough = r.unprobed /* the next step connects */ || r.state == STATE_RUNNING;
 	machine_report_finish(&r);
-	if (by_connecting) /* the next step does */
+	if (enough)
 		return 0;
 	if (host_wait_state(co, h, STATE_RUNNING, RUNNING_S * SEC, err) < 0)
 		return err_wrap(err, "Error waiting for machine to be running");

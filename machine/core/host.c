@@ -35,6 +35,7 @@ void host_close(struct co *co, struct host *h)
 		return;
 	app_status(h->app, h->rec->name, NULL);
 	host_drop_ssh(co, h);
+	host_forget_location(h);
 	if (h->detected)
 		provision_host_finish(&h->system);
 	record_free(h->rec);
@@ -292,6 +293,7 @@ int host_run(struct co *co, struct host *h, enum driver_op op, struct err *err)
 	struct run run = {.h = h, .op = op};
 	int rc;
 
+	host_forget_location(h);
 	app_status(h->app, h->rec->name, "%s", driver_op_name(op));
 	do
 		rc = run_once(co, &run, err);

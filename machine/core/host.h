@@ -21,6 +21,9 @@ struct host {
 	long long clock_off; /* seconds that the host's clock is ahead; 0: none, near enough */
 	bool rebooted;       /* the machine was restarted: ssh is stale */
 	bool slow;           /* its driver said last that it is emulated */
+	/* What its driver said last, while it runs, and when; STATE_NONE: nothing. */
+	struct machine_report seen;
+	uint64_t seen_ms;
 };
 
 /* Takes rec, opens its driver. */
@@ -34,10 +37,12 @@ int host_blame(struct err *err, const char *what, const char *machine, const cha
 
 /* The driver's report about this one machine. A failed report is an error here. */
 int host_report(struct co *co, struct host *h, struct machine_report *ret, struct err *err);
-/* The same, without a connection attempt of its own: for who connects next. Who can wait gathers
- * others for so long, to be asked about together. */
+/* The same, without a connection attempt of its own: for who connects next. What the driver said a
+ * few seconds ago will do. Who can wait gathers others for so long, to be asked about together. */
 int host_location(struct co *co, struct host *h, unsigned gather_ms, struct machine_report *ret,
 	struct err *err);
+/* From here on the driver is asked: the machine may be elsewhere by now. */
+void host_forget_location(struct host *h);
 /* Its engine's URL; ERR_NOT_RUNNING `Host is not running` when there is none to offer. malloc'ed.
  */
 int report_url(const struct machine_report *r, char **ret, struct err *err);

@@ -102,7 +102,10 @@ static int try_ssh(struct co *co, struct host *h, struct known_place *k, struct 
 {
 	if (find_place(co, h, k, err) < 0)
 		return -1;
-	return ssh_open(co, &k->place.target, &h->ssh, err);
+	if (ssh_open(co, &k->place.target, &h->ssh, err) == 0)
+		return 0;
+	host_forget_location(h);
+	return -1;
 }
 
 static bool may_answer_yet(struct co *co, const struct err *e)

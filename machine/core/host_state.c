@@ -10,7 +10,8 @@
 #define POLL_MS 3000u
 #define STOPPED_LOOKS 3u /* a machine that restarts itself is off for a moment */
 #define SLOW_FACTOR 5u
-#define GATHER_MS 20u /* a poll waits so long for those of other machines */
+#define GATHER_MS 20u  /* a poll waits so long for those of other machines */
+#define SEEN_MS 10000u /* a machine that runs stays where it is for so long */
 
 unsigned host_poll_ms(unsigned wanted)
 {
@@ -46,7 +47,17 @@ static int ask(struct co *co, struct host *h, const struct question *q, struct m
 	if (q->ask(co, h->driver, &ref, q->gather_ms, ret, err) < 0)
 		return host_blame(err, q->about, h->rec->name, record_driver_name(h->rec));
 	h->slow = ret->slow;
+	host_forget_location(h);
+	if (ret->state == STATE_RUNNING) {
+		h->seen = machine_report_copy(ret);
+		h->seen_ms = loop_now(co_loop(co));
+	}
 	return 0;
+}
+
+void host_forget_location(struct host *h)
+{
+	machine_report_finish(&h->seen);
 }
 
 /* For who asks once and not in a loop: a provider that asks to slow down is asked again, as an
@@ -86,6 +97,10 @@ int host_location(struct co *co, struct host *h, unsigned gather_ms, struct mach
 {
 	const struct question q = {"address of", driver_address, gather_ms};
 
+	if (h->seen.state == STATE_RUNNING && loop_now(co_loop(co)) - h->seen_ms < SEEN_MS) {
+		*ret = machine_report_copy(&h->seen);
+		return 0;
+	}
 	return ask_patiently(co, h, &q, ret, err);
 }
 

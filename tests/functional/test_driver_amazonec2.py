@@ -8,7 +8,7 @@ import pytest
 from driverclient import DriverError
 from ec2driver import (ID, LOOK_UPS, MAKING, Machine, driver, ec2, groups_once, keys, launched, logged, machine,
                        only_groups, running, start, warnings)
-from fakes.ec2 import SECRET_KEY
+from fakes.ec2 import SECRET_KEY, Refuse
 
 
 # life
@@ -24,8 +24,8 @@ def test_life_of_a_machine(ec2, driver, machine):
     machine.finish(driver, 'create')
     assert machine.waits == ['Running']
     actions = ec2.log.actions()
-    assert actions[:len(MAKING) + 1] == [*MAKING, 'DescribeInstances']
-    assert set(actions[len(MAKING):]) == {'DescribeInstances'}
+    own = MAKING[len(LOOK_UPS):] # the others are known from the check
+    assert actions[:len(own)] == own and set(actions[len(own):]) == {'DescribeInstances'}
     assert len(running(ec2)) == 1 and keys(ec2) == ['m1'] and groups_once(ec2) == 1
     address = machine.instance['PublicIpAddress']
     assert machine.state['IPAddress'] == address and machine.state['PrivateIPAddress'] == \
@@ -114,13 +114,39 @@ def test_power_of_what_is_gone(ec2, driver, machine):
         machine.fails(driver, method, 'notFound', identity)
 
 
+def test_what_machines_have_in_common(ec2, driver, machine, tmp_path):
+    """It is asked for by the first of them, unless an error casts doubt on it, or it was changed."""
+    own = ['DescribeKeyPairs', 'ImportKeyPair', 'RunInstances']
+    anew = ['DescribeKeyPairs', *LOOK_UPS, 'ImportKeyPair', 'DescribeSecurityGroups', 'RunInstances']
+
+    def asked(number, **flags):
+        ec2.log.clear()
+        one = Machine(ec2, tmp_path / f'store{number}', f'w{number}', f'{number:032x}')
+        one.configure(driver, **flags).check(driver)
+        one.once(driver, 'create')
+        return ec2.log.actions()
+    machine.configure(driver).check(driver)
+    machine.once(driver, 'create')
+    assert asked(2) == anew # since the group was made
+    assert asked(3) == own
+    assert asked(4, open_port=['80']) == [*own[:2], 'AuthorizeSecurityGroupIngress', 'RunInstances']
+    assert asked(5, open_port=['80']) == anew
+    assert asked(6, open_port=['80']) == own
+    assert asked(7, zone='us-east-1b') == ['DescribeKeyPairs', 'DescribeSubnets', *own[1:]]
+    ec2.faults.add('RunInstances', Refuse(400, 'InvalidParameterValue'))
+    with pytest.raises(DriverError):
+        asked(8)
+    assert asked(9) == anew
+    assert len(running(ec2)) == 8 and groups_once(ec2) == 1
+
+
 def test_late_address(ec2, driver, machine):
     """Running is not enough: the address has to be there as well."""
     ec2.account.late_address = 3
     machine.configure(driver)
     machine.once(driver, 'create')
     states = [machine.report(driver) for _ in range(6)]
-    assert [one['state'] for one in states if not one.get('ip')] == ['Starting'] * 3
+    assert [one['state'] for one in states if not one.get('ip')] == ['Starting'] * 4 # the first of them pending
     assert states[-1]['state'] == 'Running' and states[-1]['ip']
     machine.finish(driver, 'create')
     assert machine.state['IPAddress']

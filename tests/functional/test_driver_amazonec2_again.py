@@ -174,10 +174,8 @@ UNHURRIED = {'MACHINE_DRIVER_PAUSE_MS': '500'}
 @pytest.mark.parametrize('kind', ['instance', 'security-group', 'key-pair'])
 def test_not_known_at_once(ec2, machine, kind, always):
     ec2.account.lag[kind], ec2.account.lag_always = 2, always
-    with start() as driver:
+    with start(**(UNHURRIED if kind == 'instance' else {})) as driver:
         machine.configure(driver).finish(driver, 'create')
-        if kind == 'instance': # its report would have been that it is gone
-            assert machine.waits[:1] == [None]
     go_on(ec2, machine, 'create')
 
 
@@ -211,7 +209,7 @@ def test_resumed_without_its_instance(ec2, machine):
     ec2.account.lag['instance'] = 2
     with start() as driver:
         machine.configure(driver)
-        for _ in range(3):
+        for _ in range(4): # the first does not look
             machine.once(driver, 'create')
         assert machine.state['Unseen'] == 0 # it was seen
         ec2.account.forget(machine.state['InstanceId'])

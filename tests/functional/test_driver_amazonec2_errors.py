@@ -112,6 +112,7 @@ def test_throttled_all_the_way(ec2, machine):
     ec2.faults.add(ANY, Throttle(), nth=1, times=2)
     with start() as driver:
         machine.configure(driver).check(driver)
+    with start() as driver:
         for action in [*LOOK_UPS, 'ImportKeyPair', 'CreateSecurityGroup', 'AuthorizeSecurityGroupIngress',
                        'RunInstances', 'DescribeInstances', 'TerminateInstances', 'DeleteKeyPair']:
             ec2.faults.add(action, Throttle())

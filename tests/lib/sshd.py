@@ -33,6 +33,12 @@ def free_port():
         return s.getsockname()[1]
 
 
+def prepare():
+    """What Debian's unit does for the server."""
+    if os.getuid() == 0:
+        os.makedirs('/run/sshd', mode=0o755, exist_ok=True)
+
+
 class Sshd:
     def __init__(self, folder, host_keys=('ed25519',), extra='', address='127.0.0.1', port=None, prefix=()):
         self.folder = pathlib.Path(folder)
@@ -51,8 +57,7 @@ class Sshd:
             f.write(pathlib.Path(f'{key}.pub').read_text())
 
     def start(self):
-        if os.getuid() == 0:
-            os.makedirs('/run/sshd', mode=0o755, exist_ok=True)
+        prepare()
         config = self.folder / 'config'
         config.write_text('\n'.join([
             f'Port {self.port}', f'ListenAddress {self.address}', 'PidFile none', 'UsePAM no',

@@ -558,12 +558,71 @@ static void test_no_traces_without_debug(void **state)
 	assert_string_equal(text, "");
 }
 
+/* The body of the answer to a call that may be shared; "": there was none. */
+static void ask_shared(const struct server *s, const char *account, const char *body, char ret[3])
+{
+	_cleanup_http_answer_ struct md_http_answer answer = {0};
+	_cleanup_err_ struct err err = ERR_INIT;
+	struct md_api_call c = {
+		.http = {.method = "POST",
+			.url = s->url,
+			.body = body,
+			.n_body = strlen(body),
+			.content_type = "text/plain"},
+		.what = "look",
+		.repeatable = true,
+		.shared = true,
+	};
+	struct md_api a;
+
+	open_api(&a);
+	a.account = account;
+	a.retries = 0;
+	ret[0] = '\0';
+	if (md_api_call(&a, &c, &answer, &err) == 0)
+		snprintf(ret, 3, "%s", buf_str(&answer.body));
+	md_api_finish(&a);
+}
+
+#define SAID(text) "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n" text
+
+static void test_shared(void **state)
+{
+	static const char *const answers[] = {SAID("1"), SAID("2"), SAID("3"), SAID("4"), SAID("5"),
+		SAYS("404", ""), SAID("7"), NULL};
+	static const struct {
+		const char *account, *body, *expected;
+		bool forget; /* before */
+	} calls[] = {
+		{"a", "x", "1"}, {"a", "x", "1"}, /* of the same account, the same question */
+		{"b", "x", "2"}, {"a", "y", "3"}, {"a", "x", "1"}, /* none of the two */
+		{NULL, "x", "4"},                                  /* nobody's */
+		{"a", "x", "5", true}, {"a", "x", "5"}, /* what is forgotten is asked for */
+		{"a", "z", ""}, {"a", "z", "7"},        /* an error is nobody else's */
+	};
+	struct server server;
+	char said[3];
+
+	(void)state;
+	start(&server, answers);
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+		if (calls[i].forget)
+			md_api_forget();
+		ask_shared(&server, calls[i].account, calls[i].body, said);
+		if (!streq(said, calls[i].expected))
+			fail_msg("call %zu: \"%s\"", i, said);
+	}
+	assert_int_equal(stop(&server), 7);
+	md_api_forget();
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_what_is_repeated),
+		TEST(test_shared),
 		TEST(test_sent_once),
 		TEST(test_sent_again_by_libcurl),
 		TEST(test_no_connection),

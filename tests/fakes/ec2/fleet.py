@@ -1,0 +1,121 @@
+"""The hosts of a fake's instances, at their public addresses: SSH with the host key that the user data has, for the key
+pair of the launch, to fakes/fake-host; and an engine with TLS. They are there as soon as an instance runs.
+
+    with Ec2() as ec2, Fleet(ec2, folder, certs, ssh_port, addresses):
+
+certs: a folder with the CA (and its key) that the engines' certificate is of. All addresses are of the loopback.
+"""
+
+import json
+import pathlib
+import selectors
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+
+FAKES = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(FAKES.parent / 'lib'))
+
+from engine import BODY, Handler, Server, server_certificate  # noqa: E402
+from sshd import prepare  # noqa: E402
+
+ENGINE_PORT = 2376
+BACKLOG = 16
+PATIENCE = 10
+
+
+def listen(address, port):
+    sock = socket.create_server((address, port), backlog=BACKLOG)
+    sock.setblocking(False)
+    return sock
+
+
+class Fleet:
+    def __init__(self, ec2, folder, certs, ssh_port, addresses):
+        self.ec2, self.folder, self.ssh_port = ec2, pathlib.Path(folder), ssh_port
+        self.sshd = shutil.which('sshd') or '/usr/sbin/sshd'
+        self.children = []
+        prepare()
+        self.engine = Server(('127.0.0.1', 0), Handler) # what listens are sockets of our own
+        self.engine.body, self.engine.context = BODY, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.engine.context.load_cert_chain(*server_certificate(certs, folder, addresses))
+        self.engine.context.verify_mode = ssl.CERT_REQUIRED
+        self.engine.context.load_verify_locations(certs / 'ca.pem')
+        self.selector = selectors.DefaultSelector()
+        self.waker, woken = socket.socketpair()
+        self.selector.register(woken, selectors.EVENT_READ, None)
+        self.thread = threading.Thread(target=self.serve)
+        self.thread.start()
+        ec2.account.watchers.append(self.follow)
+
+    # the instances
+
+    def follow(self, instance, _old, new):
+        if new != 'running':
+            return
+        config, address = self.furnish(instance), instance['_public']
+        self.selector.register(listen(address, self.ssh_port), selectors.EVENT_READ,
+                               lambda sock: self.answer_ssh(sock, config))
+        self.selector.register(listen(address, ENGINE_PORT), selectors.EVENT_READ, self.answer_engine)
+        self.waker.send(b'.')
+
+    def furnish(self, instance):
+        """What cloud-init does; gives the configuration of the host's sshd."""
+        host = self.folder / instance['InstanceId']
+        host.mkdir()
+        (key,) = (k for k in self.ec2.account.all('key-pair') if k['KeyName'] == instance['KeyName'])
+        (host / 'authorized').write_text(key['_public'] + '\n')
+        host_key = host / 'host_key'
+        host_key.touch(0o600)
+        host_key.write_text(json.loads(instance['_data'].decode().partition('\n')[2])['ssh_keys']['ed25519_private'])
+        config = host / 'config'
+        config.write_text('\n'.join([
+            'UsePAM no', 'StrictModes no', 'PermitRootLogin yes', 'PasswordAuthentication no', 'PidFile none',
+            'SetEnv SHLVL=2', # bash then skips ~/.bashrc, which may be slow
+            f'AuthorizedKeysFile {host}/authorized', f'HostKey {host_key}', f'ForceCommand {FAKES}/fake-host {host}', '']))
+        return config
+
+    # the connections
+
+    def serve(self):
+        while True:
+            for key, _ in self.selector.select():
+                if key.data is None:
+                    if not key.fileobj.recv(1):
+                        return
+                else:
+                    key.data(key.fileobj)
+
+    def answer_ssh(self, listener, config):
+        sock, _ = listener.accept()
+        with sock:
+            sock.setblocking(True)
+            self.children = [child for child in self.children if child.poll() is None]
+            self.children.append(subprocess.Popen([self.sshd, '-i', '-f', config, '-E', '/dev/null'], stdin=sock,
+                                                  stdout=sock, stderr=subprocess.DEVNULL))
+
+    def answer_engine(self, listener):
+        sock, address = listener.accept()
+        sock.setblocking(True)
+        tls = self.engine.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        self.engine.process_request(tls, address)
+
+    def close(self):
+        self.ec2.account.watchers.remove(self.follow)
+        self.waker.close()
+        self.thread.join()
+        for key in list(self.selector.get_map().values()):
+            key.fileobj.close()
+        self.selector.close()
+        self.engine.server_close()
+        for child in self.children: # their clients are gone
+            child.wait(PATIENCE)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
