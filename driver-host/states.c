@@ -186,8 +186,16 @@ static void add_probe(struct question *q, const struct item *item)
 
 /* --- batches --- */
 
+/* Only who was told to stop says so, and we told it past our deadline: there is no report, and
+ * finish() has the reason. */
+static bool was_stopped(struct co *co, const struct machine_report *r)
+{
+	return r->error.code == ERR_CANCELED && co_interrupted(co) < 0;
+}
+
 /* began: when it was sent */
-static void take_answer(struct question *q, struct batch b, const struct json *list, uint64_t began)
+static void take_answer(
+	struct co *co, struct question *q, struct batch b, const struct json *list, uint64_t began)
 {
 	bool throttled = false;
 	uint32_t told_ms = 0;
@@ -197,6 +205,10 @@ static void take_answer(struct question *q, struct batch b, const struct json *l
 		struct item *item = &q->items[b.first + i];
 
 		report_read(json_at(list, i), &q->reports[item->index], &item->probe);
+		if (was_stopped(co, &q->reports[item->index])) {
+			machine_report_finish(&q->reports[item->index]);
+			continue;
+		}
 		const struct err *e = &q->reports[item->index].error;
 		throttled = throttled || e->code == ERR_THROTTLED;
 		told_ms = e->code == ERR_THROTTLED ? MAX(told_ms, e->retry_after_ms) : told_ms;
@@ -236,7 +248,7 @@ static int ask_once(
 			json_is(list, JSON_ARRAY) ? list->n : 0, b.n);
 		return driver_bad_answer(q->driver, "states", err);
 	}
-	take_answer(q, b, list, began);
+	take_answer(co, q, b, list, began);
 	return 0;
 }
 

@@ -187,6 +187,8 @@ static int serve_states(struct md_request *rq, const struct method *method, stru
 		r = parse_machine(rq, list->items[i], &machines[i], err);
 	if (r == 0)
 		r = ask_all(rq, machines, list->n, reports, errs, err);
+	if (r == 0 && rq->cancelled) /* X2: reports of calls that were broken off */
+		r = err_set(err, ERR_CANCELED, "states: cancelled");
 	if (r == 0)
 		*ret = reports_to_json(reports, errs, list->n);
 	for (size_t i = 0; i < list->n; i++) {

@@ -94,6 +94,8 @@ static int ask_state(
 		err->retryable = true;
 		return -1;
 	}
+	if (streq(m->name, "slow"))
+		return md_sleep(rq, 20000, err);
 	out->state = STATE_PAUSED;
 	out->probe_tcp = xstrdup("[::1]:22");
 	out->probe_open = STATE_RUNNING;

@@ -665,10 +665,9 @@ static void ask_with_deadline(struct co *co, struct run *r)
 	co_deadline_end(co, &d);
 }
 
-static void test_states_deadline(void **state)
+static void check_deadline(const char *config)
 {
-	struct run r = {
-		.body = ask_with_deadline, .config = "{\"do\": {\"states\": [[\"sleep\", 20]]}}"};
+	struct run r = {.body = ask_with_deadline, .config = config};
 
 	make_machines(&r, 5);
 	run(&r);
@@ -681,6 +680,19 @@ static void test_states_deadline(void **state)
 	}
 	assert_in_range(r.took, 200, 3000);
 	finish(&r);
+}
+
+static void test_states_deadline(void **state)
+{
+	check_deadline("{\"do\": {\"states\": [[\"sleep\", 20]]}}");
+}
+
+/* What a driver says that was told to stop is no report. */
+static void test_states_stopped_by_deadline(void **state)
+{
+	check_deadline("{\"do\": {\"states\": [[\"wait_cancel\"], [\"states\", {\"error\": "
+		       "{\"code\": -32000, \"message\": \"states: cancelled\", \"data\": "
+		       "{\"kind\": \"canceled\"}}}]]}}");
 }
 
 static int listen_somewhere(int *ret_port)
@@ -770,8 +782,8 @@ int main(void)
 		T(configure_is_repeated_once), T(nonsense_answers), T(upgrade_info), T(many_flows),
 		T(every_second_crashes), T(many_flows_cancelled), T(states_one_batch),
 		T(states_batches), T(states_groups), T(states_crash), T(states_all_crash),
-		T(states_one_failed), T(states_wrong_number), T(states_deadline), T(states_probes),
-		T(probe_past_deadline), T(trace)};
+		T(states_one_failed), T(states_wrong_number), T(states_deadline),
+		T(states_stopped_by_deadline), T(states_probes), T(probe_past_deadline), T(trace)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

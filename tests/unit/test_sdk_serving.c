@@ -63,6 +63,18 @@ static void test_cancel(void **state)
 	json_free(receive(h));
 }
 
+/* Not as a report of the one machine that was being asked about. */
+static void test_cancel_states(void **state)
+{
+	struct host *h = *state;
+
+	send_request(h, 1, "states",
+		"{\"machines\":[{\"name\":\"slow\",\"id\":\"\",\"dir\":\"\",\"storePath\":\"\","
+		"\"state\":{}}]}");
+	send_cancel(h, 1);
+	expect_error(h, 1, RPC_DRIVER_ERROR, "canceled");
+}
+
 /* One request that comes too early waits, the next is refused. */
 static void test_early_request(void **state)
 {
@@ -121,6 +133,7 @@ int main(void)
 		WITH_PIPE(test_checkpoint_refused),
 		WITH_PIPE(test_checkpoint_cancelled),
 		WITH_PIPE(test_cancel),
+		WITH_PIPE(test_cancel_states),
 		WITH_PIPE(test_early_request),
 		WITH_PIPE(test_end),
 		WITHOUT_HELLO(test_end),
