@@ -6,6 +6,14 @@ import openstack_cloud
 from real import generic
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Two processes may run these (--dist loadgroup): one what needs the lab's hosts, one the drivers that make hosts of
+    this computer, which share its bridge."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group('hosts' if 'lab' in item.fixturenames else 'local'))
+
+
 @pytest.fixture
 def new_cli(tmp_path_factory):
     """Makes programs with an empty store each; the default engine script is never the internet's."""
