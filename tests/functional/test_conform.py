@@ -174,7 +174,7 @@ def test_every_watched_rule_is_in_the_table():
 
 
 @pytest.mark.parametrize('what', sorted(BROKEN))
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4)
 def test_a_broken_rule_fails(what, try_driver):
     outcome = try_driver(what)
     assert outcome.those('FAIL') == BROKEN[what], outcome.out

@@ -42,7 +42,7 @@ def test_the_sources_name_points():
 
 
 @pytest.mark.parametrize('point', points())
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(3)
 def test_create_killed(fault_cli, point):
     cli, killed = fault_cli, 0
     for name in killed_creates(cli, point):
@@ -63,7 +63,7 @@ def test_create_killed(fault_cli, point):
 
 
 @pytest.mark.parametrize('point', points())
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(3)
 def test_create_killed_then_removed(fault_cli, point):
     cli = fault_cli
     for name in killed_creates(cli, point):
@@ -99,7 +99,7 @@ def test_driver_killed_always(cli, moment):
 
 
 @pytest.mark.parametrize('point', points())
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(3)
 def test_rm_killed(fault_cli, point):
     cli = fault_cli
     for number in range(1, PASSES_MAX):
