@@ -45,7 +45,6 @@ def played_cloud(stack, folder, count, boot_s, rate, certs):
     ec2, port = stack.enter_context(Ec2(addresses=addresses)), free_port()
     ec2.account.instances_max = count
     ec2.account.pace['pending'] = (0, boot_s)
-    folder.mkdir()
     stack.enter_context(Fleet(ec2, folder, certs, port, [public for _, public in addresses]))
     ec2.faults.limit(rate)
     return ec2, port

@@ -33,11 +33,22 @@ def listen(address, port):
     return sock
 
 
+def accept(listener):
+    """A connection; None: it is gone again, or the listener is."""
+    try:
+        sock, _ = listener.accept()
+    except OSError:
+        return None
+    sock.setblocking(True)
+    return sock
+
+
 class Fleet:
     def __init__(self, ec2, folder, certs, ssh_port, addresses):
         self.ec2, self.folder, self.ssh_port = ec2, pathlib.Path(folder), ssh_port
         self.sshd = shutil.which('sshd') or '/usr/sbin/sshd'
-        self.children = []
+        self.folder.mkdir(exist_ok=True)
+        self.children, self.listeners = [], {}
         prepare()
         self.engine = Server(('127.0.0.1', 0), Handler) # what listens are sockets of our own
         self.engine.body, self.engine.context = BODY, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -54,18 +65,28 @@ class Fleet:
     # the instances
 
     def follow(self, instance, _old, new):
-        if new != 'running':
-            return
+        if new == 'running':
+            self.power_on(instance)
+        elif new != 'rebooting':
+            self.power_off(instance)
+
+    def power_on(self, instance):
         config, address = self.furnish(instance), instance['_public']
-        self.selector.register(listen(address, self.ssh_port), selectors.EVENT_READ,
-                               lambda sock: self.answer_ssh(sock, config))
-        self.selector.register(listen(address, ENGINE_PORT), selectors.EVENT_READ, self.answer_engine)
+        ssh, engine = listen(address, self.ssh_port), listen(address, ENGINE_PORT)
+        self.listeners[instance['InstanceId']] = ssh, engine
+        self.selector.register(ssh, selectors.EVENT_READ, lambda sock: self.answer_ssh(sock, config))
+        self.selector.register(engine, selectors.EVENT_READ, self.answer_engine)
         self.waker.send(b'.')
+
+    def power_off(self, instance):
+        for listener in self.listeners.pop(instance['InstanceId'], ()):
+            self.selector.unregister(listener)
+            listener.close()
 
     def furnish(self, instance):
         """What cloud-init does; gives the configuration of the host's sshd."""
         host = self.folder / instance['InstanceId']
-        host.mkdir()
+        host.mkdir(exist_ok=True)
         (key,) = (k for k in self.ec2.account.all('key-pair') if k['KeyName'] == instance['KeyName'])
         (host / 'authorized').write_text(key['_public'] + '\n')
         host_key = host / 'host_key'
@@ -90,18 +111,19 @@ class Fleet:
                     key.data(key.fileobj)
 
     def answer_ssh(self, listener, config):
-        sock, _ = listener.accept()
+        sock = accept(listener)
+        if not sock:
+            return
         with sock:
-            sock.setblocking(True)
             self.children = [child for child in self.children if child.poll() is None]
             self.children.append(subprocess.Popen([self.sshd, '-i', '-f', config, '-E', '/dev/null'], stdin=sock,
                                                   stdout=sock, stderr=subprocess.DEVNULL))
 
     def answer_engine(self, listener):
-        sock, address = listener.accept()
-        sock.setblocking(True)
-        tls = self.engine.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-        self.engine.process_request(tls, address)
+        sock = accept(listener)
+        if sock:
+            tls = self.engine.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+            self.engine.process_request(tls, None)
 
     def close(self):
         self.ec2.account.watchers.remove(self.follow)
