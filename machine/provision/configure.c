@@ -119,8 +119,8 @@ int configure_engine(struct co *co, struct run *r, struct err *err)
 	return 0;
 }
 
-/* For an engine that is started as it was: somebody may have changed its options file since. */
-static int check_restart(const struct run *r, struct err *err)
+/* Somebody may have changed its options file since. */
+int engine_check_restart(const struct run *r, struct err *err)
 {
 	static const struct strv unknown = {0};
 
@@ -131,7 +131,7 @@ static int check_restart(const struct run *r, struct err *err)
 
 int configure_certs(struct co *co, struct run *r, struct err *err)
 {
-	if (check_restart(r, err) < 0)
+	if (engine_check_restart(r, err) < 0)
 		return -1;
 	run_progress(r, "Copying certs to the remote machine...");
 	return configure(co, r, true, "", err);
@@ -139,7 +139,7 @@ int configure_certs(struct co *co, struct run *r, struct err *err)
 
 int configure_nothing(struct co *co, struct run *r, struct err *err)
 {
-	if (check_restart(r, err) < 0)
+	if (engine_check_restart(r, err) < 0)
 		return -1;
 	return configure(co, r, false, "", err);
 }

@@ -271,8 +271,8 @@ int engine_upgrade(struct co *co, struct run *r, struct err *err)
 	if (!d->packages)
 		return err_set(
 			err, ERR_NOT_SUPPORTED, "the engine of %s is part of its image", d->name);
-	if (engine_missing(r))
-		return engine_is_missing(r, err);
+	if (engine_check_restart(r, err) < 0) /* new packages restart it */
+		return -1;
 	script_var(&b, "candidates", d->upgrade_packages);
 	buf_adds(&b, COMMON_SH);
 	buf_adds(&b, d->packages->functions);

@@ -33,6 +33,9 @@ int engine_install(struct co *co, struct run *r, struct err *err);
 int engine_purge(struct co *co, struct run *r, struct err *err);
 int engine_upgrade(struct co *co, struct run *r, struct err *err);
 
+/* Is there an engine that would start again as it is? */
+int engine_check_restart(const struct run *r, struct err *err);
+
 /* Certificates, options, restart, wait. */
 int configure_engine(struct co *co, struct run *r, struct err *err);
 int configure_certs(struct co *co, struct run *r, struct err *err);

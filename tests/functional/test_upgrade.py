@@ -120,7 +120,9 @@ def test_restart_fails(world):
 @pytest.mark.parametrize('facts, text', [
     ({'dockerd': None}, 'there is no Docker engine on the host; "docker-machine provision web" installs one'),
     ({'os-release': 'ID=plan9\n'}, 'OS type not recognized'),
-    ({'uid': '1000', 'root': 'no'}, 'sudo')])
+    ({'uid': '1000', 'root': 'no'}, 'sudo'),
+    ({'file /etc/docker/daemon.json': '{"debug": tru'}, 'daemon.json'),
+    ({'folder /etc/docker/daemon.json': ''}, 'daemon.json on the host is a folder')])
 def test_host_that_is_not_fit(world, facts, text):
     (world.folder / 'web' / 'facts').write_text(json.dumps(facts))
     result = world.cli.fails('upgrade', 'web')
