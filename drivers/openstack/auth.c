@@ -56,9 +56,9 @@ static enum md_verdict judge(struct md_api *api, const struct md_api_call *c,
 {
 	_cleanup_free_ char *said = os_said(answer);
 	const struct md_machine *m = api->arg;
+	bool asks = streq(c->http.method, "GET"); /* for versions */
 
-	(void)c;
-	if (answer->status == 300) /* several versions: that was the question */
+	if (answer->status == 300 && asks)
 		return MD_ANSWER_GOOD;
 	if (md_api_judge_status(answer, said, err) == MD_ANSWER_GOOD)
 		return MD_ANSWER_GOOD;
@@ -66,10 +66,10 @@ static enum md_verdict judge(struct md_api *api, const struct md_api_call *c,
 		err_set(err, ERR_AUTH, "the credentials are not accepted%s%s%s", said ? ": " : "",
 			said ? said : "",
 			os_uses_token(m) ? " (a token ends; OS_TOKEN gives a new one)" : "");
-	else if (answer->status == 404)
-		err_set(err, ERR_USER,
-			"404 Not Found: --openstack-auth-url is no address of an identity "
-			"service");
+	else if (err->code == ERR_NOT_FOUND) /* of a server, which is not what is gone */
+		err_set(err, asks ? ERR_NOT_FOUND : ERR_USER,
+			"%ld %s: --openstack-auth-url is no address of an identity service",
+			answer->status, answer->status == OS_STATUS_GONE ? "Gone" : "Not Found");
 	return MD_ANSWER_BAD;
 }
 

@@ -94,6 +94,26 @@ static int ask(struct md_api *api, const char *url, struct json **ret, struct er
 		api, "GET", url, NULL, "ask the identity service for its versions", ret, err);
 }
 
+/* At the address that was given, else at the server's root: then *base becomes that. */
+static int ask_about(struct md_api *api, char *base, struct json **ret, struct err *err)
+{
+	_cleanup_free_ char *own = xasprintf("%s/", base);
+	_cleanup_free_ char *root = xasprintf("%.*s/", (int)server_len(base), base);
+	_cleanup_err_ struct err mine = ERR_INIT;
+
+	if (ask(api, own, ret, &mine) == 0)
+		return 0;
+	if (mine.code == ERR_NOT_FOUND && !streq(root, own)) {
+		err_finish(&mine);
+		base[server_len(base)] = '\0';
+		if (ask(api, root, ret, &mine) == 0)
+			return 0;
+	}
+	if (mine.code == ERR_NOT_FOUND) /* it would be taken for the machine's */
+		mine.code = ERR_USER;
+	return err_move(err, &mine);
+}
+
 bool os_identity_has_version(const char *auth_url)
 {
 	_cleanup_free_ char *base = xstrdup(auth_url);
@@ -107,7 +127,6 @@ int os_identity_find(
 {
 	_cleanup_free_ char *base = xstrdup(auth_url);
 	_cleanup_json_ struct json *answer = NULL;
-	_cleanup_err_ struct err mine = ERR_INIT;
 
 	cut_slashes(base);
 	if (os_identity_has_version(base)) {
@@ -115,16 +134,8 @@ int os_identity_find(
 		ret->url = take(base);
 		return 0;
 	}
-	_cleanup_free_ char *own = xasprintf("%s/", base);
-	if (ask(api, own, &answer, &mine) < 0) {
-		_cleanup_free_ char *root = xasprintf("%.*s/", (int)server_len(base), base);
-
-		if (mine.code != ERR_NOT_FOUND || streq(root, own))
-			return err_move(err, &mine);
-		if (ask(api, root, &answer, err) < 0)
-			return -1;
-		base[server_len(base)] = '\0';
-	}
+	if (ask_about(api, base, &answer, err) < 0)
+		return -1;
 	return take_version(base, answer, ret, err);
 }
 

@@ -9,7 +9,7 @@ import pytest
 
 from driverclient import DriverError
 from fakes.httpfake import RECEIVED, Instead, Refuse
-from fakes.openstack_api import CREDENTIAL, PASSWORD, PROJECT, TOKEN
+from fakes.openstack_api import CREDENTIAL, OUTSIDE, PASSWORD, PROJECT, TOKEN
 from openstackdriver import BASIC, FULL, ID, LOGIN, cloud, counts, fake, host, made, make_host, settle
 
 
@@ -100,10 +100,40 @@ def test_ways_to_log_in(host, fake, flags, form):
 
 
 def test_versions_are_asked_for(host, cloud, fake):
-    cloud.versions = True
+    cloud.versions = OUTSIDE
     host.configure({**BASIC, 'openstack-auth-url': f'{fake.url}/identity'})
     host.driver.call('preCreateCheck', machine=host.machine())
-    assert fake.log.actions()[0] == 'GET versions/identity/'
+    assert fake.log.actions()[:2] == ['GET versions/identity/', 'POST identity/auth/tokens']
+
+
+@pytest.mark.parametrize('status', [404, 410])
+def test_versions_at_the_root(host, cloud, fake, status):
+    """Where Docker Machine asks for them, whatever path is given."""
+    cloud.versions = fake.url
+    host.configure({**BASIC, 'openstack-auth-url': f'{fake.url}/identity'})
+    fake.faults.add('GET versions/identity/', Refuse(status, 'error', 'nothing here'), times=None)
+    host.driver.call('preCreateCheck', machine=host.machine())
+    assert fake.log.actions()[:3] == ['GET versions/identity/', 'GET versions/', 'POST identity/auth/tokens']
+    fake.faults.add('GET versions/', Refuse(status, 'error', 'nothing here'))
+    host.revive()
+    with pytest.raises(DriverError, match=f'{status} .*--openstack-auth-url') as caught:
+        host.driver.call('preCreateCheck', machine=host.machine())
+    assert caught.value.kind == 'user'
+
+
+@pytest.mark.parametrize('status', [404, 410])
+def test_identity_service_that_is_not_there(host, cloud, fake, status):
+    """It tells nothing of the server."""
+    host.configure(BASIC)
+    host.call('create')
+    cloud.tokens.clear()
+    fake.faults.add('POST identity/auth/tokens', Refuse(status, 'error', 'nothing here'), times=None)
+    assert host.report()['error']['data']['kind'] == 'user'
+    host.fails('remove', str(status), '--openstack-auth-url')
+    fake.faults.clear()
+    host.call('remove')
+    settle(cloud)
+    assert not cloud.left()
 
 
 def test_old_identity_service(host, fake):

@@ -43,7 +43,8 @@ class OpenStack:
         self.url = None # the fake's; set by the test
         self.build_polls, self.delete_polls, self.fault, self.volume_fault = 1, 1, None, False
         self.volume_deletion = None # it works; 'refused'; or accepted, and then it is in this status
-        self.versions, self.regions = False, ['one', 'two']
+        self.versions = None # the server that their links name, when they may be asked for
+        self.regions = ['one', 'two']
         self.numbers = itertools.count(1)
         self.tokens, self.users = set(), {} # whose a token is
         self.flavors = [{'id': f'flavor-{n}', 'name': n} for n in ('tiny', 'small', 'large')]
@@ -212,7 +213,7 @@ class OpenStack:
     def get_versions(self, _ident, _body):
         return answer(300, {'versions': {'values': [
             {'id': 'v2.0', 'status': 'deprecated', 'links': []},
-            {'id': 'v3.14', 'status': 'stable', 'links': [{'rel': 'self', 'href': f'{OUTSIDE}/identity/v3/'}]}]}})
+            {'id': 'v3.14', 'status': 'stable', 'links': [{'rel': 'self', 'href': f'{self.versions}/identity/v3/'}]}]}})
 
     get_versions_identity = get_versions
 
