@@ -139,7 +139,7 @@ static int ready(struct os_api *a, enum os_service service, struct err *err)
 		return 0;
 	if (!a->session && os_login(a, err) < 0)
 		return -1;
-	return os_endpoint(a->m, a->session, service, &a->endpoints[service], NULL, err);
+	return os_endpoint(a->m, a->session, service, &a->endpoints[service], err);
 }
 
 int os_call(struct os_api *a, enum os_service service, const char *method, const char *path,

@@ -134,18 +134,15 @@ static int complete(enum os_service service, const struct os_session *session, c
 }
 
 int os_endpoint(const struct md_machine *m, const struct os_session *session,
-	enum os_service service, char **ret, char **ret_region, struct err *err)
+	enum os_service service, char **ret, struct err *err)
 {
 	const char *set =
 		json_str(json_path(m->state, "Endpoints", services[service].name, NULL), "");
 	const char *region = md_state_str(m, "Region");
 	const struct json *endpoint;
 
-	if (*set) {
-		if (ret_region)
-			*ret_region = xstrdup(region);
+	if (*set)
 		return complete(service, session, set, ret, err);
-	}
 	endpoint = nth(m, session->catalog, service, 0);
 	if (!endpoint)
 		return err_set(err, ERR_USER,
@@ -154,11 +151,22 @@ int os_endpoint(const struct md_machine *m, const struct os_session *session,
 			services[service].name, *region ? " in the region " : "", region,
 			*md_state_str(m, "EndpointType") ? md_state_str(m, "EndpointType")
 							 : "publicURL");
-	if (complete(service, session, json_str(json_get(endpoint, "url"), ""), ret, err) < 0)
-		return -1;
-	if (ret_region)
-		*ret_region = xstrdup(region_of(endpoint));
-	return 0;
+	return complete(service, session, json_str(json_get(endpoint, "url"), ""), ret, err);
+}
+
+/* Of several regions one is to be taken: none is given, nor where the servers are. */
+static bool is_open(const struct md_machine *m)
+{
+	return !*md_state_str(m, "Region") &&
+	       !*json_str(json_path(m->state, "Endpoints", "compute", NULL), "");
+}
+
+void os_choose_region(struct md_machine *m, const struct os_session *session)
+{
+	const struct json *first = nth(m, session->catalog, OS_COMPUTE, 0);
+
+	if (first && is_open(m))
+		json_set_str(m->state, "Region", region_of(first));
 }
 
 void os_warn_regions(
@@ -168,8 +176,7 @@ void os_warn_regions(
 	_cleanup_free_ char *list = NULL;
 	const struct json *e;
 
-	if (*md_state_str(m, "Region") ||
-		*json_str(json_path(m->state, "Endpoints", "compute", NULL), ""))
+	if (!is_open(m))
 		return;
 	for (size_t n = 0; (e = nth(m, session->catalog, OS_COMPUTE, n)); n++)
 		if (!strv_contains(&regions, region_of(e)))

@@ -72,7 +72,7 @@ static int check_new_volume(struct os_api *a, const struct md_machine *m, struct
 
 	if (*type && (root || data))
 		return check_type(a, type, err);
-	return data ? os_endpoint(m, a->session, OS_VOLUME, &url, NULL, err) : 0;
+	return data ? os_endpoint(m, a->session, OS_VOLUME, &url, err) : 0;
 }
 
 int os_pre_create_check(struct md_request *rq, struct md_machine *m, struct err *err)
@@ -82,6 +82,7 @@ int os_pre_create_check(struct md_request *rq, struct md_machine *m, struct err 
 	if (os_open(&a, rq, m, err) < 0 || os_login(&a, err) < 0)
 		return -1;
 	os_warn_regions(rq, m, a.session);
+	os_choose_region(m, a.session);
 	if (os_check_ids(&a, m, err) < 0 || os_resolve(&a, m, err) < 0 ||
 		os_check_key(&a, m, err) < 0 || check_groups(&a, m, err) < 0)
 		return -1;

@@ -31,14 +31,11 @@ bool os_overdue(struct md_request *rq, struct md_machine *m, const char *key, in
  * later. */
 static int begin(struct os_api *a, struct md_request *rq, struct md_machine *m, struct err *err)
 {
-	_cleanup_free_ char *url = NULL, *region = NULL;
-
 	if (*md_state_str(m, "ServerTag"))
 		return 0;
-	if (os_login(a, err) < 0 || os_endpoint(m, a->session, OS_COMPUTE, &url, &region, err) < 0)
+	if (os_login(a, err) < 0)
 		return -1;
-	if (!*md_state_str(m, "Region"))
-		json_set_str(m->state, "Region", region);
+	os_choose_region(m, a->session);
 	if (os_resolve(a, m, err) < 0)
 		return -1;
 	return md_state_note(rq, m, "ServerTag", m->id, err);

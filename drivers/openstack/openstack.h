@@ -99,10 +99,13 @@ bool os_uses_token(const struct md_machine *m);   /* to log in with, not a passw
 
 /* catalog.c */
 struct json *os_catalog_of_v2(const struct json *catalog);
-/* The address of a service, malloc'ed. *ret_region: where it is; malloc'ed, may be NULL. */
+/* The address of a service, malloc'ed. */
 int os_endpoint(const struct md_machine *m, const struct os_session *session,
-	enum os_service service, char **ret, char **ret_region, struct err *err);
-/* Tells when a region is taken among several. */
+	enum os_service service, char **ret, struct err *err);
+/* Where none is given, that of the servers' first endpoint: a catalog has those of each service in
+ * an order of its own. */
+void os_choose_region(struct md_machine *m, const struct os_session *session);
+/* Before that: tells when it is taken among several. */
 void os_warn_regions(
 	struct md_request *rq, const struct md_machine *m, const struct os_session *session);
 

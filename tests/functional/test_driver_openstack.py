@@ -150,7 +150,7 @@ def test_old_identity_service(host, fake):
 
 def test_regions_and_interfaces(host, cloud, fake):
     """The first region that the catalog has is told, and kept; another interface leads elsewhere."""
-    cloud.regions = ['two', 'one'] # the catalog has them backwards, and the good addresses are of the first here
+    cloud.regions, cloud.home = ['two', 'one'], 'two' # the catalog has them backwards
     host.configure({**BASIC, 'openstack-region': ''})
     with pytest.raises(DriverError, match='look up the flavor'):
         host.driver.call('preCreateCheck', machine=host.machine())
@@ -162,11 +162,20 @@ def test_regions_and_interfaces(host, cloud, fake):
         host.driver.call('preCreateCheck', machine=host.machine())
     assert fake.log.requests[-1].path.startswith('/internal-two/')
     fake.forgive('no such')
-    cloud.regions = ['only']
+    cloud.regions, cloud.home = ['only'], 'only'
     host.configure({**BASIC, 'openstack-region': '', 'openstack-password': PASSWORD})
     host.revive()
     host.call('create')
     assert host.state['Region'] == 'only'
+
+
+def test_services_are_of_one_region(host, cloud):
+    """The servers', whichever is the first of another service."""
+    cloud.home = 'two' # of servers the first, of networks the second
+    host.configure({**FULL, 'openstack-region': ''})
+    host.driver.call('preCreateCheck', machine=host.machine())
+    host.call('create')
+    assert host.state['Region'] == 'two' and host.report()['state'] == 'Running'
 
 
 def test_token_that_ends(host, cloud, fake):

@@ -44,7 +44,7 @@ class OpenStack:
         self.build_polls, self.delete_polls, self.fault, self.volume_fault = 1, 1, None, False
         self.volume_deletion = None # it works; 'refused'; or accepted, and then it is in this status
         self.versions = None # the server that their links name, when they may be asked for
-        self.regions = ['one', 'two']
+        self.regions, self.home = ['one', 'two'], 'one' # where the public addresses are the good ones
         self.numbers = itertools.count(1)
         self.tokens, self.users = set(), {} # whose a token is
         self.flavors = [{'id': f'flavor-{n}', 'name': n} for n in ('tiny', 'small', 'large')]
@@ -246,12 +246,12 @@ class OpenStack:
                                        'serviceCatalog': catalog}})
 
     def catalog(self):
-        def service(kind, path):
+        def service(kind, path, regions=tuple(reversed(self.regions))): # in any order
             return {'type': kind, 'name': kind, 'endpoints': [
                 {'interface': interface, 'region': region, 'region_id': region,
-                 'url': self.url + (path if interface == 'public' and region == self.regions[0] else f'/{interface}-{region}')}
-                for region in reversed(self.regions) for interface in ('admin', 'internal', 'public')]}
-        return [service('compute', PATHS['compute']), service('network', '/network'), service('image', '/image/'),
+                 'url': self.url + (path if interface == 'public' and region == self.home else f'/{interface}-{region}')}
+                for region in regions for interface in ('admin', 'internal', 'public')]}
+        return [service('compute', PATHS['compute']), service('network', '/network', self.regions), service('image', '/image/'),
                 *(service(name, PATHS['volume'] if name == 'volumev3' else '/volume/v2/x') for name in self.volume_services)]
 
     # compute
