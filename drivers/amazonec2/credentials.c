@@ -224,15 +224,19 @@ static int from_document(
 	return 1;
 }
 
-/* Keys, and the token for them, are not sent through a network in the clear. */
-static bool is_trusted(const char *url)
+bool container_is_trusted(const char *url)
 {
 	static const char *const services[] = {CONTAINER, CONTAINER_EKS, CONTAINER_EKS_IPV6};
 
 	for (size_t i = 0; i < ARRAY_SIZE(services); i++) {
 		size_t n = strlen(services[i]);
 
-		if (strncmp(url, services[i], n) == 0 && (!url[n] || url[n] == '/'))
+		if (strncmp(url, services[i], n) != 0)
+			continue;
+		const char *end = url + n;
+		if (*end == ':')
+			end += 1 + strspn(end + 1, "0123456789");
+		if (!*end || *end == '/')
 			return true;
 	}
 	return md_http_url_secure(url);
@@ -290,7 +294,7 @@ static int from_container(struct md_request *rq, const struct md_machine *m, str
 	(void)notes;
 	if (!url)
 		return 0;
-	if (!is_trusted(url))
+	if (!container_is_trusted(url))
 		return err_set(err, ERR_AUTH,
 			"AWS_CONTAINER_CREDENTIALS_FULL_URI: %s is neither https nor an address of "
 			"this computer or of its container service",

@@ -17,6 +17,9 @@ struct credentials {
 int credentials_find(struct md_request *rq, const struct md_machine *m, bool fresh,
 	struct credentials *ret, struct err *err);
 void credentials_finish(struct credentials *c);
+/* May keys, and the token for them, be sent to and from a container's service at that address? Not
+ * through a network in the clear. */
+bool container_is_trusted(const char *url);
 
 /* Of an INI file: is the section there? KEY in it; malloc'ed, NULL: it is not there. */
 bool ini_has(const char *text, const char *section);

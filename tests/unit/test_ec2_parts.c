@@ -1,4 +1,4 @@
-/* Parts of the driver amazonec2 that need no server: signatures, the files of ~/.aws. */
+/* Parts of the driver amazonec2 that need no server: signatures, the files of ~/.aws, addresses. */
 #include "credentials.h"
 #include "sigv4.h"
 
@@ -90,11 +90,38 @@ static void test_ini(void **state)
 	assert_false(ini_has("", "default"));
 }
 
+static void test_container(void **state)
+{
+	static const char *const good[] = {"http://169.254.170.2/v2/credentials/id",
+		"http://169.254.170.2", "http://169.254.170.23/v1/credentials",
+		"http://169.254.170.23:80/v1/credentials", "http://[fd00:ec2::23]/v1/credentials",
+		"http://[fd00:ec2::23]:8080/v1/credentials", "http://[fd00:ec2::23]",
+		"http://[::1]:1/x", "http://127.0.0.1:1/x", "http://localhost/x",
+		"https://example.org/x"};
+	static const char *const bad[] = {"http://[fd00:ec2::23", "http://[fd00:ec2::23].example/x",
+		"http://[fd00:ec2::23]@example.org/", "http://[fd00:ec2::23]:80@example.org/",
+		"http://[fd00:ec2::2]/x", "http://[fd00:ec2::254]/x",
+		"http://[fd00:ec2::23%25eth0]/x", "http://fd00:ec2::23/x", "http://169.254.170.2x/",
+		"http://169.254.170.24/", "http://169.254.170.23:80x/",
+		"http://169.254.170.2:1@192.0.2.1/", "http://169.254.170.2?x",
+		"http://169.254.169.254/", "http://192.0.2.1/x", "ftp://169.254.170.2/",
+		"169.254.170.2/x", ""};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+		if (!container_is_trusted(good[i]))
+			fail_msg("%s is not trusted", good[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		if (container_is_trusted(bad[i]))
+			fail_msg("%s is trusted", bad[i]);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_signature),
 		cmocka_unit_test(test_ini),
+		cmocka_unit_test(test_container),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
