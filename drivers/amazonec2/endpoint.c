@@ -22,8 +22,8 @@ static int amazons(const char *region, char **ret, struct err *err)
 {
 	static const struct {
 		const char *begin, *suffix;
-	} partitions[] = {
-		{"cn-", "amazonaws.com.cn"}, {"eu-isoe-", "cloud.adc-e.uk"}, {"eusc-", NULL}};
+	} partitions[] = {{"cn-", "amazonaws.com.cn"}, {"eu-isoe-", "cloud.adc-e.uk"},
+		{"eusc-", NULL}, {"custom-endpoint", NULL}};
 	const char *suffix = strstr(region, "-iso") ? NULL : "amazonaws.com";
 
 	for (size_t i = 0; i < ARRAY_SIZE(partitions); i++)

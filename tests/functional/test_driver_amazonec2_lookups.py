@@ -405,9 +405,9 @@ def test_region_of_ones_own(ec2, driver, machine, region):
     assert machine.state['Region'] == region
 
 
-def test_isolated_regions(driver, tmp_path):
+def test_regions_without_an_address(driver, tmp_path):
     with Ec2() as ec2:
         machine = Machine(ec2, tmp_path)
-        for region in 'us-iso-east-1', 'eusc-de-east-1':
-            machine.configure(driver, region=region, endpoint='')
+        for region in 'us-iso-east-1', 'eusc-de-east-1', 'custom-endpoint':
+            machine.configure(driver, region=region, endpoint='', ami='ami-1')
             machine.fails(driver, 'preCreateCheck', 'user', region, '--amazonec2-endpoint')
