@@ -28,6 +28,11 @@ static int use_account_key(
 	}
 	if (*path && md_cloud_copy_key(m, path, "--digitalocean-ssh-key-path", NULL, err) < 0)
 		return -1;
+	if (!*path)
+		md_log(rq, LOG_LEVEL_INFO,
+			"ssh has to find the private key of %s itself, as "
+			"--digitalocean-ssh-key-path names none",
+			print);
 	if (do_take_id(m, "SSHKeyID", json_get(key, "ssh_key"), "look up the SSH key", err) < 0)
 		return -1;
 	return md_checkpoint(rq, m->state, err);
@@ -354,6 +359,16 @@ static int remove_key(struct do_api *a, struct md_machine *m, struct err *err)
 	return 0;
 }
 
+/* Not by this command, as far as is known; whoever pays should know. */
+static void note_gone(struct md_request *rq, const struct md_machine *m, int64_t id, bool deleted)
+{
+	if (!deleted && id == md_state_int(m, "DropletID") && !md_state_bool(m, "OrderedTwice"))
+		md_log(rq, LOG_LEVEL_WARN,
+			"the droplet %lld is not in the token's account: it was removed before, or "
+			"is in another account and still there",
+			(long long)id);
+}
+
 /* 1: it is gone; 0: not yet. is_new: that it is not found need not mean that. */
 static int delete_droplet(struct do_api *a, struct md_request *rq, struct md_machine *m, int64_t id,
 	bool is_new, struct md_outcome *out, struct err *err)
@@ -363,6 +378,7 @@ static int delete_droplet(struct do_api *a, struct md_request *rq, struct md_mac
 
 	if (do_call(a, "DELETE", path, NULL, "delete the droplet", NULL, &mine) == 0 ||
 		(mine.code == ERR_NOT_FOUND && !is_new)) {
+		note_gone(rq, m, id, !mine.code || mine.may_exist);
 		do_not_refused(m);
 		return 1;
 	}

@@ -353,6 +353,7 @@ def test_key_of_the_users_own(cloud, driver, machine, tmp_path, with_path):
     assert machine.state['SSHKeyPath'] == (str(copy) if with_path else '')
     assert machine.report(driver)['ssh'].get('keyPath', '') == machine.state['SSHKeyPath']
     assert {p.name for p in machine.folder.iterdir()} - {'ssh_host_ed25519_key.pub'} == ({'id_own'} if with_path else set())
+    assert with_path != any(f'private key of {key.fingerprint} itself' in str(note) for note in driver.notifications)
     if with_path:
         assert copy.read_bytes() == path.read_bytes() and stat.S_IMODE(copy.stat().st_mode) == 0o600
     machine.finish(driver, 'remove')

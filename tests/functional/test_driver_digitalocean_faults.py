@@ -353,6 +353,26 @@ def test_power_of_a_droplet_that_is_gone(machine):
         machine.finish(driver, 'remove')
 
 
+def notes(driver):
+    return [note['params']['message'] for note in driver.notifications
+            if note['method'] == 'log' and note['params']['level'] == 'warn']
+
+
+def test_remove_of_a_droplet_that_is_not_there(machine):
+    """It may be another account's: that is said. Not of one that a lost answer deleted."""
+    with dodriver.start() as driver:
+        machine.configure(driver).finish(driver, 'create')
+        machine.grow_older(-61)
+        state = dict(machine.state)
+        machine.cloud.faults.add('delete_droplet', Refuse(503, 'service_unavailable', applied=True))
+        machine.finish(driver, 'remove')
+        assert machine.cloud.log.count('delete_droplet') == 2 and not notes(driver)
+        machine.state = state
+        machine.finish(driver, 'remove')
+        (note,) = notes(driver)
+        assert f'the droplet {state["DropletID"]} is not in' in note and 'another account' in note
+
+
 @pytest.mark.parametrize('fault', ['500', 'closed', '503', '403'])
 def test_key_that_cannot_be_deleted(machine, fault):
     """Does not keep the droplet, which costs money."""
@@ -385,8 +405,8 @@ def test_tag_that_cannot_be_deleted(machine):
         machine.configure(driver).finish(driver, 'create')
         machine.cloud.faults.add('delete_tag', Refuse(403, 'forbidden'))
         machine.finish(driver, 'remove')
-        notes = [note['params'] for note in driver.notifications if note['method'] == 'log']
-        assert any(TAG in note['message'] and note['level'] == 'warn' for note in notes)
+        logs = [note['params'] for note in driver.notifications if note['method'] == 'log']
+        assert any(TAG in note['message'] and note['level'] == 'warn' for note in logs)
 
 
 # hostile answers
