@@ -39,12 +39,14 @@ static enum md_verdict judge(struct md_api *api, const struct md_api_call *c,
 	_cleanup_json_ struct json *said = NULL;
 	_cleanup_err_ struct err none = ERR_INIT;
 	struct do_api *a = api->arg;
-	const char *text = NULL;
+	const char *text = NULL, *id = "";
 
 	(void)c;
 	a->status = answer->status;
-	if (json_parse(buf_str(&answer->body), answer->body.len, &said, &none) == 0)
+	if (json_parse(buf_str(&answer->body), answer->body.len, &said, &none) == 0) {
 		text = json_str(json_get(said, "message"), NULL);
+		id = json_str(json_get(said, "id"), "");
+	}
 	if (md_api_judge_status(answer, text, err) == MD_ANSWER_GOOD)
 		return MD_ANSWER_GOOD;
 	set_pause(answer, err);
@@ -57,6 +59,12 @@ static enum md_verdict judge(struct md_api *api, const struct md_api_call *c,
 			"%s (if the access token lacks a scope: it needs regions:read, image:read, "
 			"tag:create, tag:read and tag:delete, and ssh_key and droplet in full)",
 			text ? text : "Forbidden");
+	else if (err->code == ERR_NOT_FOUND && !*id) /* a proxy's does not tell what is gone */
+		err_set(err, ERR_UNAVAILABLE,
+			"%ld %s, but not of DigitalOcean's own words (is it a proxy, or another "
+			"--digitalocean-api-url?)",
+			answer->status,
+			answer->status == DO_STATUS_NOT_FOUND ? "Not Found" : "Gone");
 	else if (answer->status == DO_STATUS_UNPROCESSABLE && text &&
 		 strstr(text, "will exceed your"))
 		err->code = ERR_QUOTA;

@@ -353,6 +353,23 @@ def test_power_of_a_droplet_that_is_gone(machine):
         machine.finish(driver, 'remove')
 
 
+@pytest.mark.parametrize('status', [404, 410])
+@pytest.mark.parametrize('body', [b'<html>', b'{"message": "no Route matched"}', b''], ids=['html', 'json', 'nothing'])
+def test_not_found_of_something_in_between(machine, status, body):
+    """Only DigitalOcean says that a thing is gone."""
+    with dodriver.start() as driver:
+        machine.configure(driver).finish(driver, 'create')
+        machine.grow_older(-61)
+        for action in 'get_droplet', 'list_droplets', 'delete_droplet', 'delete_key':
+            machine.cloud.faults.add(action, Instead(body, status=status, applied=False), times=None)
+        for report in driver.call('states', machines=[machine.reference()])['machines']:
+            assert report['error']['data']['kind'] == 'unavailable' and "DigitalOcean's own words" in str(report)
+        machine.fails(driver, 'remove', 'unavailable', 'delete the SSH key', 'delete the droplet')
+        machine.cloud.faults.clear()
+        assert machine.cloud.account.droplets and machine.cloud.account.keys
+        machine.finish(driver, 'remove')
+
+
 def notes(driver):
     return [note['params']['message'] for note in driver.notifications
             if note['method'] == 'log' and note['params']['level'] == 'warn']
