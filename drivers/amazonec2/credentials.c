@@ -264,12 +264,15 @@ static int container_token(char **ret, struct err *err)
 	const char *file = variable(CONTAINER_TOKEN_FILE), *text = variable(CONTAINER_TOKEN);
 	_cleanup_free_ char *where =
 		file ? xasprintf(CONTAINER_TOKEN_FILE ": %s", file) : xstrdup(CONTAINER_TOKEN);
-	_cleanup_secret_ char *token = file ? NULL : xstrdup(text);
-	size_t len = token ? strlen(token) : 0;
+	_cleanup_secret_ char *token = NULL;
+	size_t len;
 
 	if (!file && !text)
 		return 0;
-	if (file && md_read_file(file, CONTAINER_TOKEN_MAX, &token, &len, err) < 0) {
+	if (!file) {
+		token = xstrdup(text);
+		len = strlen(token);
+	} else if (md_read_file(file, CONTAINER_TOKEN_MAX, &token, &len, err) < 0) {
 		err->code = ERR_AUTH;
 		return err_wrap(err, CONTAINER_TOKEN_FILE);
 	}
