@@ -60,6 +60,7 @@ static const struct md_field fields[] = {
 	{"SpotInstanceRequestId", MD_TEXT, NULL},
 	{"AvailabilityZone", MD_TEXT, NULL}, /* the subnet's */
 	{"KeyPairId", MD_TEXT, NULL},        /* of the key that was imported for the machine */
+	{MD_CLOUD_RSA_KEY, MD_YES_NO, NULL},
 	{"HostKey", MD_TEXT, NULL},
 	{"Unseen", MD_NUMBER, NULL},
 	{MD_CLOUD_ORDERED, MD_NUMBER, NULL},

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define PUB_MAX 16384u
+#define RSA_BITS 4096u /* EC2 takes 1024, 2048 and 4096 */
 
 /* The pair of a name; NULL: there is none. */
 static int find_pair(struct ec2 *e, const char *name, struct json **ret, struct err *err)
@@ -44,17 +45,6 @@ int check_key_name(struct ec2 *e, const struct md_machine *m, struct err *err)
 	return 0;
 }
 
-/* "ssh-ed25519 BASE64", without a comment */
-static bool same_key(const char *a, const char *b)
-{
-	size_t n = strcspn(a, " "), len;
-
-	n += a[n] ? 1 + strcspn(a + n + 1, " \r\n") : 0;
-	len = strcspn(b, " ");
-	len += b[len] ? 1 + strcspn(b + len + 1, " \r\n") : 0;
-	return n == len && memcmp(a, b, n) == 0;
-}
-
 /* Whether the pair of the machine's name holds the machine's key: 1, 0 there is none, -1; another
  * key is an error. */
 static int find_own(struct ec2 *e, struct md_machine *m, const char *pub, struct err *err)
@@ -67,7 +57,7 @@ static int find_own(struct ec2 *e, struct md_machine *m, const char *pub, struct
 	if (!pair)
 		return 0;
 	theirs = md_xml_text(pair, "publicKey");
-	if (*theirs && !same_key(theirs, pub))
+	if (*theirs && !md_cloud_same_key(theirs, pub))
 		return err_set(err, ERR_EXISTS,
 			"there is a key pair \"%s\" in %s already, with another key",
 			md_state_str(m, "KeyName"), md_state_str(m, "Region"));
@@ -94,6 +84,23 @@ static int import(struct ec2 *e, struct md_request *rq, struct md_machine *m, co
 	return 0;
 }
 
+/* EC2 takes Ed25519; not every cloud that is like it does. */
+static int import_any(struct ec2 *e, struct md_request *rq, struct md_machine *m, const char *pub,
+	struct err *err)
+{
+	bool given = *md_state_str(m, "SSHPrivateKeyPath") || md_state_bool(m, MD_CLOUD_RSA_KEY);
+	_cleanup_err_ struct err mine = ERR_INIT;
+	_cleanup_free_ char *other = NULL;
+
+	if (import(e, rq, m, pub, &mine) == 0)
+		return 0;
+	if (given || !ec2_failed_with(e, "InvalidKey.Format"))
+		return err_move(err, &mine);
+	return md_cloud_other_key(rq, m, RSA_BITS, &mine, &other, err) < 0
+		       ? -1
+		       : import(e, rq, m, other, err);
+}
+
 /* The name is somebody else's: `remove` must not take it for the machine's. */
 static int give_up_name(struct md_request *rq, struct md_machine *m, struct err *err)
 {
@@ -115,7 +122,7 @@ int make_key(struct ec2 *e, struct md_request *rq, struct md_machine *m, struct 
 		r = md_cloud_copy_key(
 			m, path, "--amazonec2-ssh-keypath", existing ? NULL : &pub, err);
 	else
-		r = md_cloud_login_key(m, &pub, err);
+		r = md_cloud_own_key(rq, m, RSA_BITS, &pub, err);
 	if (r < 0 || existing || *md_state_str(m, "KeyPairId"))
 		return r;
 	if (*md_state_str(m, "KeyName"))
@@ -125,7 +132,7 @@ int make_key(struct ec2 *e, struct md_request *rq, struct md_machine *m, struct 
 	if (found == 0) {
 		_cleanup_err_ struct err mine = ERR_INIT;
 
-		r = import(e, rq, m, pub, &mine);
+		r = import_any(e, rq, m, pub, &mine);
 		/* a repeated call meets what the lost one did */
 		if (r < 0 && mine.code == ERR_EXISTS)
 			found = find_own(e, m, pub, err);
@@ -137,7 +144,8 @@ int make_key(struct ec2 *e, struct md_request *rq, struct md_machine *m, struct 
 
 int remove_key(struct ec2 *e, struct md_request *rq, struct md_machine *m, struct err *err)
 {
-	_cleanup_free_ char *path = md_file(m, "id_ed25519.pub"), *pub = NULL;
+	const char *key = md_state_str(m, "SSHKeyPath");
+	_cleanup_free_ char *path = xasprintf("%s.pub", key), *pub = NULL;
 	_cleanup_query_ struct query q = {0};
 	_cleanup_err_ struct err none = ERR_INIT;
 	size_t len;
@@ -147,11 +155,7 @@ int remove_key(struct ec2 *e, struct md_request *rq, struct md_machine *m, struc
 		return 0;
 	if (json_get_fold(m->state, "KeyPairId") && !*md_state_str(m, "KeyPairId")) {
 		/* not known to be ours: its answer was lost */
-		if (*md_state_str(m, "SSHPrivateKeyPath")) {
-			free(path);
-			path = xasprintf("%s.pub", md_state_str(m, "SSHKeyPath"));
-		}
-		if (md_read_file(path, PUB_MAX, &pub, &len, &none) < 0)
+		if (!*key || md_read_file(path, PUB_MAX, &pub, &len, &none) < 0)
 			return 0; /* not even the key was made */
 		if (find_own(e, m, pub, &none) <= 0)
 			return none.code == ERR_NONE || none.code == ERR_EXISTS

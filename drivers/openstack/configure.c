@@ -68,7 +68,7 @@ static const struct md_field fields[] = {
 	{OS_WAIT, MD_NUMBER, NULL}, /* seconds since 1970, during a wait */
 	{OS_WAIT_ADDRESS, MD_NUMBER, NULL},
 	{OS_WAIT_REMOVE, MD_NUMBER, NULL},
-	{"RsaKey", MD_YES_NO, NULL}, /* the machine's own key is of RSA */
+	{MD_CLOUD_RSA_KEY, MD_YES_NO, NULL}, /* the machine's own key is of RSA */
 	{"HostKey", MD_TEXT, NULL},
 };
 

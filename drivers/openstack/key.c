@@ -4,21 +4,8 @@
 #include <string.h>
 
 #define KEY_MAX (64u << 10)
-#define RSA_KEY "RsaKey"
+#define RSA_BITS 3072u
 #define OPENSSH_BEGIN "-----BEGIN OPENSSH PRIVATE KEY-----"
-
-/* "TYPE BASE64": equal whatever the comment. */
-static bool same_key(const char *a, const char *b)
-{
-	size_t n = strcspn(a, " "), k = 0;
-
-	if (a[n])
-		n += 1 + strcspn(a + n + 1, " \r\n");
-	k = strcspn(b, " ");
-	if (b[k])
-		k += 1 + strcspn(b + k + 1, " \r\n");
-	return n == k && strncmp(a, b, n) == 0;
-}
 
 /* The cloud's public key of that name. ERR_NOT_FOUND: none. */
 static int get_public(struct os_api *a, const char *name, char **ret, struct err *err)
@@ -53,7 +40,7 @@ static int check_belongs(const char *path, const char *pub, struct err *err)
 		       md_unbase64(begin, strcspn(begin, "-"), &data, &n_data) == 0 &&
 		       memmem(data, n_data, blob, n_blob);
 	} else if (md_read_file(beside, KEY_MAX, &line, &len, &none) == 0) {
-		good = same_key(line, pub);
+		good = md_cloud_same_key(line, pub);
 	}
 	if (good)
 		return 0;
@@ -131,19 +118,13 @@ static int import(struct os_api *a, struct md_machine *m, const char *pub, struc
 		_cleanup_free_ char *there = NULL;
 
 		if (get_public(a, md_state_str(m, "KeyPairName"), &there, &none) == 0 &&
-			same_key(there, pub)) {
+			md_cloud_same_key(there, pub)) {
 			os_order_over(m);
 			return 0;
 		}
 	}
 	os_order_failed(a, m, &mine);
 	return err_move(err, &mine);
-}
-
-static int own_key(struct os_api *a, struct md_machine *m, char **ret_pub, struct err *err)
-{
-	return md_state_bool(m, RSA_KEY) ? md_cloud_login_key_rsa(a->api.rq, m, ret_pub, err)
-					 : md_cloud_login_key(m, ret_pub, err);
 }
 
 /* Old clouds know no Ed25519. */
@@ -154,13 +135,12 @@ static int import_any(struct os_api *a, struct md_machine *m, const char *pub, s
 
 	if (import(a, m, pub, &mine) == 0)
 		return 0;
-	if (a->status != OS_STATUS_BAD_REQUEST || md_state_bool(m, RSA_KEY) ||
+	if (a->status != OS_STATUS_BAD_REQUEST || md_state_bool(m, MD_CLOUD_RSA_KEY) ||
 		!strstr(err_msg(&mine), "data is invalid"))
 		return err_move(err, &mine);
-	md_log(a->api.rq, LOG_LEVEL_INFO, "%s; a key of RSA takes the place of one of Ed25519",
-		err_msg(&mine));
-	json_set(m->state, RSA_KEY, json_bool(true));
-	return own_key(a, m, &other, err) < 0 ? -1 : import(a, m, other, err);
+	return md_cloud_other_key(a->api.rq, m, RSA_BITS, &mine, &other, err) < 0
+		       ? -1
+		       : import(a, m, other, err);
 }
 
 int os_make_key(struct os_api *a, struct md_machine *m, struct err *err)
@@ -170,7 +150,7 @@ int os_make_key(struct os_api *a, struct md_machine *m, struct err *err)
 
 	if (md_state_bool(m, "ExistingKey"))
 		return use_existing(a, m, err);
-	if (own_key(a, m, &pub, err) < 0)
+	if (md_cloud_own_key(a->api.rq, m, RSA_BITS, &pub, err) < 0)
 		return -1;
 	if (!*md_state_str(m, "KeyPairName")) {
 		name = name_of(m);
@@ -178,7 +158,7 @@ int os_make_key(struct os_api *a, struct md_machine *m, struct err *err)
 		return import_any(a, m, pub, err);
 	}
 	if (get_public(a, md_state_str(m, "KeyPairName"), &there, &mine) == 0 &&
-		same_key(there, pub))
+		md_cloud_same_key(there, pub))
 		return 0;
 	if (mine.code && mine.code != ERR_NOT_FOUND)
 		return err_move(err, &mine);

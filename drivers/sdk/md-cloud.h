@@ -12,9 +12,21 @@
 /* The machine's own login key: DIR/id_ed25519, made if it is not there. ret_pub: the public line,
  * without line break; malloc'ed. */
 int md_cloud_login_key(struct md_machine *m, char **ret_pub, struct err *err);
-/* One of RSA in its place, for a cloud that refuses Ed25519: DIR/id_rsa, made by ssh-keygen. */
-int md_cloud_login_key_rsa(
-	struct md_request *rq, struct md_machine *m, char **ret_pub, struct err *err);
+/* One of RSA in its place, for a cloud that refuses Ed25519: DIR/id_rsa, made by ssh-keygen. bits:
+ * as the cloud takes them. */
+int md_cloud_login_key_rsa(struct md_request *rq, struct md_machine *m, unsigned bits,
+	char **ret_pub, struct err *err);
+/* The state's member that says that the cloud refused Ed25519; a driver lists it among its fields.
+ */
+#define MD_CLOUD_RSA_KEY "RsaKey"
+/* Whichever of both it says. */
+int md_cloud_own_key(struct md_request *rq, struct md_machine *m, unsigned bits, char **ret_pub,
+	struct err *err);
+/* Makes the other key after a refusal, which `why` tells; the state is stored. */
+int md_cloud_other_key(struct md_request *rq, struct md_machine *m, unsigned bits,
+	const struct err *why, char **ret_pub, struct err *err);
+/* Are the public lines, "TYPE BASE64 COMMENT", of one key? */
+bool md_cloud_same_key(const char *a, const char *b);
 /* A key of the user's own: PATH is copied to md_key_copy_path, 0600, and with ret_pub PATH.pub,
  * too. flag: named in errors. A key that is there already is kept. */
 int md_cloud_copy_key(

@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BITS "3072"
 #define KEY_MAX (64u << 10)
 #define TEMPORARY ".id_rsa.made"
 
@@ -20,12 +19,13 @@ static bool is_made(const char *path)
 	return lstat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-static int generate(struct md_request *rq, const struct md_machine *m, const char *path,
-	const char *pub, struct err *err)
+static int generate(struct md_request *rq, const struct md_machine *m, unsigned bits,
+	const char *path, const char *pub, struct err *err)
 {
 	struct md_watch watch = md_watch_request(rq);
 	_cleanup_free_ char *made = md_file(m, TEMPORARY), *made_pub = md_file(m, TEMPORARY ".pub");
-	const char *const argv[] = {"ssh-keygen", "-q", "-t", "rsa", "-b", BITS, "-N", "", "-C",
+	_cleanup_free_ char *length = xasprintf("%u", bits);
+	const char *const argv[] = {"ssh-keygen", "-q", "-t", "rsa", "-b", length, "-N", "", "-C",
 		m->name, "-f", made, NULL};
 	_cleanup_secret_ char *key = NULL;
 	_cleanup_free_ char *line = NULL;
@@ -47,12 +47,12 @@ static int generate(struct md_request *rq, const struct md_machine *m, const cha
 }
 
 int md_cloud_login_key_rsa(
-	struct md_request *rq, struct md_machine *m, char **ret_pub, struct err *err)
+	struct md_request *rq, struct md_machine *m, unsigned bits, char **ret_pub, struct err *err)
 {
 	_cleanup_free_ char *path = md_file(m, "id_rsa"), *pub = md_file(m, "id_rsa.pub");
 	_cleanup_free_ char *other = md_file(m, "id_ed25519"), *other_pub = NULL;
 
-	if (!is_made(path) && generate(rq, m, path, pub, err) < 0)
+	if (!is_made(path) && generate(rq, m, bits, path, pub, err) < 0)
 		return err_wrap(err, "make an SSH key of RSA");
 	other_pub = xasprintf("%s.pub", other);
 	unlink(other);
@@ -62,4 +62,39 @@ int md_cloud_login_key_rsa(
 	(*ret_pub)[strcspn(*ret_pub, "\r\n")] = '\0';
 	json_set_str(m->state, "SSHKeyPath", path);
 	return 0;
+}
+
+int md_cloud_own_key(
+	struct md_request *rq, struct md_machine *m, unsigned bits, char **ret_pub, struct err *err)
+{
+	return md_state_bool(m, MD_CLOUD_RSA_KEY)
+		       ? md_cloud_login_key_rsa(rq, m, bits, ret_pub, err)
+		       : md_cloud_login_key(m, ret_pub, err);
+}
+
+int md_cloud_other_key(struct md_request *rq, struct md_machine *m, unsigned bits,
+	const struct err *why, char **ret_pub, struct err *err)
+{
+	md_log(rq, LOG_LEVEL_INFO, "%s; a key of RSA takes the place of one of Ed25519",
+		err_msg(why));
+	json_set(m->state, MD_CLOUD_RSA_KEY, json_bool(true));
+	/* on record before the cloud has it */
+	return md_cloud_login_key_rsa(rq, m, bits, ret_pub, err) < 0
+		       ? -1
+		       : md_checkpoint(rq, m->state, err);
+}
+
+/* Without the comment. */
+static size_t key_len(const char *line)
+{
+	size_t n = strcspn(line, " \r\n");
+
+	return line[n] == ' ' ? n + 1 + strcspn(line + n + 1, " \r\n") : n;
+}
+
+bool md_cloud_same_key(const char *a, const char *b)
+{
+	size_t n = key_len(a);
+
+	return n == key_len(b) && memcmp(a, b, n) == 0;
 }

@@ -114,6 +114,19 @@ def test_power_of_what_is_gone(ec2, driver, machine):
         machine.fails(driver, method, 'notFound', identity)
 
 
+def test_a_cloud_that_knows_no_ed25519(ec2, driver, machine):
+    ec2.account.only_rsa = True
+    machine.configure(driver).finish(driver, 'create')
+    key = machine.folder / 'id_rsa'
+    (pair,) = ec2.account.all('key-pair')
+    shown = subprocess.run(['ssh-keygen', '-y', '-f', key], check=True, capture_output=True, text=True).stdout.split()
+    assert shown[0] == 'ssh-rsa' and shown[:2] == pair['_public'].split()[:2] and not key.is_symlink()
+    assert machine.state['SSHKeyPath'] == str(key) == machine.report(driver)['ssh']['keyPath']
+    assert ec2.log.count('ImportKeyPair') == 2 and any('RSA' in text for text in logged(driver))
+    machine.finish(driver, 'remove')
+    assert keys(ec2) == [] and only_groups(ec2)
+
+
 def test_what_machines_have_in_common(ec2, driver, machine, tmp_path):
     """It is asked for by the first of them, unless an error casts doubt on it, or it was changed."""
     own = ['DescribeKeyPairs', 'ImportKeyPair', 'RunInstances']

@@ -43,6 +43,11 @@ def go_on(ec2, machine, how, **env):
 @pytest.mark.parametrize('step', STEPS, ids=name_of)
 @pytest.mark.sampled(3)
 def test_killed(ec2, machine, step, moment, how):
+    killed(ec2, machine, step, moment)
+    go_on(ec2, machine, how)
+
+
+def killed(ec2, machine, step, moment):
     action, nth = step
     with start() as driver:
         machine.configure(driver)
@@ -59,6 +64,15 @@ def test_killed(ec2, machine, step, moment, how):
         driver.process.wait(20)
         ec2.log.wait(action, nth)
     assert not ec2.faults.pending()
+
+
+@pytest.mark.parametrize('how', ['create', 'remove'])
+@pytest.mark.parametrize('moment', [RECEIVED, APPLIED, ANSWERED])
+@pytest.mark.parametrize('nth', [1, 2])
+def test_killed_in_a_create_with_another_key(ec2, machine, nth, moment, how):
+    """The first import is refused: a cloud that is like EC2, and takes only keys of RSA."""
+    ec2.account.only_rsa = True
+    killed(ec2, machine, ('ImportKeyPair', nth), moment)
     go_on(ec2, machine, how)
 
 

@@ -46,7 +46,7 @@ STORED = {
     'UserDataFile': '',
 }
 OWN = {'HttpProtocolIpv6': 'disabled', 'EnablePrimaryIpv6': False, 'Ipv6AddressCount': 0, 'Ipv6AddressOnly': False,
-       'IPv6Address': '', 'SpotInstanceRequestId': '', 'AvailabilityZone': '', 'KeyPairId': '', 'HostKey': '', 'Unseen': 0,
+       'IPv6Address': '', 'SpotInstanceRequestId': '', 'AvailabilityZone': '', 'KeyPairId': '', 'RsaKey': False, 'HostKey': '', 'Unseen': 0,
        'OrderedAt': 0, 'LaunchedAt': 0}
 
 

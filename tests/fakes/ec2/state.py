@@ -44,6 +44,7 @@ class Account:
     late_address  how many look-ups see a running instance without its public address
     page_size   most things of an answer, though the client did not ask for pages
     denied      actions that are not allowed
+    only_rsa    as some clouds that are like EC2: no other keys
     watchers    functions (instance, old state, new state); a reboot is the new state 'rebooting'
     profiles    names of instance profiles
     """
@@ -61,6 +62,7 @@ class Account:
         self.late_address, self.ipv6 = 0, '::1'
         self.page_size = None
         self.denied, self.profiles = set(), {'docker-host'}
+        self.only_rsa = False
         self.watchers = []
         self.spot_price, self.instances_max = '0.0031', 100
         self.tokens, self.pages = {}, {}

@@ -85,6 +85,8 @@ def import_key_pair(account, params):
     if len(name) > KEY_NAME_MAX or not name.isascii() or name != name.strip():
         raise Failure('InvalidParameterValue', f'Value ({name}) for parameter KeyName is invalid.')
     kind, fingerprint = read_public_key(params['PublicKeyMaterial'])
+    if account.only_rsa and kind != 'rsa':
+        raise Failure('InvalidKey.Format', 'Key is not in valid OpenSSH public key format')
     if name in account.things['key-pair']:
         raise Failure('InvalidKeyPair.Duplicate', f"The keypair already exists: '{name}'")
     tags = account.tagged(params.get('TagSpecifications'), 'key-pair')
