@@ -133,6 +133,11 @@ void driver_close(struct co *co, struct driver *d)
 	free(d);
 }
 
+bool driver_is_busy(const struct driver *d)
+{
+	return pool_is_busy(d->pool);
+}
+
 void driver_deadline_begin(
 	struct co *co, struct co_deadline *end, const struct driver *d, uint64_t ms)
 {

@@ -171,6 +171,9 @@ int driver_state(struct co *co, struct driver *d, const struct machine_ref *m, u
 int driver_address(struct co *co, struct driver *d, const struct machine_ref *m, unsigned gather_ms,
 	struct machine_report *ret, struct err *err);
 
+/* Is a request being answered, or does one wait for its turn? */
+bool driver_is_busy(const struct driver *d);
+
 enum upgrade_kind { UPGRADE_ENGINE, UPGRADE_IMAGE };
 int driver_upgrade_info(struct co *co, struct driver *d, const struct machine_ref *m,
 	enum upgrade_kind *ret, struct err *err);

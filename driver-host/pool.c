@@ -221,6 +221,11 @@ static unsigned n_busy(const struct pool *pool)
 	return n;
 }
 
+bool pool_is_busy(const struct pool *pool)
+{
+	return pool->waiters || n_busy(pool);
+}
+
 static bool has_room(const struct pool *pool)
 {
 	return n_busy(pool) < pool_limit(pool) &&

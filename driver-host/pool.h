@@ -39,5 +39,6 @@ unsigned pool_limit(const struct pool *pool); /* how many at once, now */
 void pool_discard(struct worker *w);
 struct channel *worker_channel(struct worker *w);
 size_t pool_size(const struct pool *pool); /* processes that are not gone yet */
+bool pool_is_busy(const struct pool *pool);
 /* Ends all and waits for it; ignores cancellation. Nobody may be waiting in pool_acquire. */
 void pool_close(struct co *co, struct pool *pool);

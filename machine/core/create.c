@@ -15,6 +15,7 @@
 #define CONFIGURE_S 60u
 #define PRECHECK_S 300u
 #define RUNNING_S 180u
+#define GATHER_MS 500u /* while the driver is busy, others come that can be asked about, too */
 #define SEC 1000ull
 
 static int step_create(struct co *co, struct host *h, struct err *err)
@@ -27,8 +28,9 @@ static int step_create(struct co *co, struct host *h, struct err *err)
 static int step_running(struct co *co, struct host *h, struct err *err)
 {
 	struct machine_report r = {0};
+	unsigned gather_ms = driver_is_busy(h->driver) ? GATHER_MS : 0;
 
-	if (host_location(co, h, 0, &r, err) < 0)
+	if (host_location(co, h, gather_ms, &r, err) < 0)
 		return err_wrap(err, "Error waiting for machine to be running");
 	bool enough = r.unprobed /* the next step connects */ || r.state == STATE_RUNNING;
 	machine_report_finish(&r);

@@ -269,6 +269,7 @@ static int run_once(struct co *co, struct run *run, struct err *err)
 	struct driver_outcome o = {0};
 	struct machine_ref ref = record_ref(h->app->store, h->rec, &dir);
 
+	host_forget_location(h); /* each call may change it: a floating IP is bound by the last */
 	if (driver_run(co, h->driver, run->op, &ref, &obs, &o, &e) < 0) {
 		if (throttled(co, run, &e))
 			return 0;
@@ -293,7 +294,6 @@ int host_run(struct co *co, struct host *h, enum driver_op op, struct err *err)
 	struct run run = {.h = h, .op = op};
 	int rc;
 
-	host_forget_location(h);
 	app_status(h->app, h->rec->name, "%s", driver_op_name(op));
 	do
 		rc = run_once(co, &run, err);

@@ -161,3 +161,16 @@ def test_error_of_a_host_that_does_not_answer(fault_cli):
     assert first.startswith('Error creating machine: Error detecting OS: Too many retries waiting for SSH to be '
                             f'available.  Last error: ssh: root@127.0.0.1:{port}: '), err
     assert 'refused' in first and first.endswith(' (step "detect": at most 600 s)')
+
+
+def test_address_that_the_last_call_gives(fault_cli, tmp_path):
+    """As a floating IP is bound to a server that runs: what was reported before is not where it is."""
+    port = free_port()
+    place = {'ssh': {'host': '127.0.0.1', 'port': port, 'user': 'root'}}
+    env = {'MACHINE_POLL_MS': '50', 'MACHINE_TEST_DEADLINE_MS': '3000', **like_flaky(
+        tmp_path, 'binding', PROVISIONED,
+        ("{'state': state, ", f"{{'state': state, **({place} if (FOLDER / 'bound').exists() else {{}}), "),
+        ("        if self.method in LIFECYCLE:\n", "        if self.method in LIFECYCLE:\n            (FOLDER / 'bound').touch()\n"))}
+    words = ['binding' if word == 'flaky' else word for word in flaky_create('web', {'create': ['boot:2', 'ok']})]
+    err = fault_cli.fails(*words, env=env).err
+    assert f'Last error: ssh: root@127.0.0.1:{port}: ' in err, err
