@@ -151,11 +151,14 @@ static struct pace pace; /* of the process */
 static enum md_verdict paced_attempt(
 	struct md_api *a, struct md_api_call *c, struct md_http_answer *ret, struct err *err)
 {
+	const struct pace before = pace;
 	/* in tests as much shorter as the first pause is */
 	uint32_t wait = pace_wait_ms(&pace, sdk_now_ms());
 
-	if (wait && md_sleep(a->rq, wait * md_api_first_pause_ms() / MD_API_PAUSE_MS, err) < 0)
+	if (wait && md_sleep(a->rq, wait * md_api_first_pause_ms() / MD_API_PAUSE_MS, err) < 0) {
+		pace = before; /* the call was not made */
 		return MD_ANSWER_BAD;
+	}
 	enum md_verdict v = attempt(a, c, ret, err);
 	if (err->code == ERR_THROTTLED)
 		pace_refused(&pace);

@@ -2,7 +2,8 @@
  * How fast a process calls a provider that has asked to slow down. Several processes of a driver,
  * and other programs, share what an account may do; none knows of the others. Each goes a good deal
  * slower for each refusal and a little faster for each call that was served: together they come
- * close to the limit, with about one refusal for twelve calls. Pure arithmetic.
+ * close to the limit, with about one refusal for twelve calls. Who makes none for a while forgets.
+ * Pure arithmetic.
  */
 #pragma once
 

@@ -28,6 +28,12 @@ static void drop(struct remembered *r)
 	*r = (struct remembered){0};
 }
 
+static bool is_shared(const struct md_api *a, const struct md_api_call *c)
+{
+	return c->shared && a->account && c->http.n_body <= BODY_MAX &&
+	       (!c->http.n_body || !memchr(c->http.body, '\0', c->http.n_body)); /* see key_of */
+}
+
 static char *key_of(const struct md_api *a, const struct md_api_call *c)
 {
 	return xasprintf("%zu %s %s %s %.*s", strlen(a->account), a->account, c->http.method,
@@ -46,7 +52,7 @@ bool sdk_remembers(const struct md_api *a, const struct md_api_call *c, struct m
 {
 	struct remembered *r = NULL;
 
-	if (c->shared && a->account) {
+	if (is_shared(a, c)) {
 		_cleanup_secret_ char *key = key_of(a, c);
 		r = find(key);
 	}
@@ -60,7 +66,7 @@ bool sdk_remembers(const struct md_api *a, const struct md_api_call *c, struct m
 void sdk_remember(
 	const struct md_api *a, const struct md_api_call *c, const struct md_http_answer *answer)
 {
-	if (!c->shared || !a->account || answer->body.len > BODY_MAX)
+	if (!is_shared(a, c) || answer->body.len > BODY_MAX)
 		return;
 	char *key = key_of(a, c);
 	struct remembered *r = find(key);

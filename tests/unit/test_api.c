@@ -431,6 +431,37 @@ static void test_cancelled_while_it_pauses(void **state)
 	md_api_finish(&a);
 }
 
+static int64_t took(struct md_api *a, const struct server *s, int expected)
+{
+	_cleanup_err_ struct err err = ERR_INIT;
+	int64_t began = sdk_now_ms();
+
+	assert_int_equal(call(a, s, "GET", false, &err), expected);
+	return sdk_now_ms() - began;
+}
+
+/* Calls that were not made do not put off those that are, later. */
+static void test_cancelled_while_it_keeps_its_pace(void **state)
+{
+	static const char *const answers[] = {SAYS("429", ""), OK, OK, NULL};
+	struct server server;
+	struct md_api a;
+
+	(void)state;
+	start(&server, answers);
+	open_api(&a);
+	a.retries = 0;
+	took(&a, &server, -1);
+	int64_t before = took(&a, &server, 0);
+	rq.cancelled = true;
+	for (unsigned i = 0; i < 10000; i++)
+		took(&a, &server, -1);
+	rq.cancelled = false;
+	assert_true(took(&a, &server, 0) < before + 1000);
+	assert_int_equal(stop(&server), 3);
+	md_api_finish(&a);
+}
+
 /* What would be two headers is none; it is not told, for it is a secret. */
 static void test_headers_of_one_line(void **state)
 {
@@ -559,7 +590,7 @@ static void test_no_traces_without_debug(void **state)
 }
 
 /* The body of the answer to a call that may be shared; "": there was none. */
-static void ask_shared(const struct server *s, const char *account, const char *body, char ret[3])
+static void ask_shared(const struct server *s, const char *account, const char body[2], char ret[3])
 {
 	_cleanup_http_answer_ struct md_http_answer answer = {0};
 	_cleanup_err_ struct err err = ERR_INIT;
@@ -567,7 +598,7 @@ static void ask_shared(const struct server *s, const char *account, const char *
 		.http = {.method = "POST",
 			.url = s->url,
 			.body = body,
-			.n_body = strlen(body),
+			.n_body = 2,
 			.content_type = "text/plain"},
 		.what = "look",
 		.repeatable = true,
@@ -589,16 +620,17 @@ static void ask_shared(const struct server *s, const char *account, const char *
 static void test_shared(void **state)
 {
 	static const char *const answers[] = {SAID("1"), SAID("2"), SAID("3"), SAID("4"), SAID("5"),
-		SAYS("404", ""), SAID("7"), NULL};
+		SAYS("404", ""), SAID("7"), SAID("8"), SAID("9"), NULL};
 	static const struct {
 		const char *account, *body, *expected;
 		bool forget; /* before */
 	} calls[] = {
-		{"a", "x", "1"}, {"a", "x", "1"}, /* of the same account, the same question */
-		{"b", "x", "2"}, {"a", "y", "3"}, {"a", "x", "1"}, /* none of the two */
-		{NULL, "x", "4"},                                  /* nobody's */
-		{"a", "x", "5", true}, {"a", "x", "5"}, /* what is forgotten is asked for */
-		{"a", "z", ""}, {"a", "z", "7"},        /* an error is nobody else's */
+		{"a", "xx", "1"}, {"a", "xx", "1"}, /* of the same account, the same question */
+		{"b", "xx", "2"}, {"a", "yy", "3"}, {"a", "xx", "1"}, /* none of the two */
+		{NULL, "xx", "4"},                                    /* nobody's */
+		{"a", "xx", "5", true}, {"a", "xx", "5"}, /* what is forgotten is asked for */
+		{"a", "zz", ""}, {"a", "zz", "7"},        /* an error is nobody else's */
+		{"a", "\0x", "8"}, {"a", "\0y", "9"},     /* bytes */
 	};
 	struct server server;
 	char said[3];
@@ -612,7 +644,7 @@ static void test_shared(void **state)
 		if (!streq(said, calls[i].expected))
 			fail_msg("call %zu: \"%s\"", i, said);
 	}
-	assert_int_equal(stop(&server), 7);
+	assert_int_equal(stop(&server), 9);
 	md_api_forget();
 }
 
@@ -628,6 +660,7 @@ int main(void)
 		TEST(test_no_connection),
 		TEST(test_time_is_bounded),
 		TEST(test_cancelled_while_it_pauses),
+		TEST(test_cancelled_while_it_keeps_its_pace),
 		TEST(test_headers_of_one_line),
 		TEST(test_not_prepared),
 		TEST(test_secret_where_words_are_cut),

@@ -33,6 +33,22 @@ static void test_refused_once(void **state)
 	assert_in_range(n, 50, 150); /* it is forgiven */
 }
 
+/* Whoever waited for a machine meanwhile does not pay for what was before. */
+static void test_idle(void **state)
+{
+	struct pace p = {0};
+
+	for (unsigned i = 0; i < 1000; i++)
+		pace_refused(&p);
+	pace_wait_ms(&p, 0);
+	pace_wait_ms(&p, 2 * PACE_MOST_MS); /* that is its pace still */
+	assert_int_equal(pace_wait_ms(&p, 2 * PACE_MOST_MS), PACE_MOST_MS);
+	pace_wait_ms(&p, 80000);
+	assert_in_range(pace_wait_ms(&p, 80000), PACE_MOST_MS / 3, PACE_MOST_MS / 2 + 500);
+	pace_wait_ms(&p, 400000);
+	assert_int_equal(pace_wait_ms(&p, 400000), 0);
+}
+
 static void test_bounded(void **state)
 {
 	struct pace p = {0};
@@ -105,6 +121,7 @@ int main(void)
 		cmocka_unit_test(test_untouched),
 		cmocka_unit_test(test_refused_once),
 		cmocka_unit_test(test_bounded),
+		cmocka_unit_test(test_idle),
 		cmocka_unit_test(test_together),
 	};
 
