@@ -152,10 +152,11 @@ static enum md_verdict paced_attempt(
 	struct md_api *a, struct md_api_call *c, struct md_http_answer *ret, struct err *err)
 {
 	const struct pace before = pace;
-	/* in tests as much shorter as the first pause is */
-	uint32_t wait = pace_wait_ms(&pace, sdk_now_ms());
+	/* in tests time goes as much faster as the first pause is shorter */
+	uint32_t first = md_api_first_pause_ms();
+	uint32_t wait = pace_wait_ms(&pace, sdk_now_ms() * (int64_t)MD_API_PAUSE_MS / first);
 
-	if (wait && md_sleep(a->rq, wait * md_api_first_pause_ms() / MD_API_PAUSE_MS, err) < 0) {
+	if (wait && md_sleep(a->rq, wait * first / MD_API_PAUSE_MS, err) < 0) {
 		pace = before; /* the call was not made */
 		return MD_ANSWER_BAD;
 	}

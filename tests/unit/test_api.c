@@ -462,6 +462,28 @@ static void test_cancelled_while_it_keeps_its_pace(void **state)
 	md_api_finish(&a);
 }
 
+/* In tests: as much faster as pauses are shorter, also after many calls. */
+static void test_pace_of_tests(void **state)
+{
+	const char *answers[64];
+	struct server server;
+	struct md_api a;
+	int64_t all = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(answers); i++)
+		answers[i] = i < 6 ? SAYS("429", "") : OK;
+	answers[ARRAY_SIZE(answers) - 1] = NULL;
+	start(&server, answers);
+	open_api(&a);
+	a.retries = 0;
+	for (size_t i = 0; answers[i]; i++)
+		all += took(&a, &server, i < 6 ? -1 : 0);
+	assert_true(all < 2000);
+	stop(&server);
+	md_api_finish(&a);
+}
+
 /* What would be two headers is none; it is not told, for it is a secret. */
 static void test_headers_of_one_line(void **state)
 {
@@ -661,6 +683,7 @@ int main(void)
 		TEST(test_time_is_bounded),
 		TEST(test_cancelled_while_it_pauses),
 		TEST(test_cancelled_while_it_keeps_its_pace),
+		TEST(test_pace_of_tests),
 		TEST(test_headers_of_one_line),
 		TEST(test_not_prepared),
 		TEST(test_secret_where_words_are_cut),
