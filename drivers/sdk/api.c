@@ -148,8 +148,9 @@ static enum md_verdict attempt(
 
 static struct pace pace; /* of the process */
 
-static enum md_verdict paced_attempt(
-	struct md_api *a, struct md_api_call *c, struct md_http_answer *ret, struct err *err)
+/* again: what is refused once more has its own, growing pauses already. */
+static enum md_verdict paced_attempt(struct md_api *a, struct md_api_call *c, bool again,
+	struct md_http_answer *ret, struct err *err)
 {
 	const struct pace before = pace;
 	/* in tests time goes as much faster as the first pause is shorter */
@@ -161,10 +162,10 @@ static enum md_verdict paced_attempt(
 		return MD_ANSWER_BAD;
 	}
 	enum md_verdict v = attempt(a, c, ret, err);
-	if (err->code == ERR_THROTTLED)
-		pace_refused(&pace);
-	else
+	if (err->code != ERR_THROTTLED)
 		pace_served(&pace);
+	else if (!again)
+		pace_refused(&pace);
 	return v;
 }
 
@@ -228,7 +229,7 @@ int md_api_call(
 	}
 	for (;;) {
 		_cleanup_err_ struct err mine = ERR_INIT;
-		enum md_verdict v = paced_attempt(a, c, ret, &mine);
+		enum md_verdict v = paced_attempt(a, c, done.attempts > 1, ret, &mine);
 
 		if (v == MD_ANSWER_GOOD) {
 			sdk_remember(a, c, ret);
