@@ -297,6 +297,10 @@ static int from_container(struct md_request *rq, const struct md_machine *m, str
 	(void)notes;
 	if (!url)
 		return 0;
+	if (relative && *relative != '/')
+		return err_set(err, ERR_AUTH,
+			"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: %s does not begin with a slash",
+			relative);
 	if (!container_is_trusted(url))
 		return err_set(err, ERR_AUTH,
 			"AWS_CONTAINER_CREDENTIALS_FULL_URI: %s is neither https nor an address of "

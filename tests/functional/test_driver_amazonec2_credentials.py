@@ -290,6 +290,13 @@ def test_container_that_is_elsewhere(machine, url):
         machine.fails(driver, 'preCreateCheck', 'auth', 'AWS_CONTAINER_CREDENTIALS_FULL_URI', 'https')
 
 
+@pytest.mark.parametrize('relative', ['v2/credentials', '@127.0.0.1:1/', '.example.org/'])
+def test_container_service_is_not_left(machine, relative):
+    with start(AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=relative, AWS_CONTAINER_AUTHORIZATION_TOKEN='of-the-container') as driver:
+        machine.configure(driver, keys=False)
+        machine.fails(driver, 'preCreateCheck', 'auth', f'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: {relative}', 'slash')
+
+
 def token_file(ec2, tmp_path, token):
     """The container's service, and a file that has what it wants to be shown."""
     file = tmp_path / 'eks-token'
