@@ -444,7 +444,7 @@ WRONG = [
     ('content-type', 415, droplet_with(), {'head': {'Content-Type': None}}),
     ('json', 400, ('POST', '/v2/account/keys'), {'data': b'name=m1'}),
     ('json', 400, ('POST', '/v2/account/keys'), {'data': b'{"name":"m1","public_key":"x"}}'}),
-    ('json', 400, ('POST', '/v2/account/keys'), {'data': b'{"name":"m1","name":"m2","public_key":"x"}'}),
+    ('repeated-key', 400, ('POST', '/v2/account/keys'), {'data': b'{"name":"m1","name":"m2","public_key":"x"}'}),
     ('json', 400, ('POST', '/v2/account/keys'), {'data': b'{"name":"m\xff","public_key":"x"}'}),
     ('json', 400, ('POST', '/v2/account/keys'), {'data': b'[' * 100000}),
     ('json', 400, ('POST', '/v2/droplets'), {'data': b'{"ssh_keys":[1.0]}'}),

@@ -31,7 +31,8 @@ RULES = {
     'query:': 'parameters of the operation, once each, as they have to be',
     'body': 'is there when the operation has one, and only then',
     'content-type': 'of a body is application/json',
-    'json': 'is strict, and no key is there twice',
+    'json': 'is strict',
+    'repeated-key': 'is in no object',
     'schema:': 'as in openapi.json',
     'deprecated:': 'fields are not sent',
     'public-key': 'is one line, and a good key',
@@ -238,7 +239,8 @@ class Api:
         if kind not in (spec.JSON, f'{spec.JSON};charset=utf-8'):
             self.wrong(request, 415, 'content-type', f'Content-Type is {kind}')
         try:
-            body = spec.read_json(request.body)
+            body = spec.read_json(request.body,
+                                  lambda keys: self.wrong(request, 400, 'repeated-key', f'a key twice: {keys}'))
         except spec.NotJson as err:
             self.wrong(request, 400, 'json', str(err))
             return

@@ -32,13 +32,13 @@ class NotJson(ValueError):
     pass
 
 
-def read_json(data):
-    """As strict as can be: one value of UTF-8, no key twice, no number but integers (none of the subset's
-    requests has others)."""
+def read_json(data, on_repeated):
+    """As strict as can be: one value of UTF-8, no number but integers (none of the subset's requests has
+    others). on_repeated is told of keys that are there twice."""
     def unique(pairs):
         keys = [key for key, _ in pairs]
         if len(set(keys)) < len(keys):
-            raise NotJson(f'a key twice: {keys}')
+            on_repeated(keys)
         return dict(pairs)
 
     def number(text):
