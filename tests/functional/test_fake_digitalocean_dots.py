@@ -1,24 +1,19 @@
 """DigitalOcean's own client, which is generated from their description of the API, against our fake and our description.
 It comes from the npm registry (Node.js 20 or newer), so this is for the nightly run."""
 
-import hashlib
 import json
-import os
 import pathlib
 import re
-import subprocess
 
 import pytest
 
-import rootfs
 from fakes.digitalocean import DigitalOcean
+from npm_client import Client
 from sshd import keygen
 
 pytestmark = pytest.mark.long
 
-HERE = pathlib.Path(__file__).resolve().parents[1] / 'lib' / 'dots'
-PACKAGE, SESSION = HERE / 'package.json', HERE / 'session.mjs'
-DESCRIPTION = HERE.parents[1] / 'fakes' / 'digitalocean' / 'openapi.json'
+DESCRIPTION = pathlib.Path(__file__).resolve().parents[1] / 'fakes' / 'digitalocean' / 'openapi.json'
 # what the client does and the real service takes, unlike what our driver shall do
 ALLOWED = {'repeated-key': 'an order has the fields of both its kinds'}
 # ours: theirs
@@ -30,29 +25,17 @@ KINDS = {'getStringValue': 'string', 'getDateValue': 'string', 'getGuidValue': '
          'getBooleanValue': 'boolean', 'getObjectValue': 'object'}
 
 
-def install(folder):
-    (folder / 'package.json').write_text(PACKAGE.read_text())
-    subprocess.run(['npm', 'install', '--no-audit', '--no-fund', '--ignore-scripts', '--silent'], cwd=folder, check=True, timeout=600)
-
-
 @pytest.fixture(scope='module')
 def dots():
-    """Runs a session; gives what it prints, a value for each line."""
-    cached = rootfs.Cached('dots', hashlib.sha256(PACKAGE.read_bytes()).hexdigest()[:12], install)
-
-    def run(*words, token=''):
-        env = {'PATH': os.environ['PATH'], 'HOME': str(cached.path), 'DIGITALOCEAN_TOKEN': token, 'NO_PROXY': '127.0.0.1'}
-        result = subprocess.run(['node', SESSION, cached.path, *words], env=env, capture_output=True, text=True, timeout=120)
-        assert result.returncode == 0, result
-        return [json.loads(line) for line in result.stdout.splitlines()]
-    yield run
-    cached.close()
+    client = Client('dots')
+    yield client
+    client.close()
 
 
 def test_from_key_to_deletion(dots, tmp_path):
     key = keygen(tmp_path / 'key')
     with DigitalOcean(allow=ALLOWED) as cloud:
-        steps = {step['step']: step['value'] for step in dots('life', cloud.url, f'{key}.pub', token=cloud.token)}
+        steps = dots.steps('life', cloud.url, f'{key}.pub', DIGITALOCEAN_TOKEN=cloud.token)
         assert not cloud.account.left() and not cloud.account.tags
     assert steps['key'] == steps['the same key'] and steps['key']['publicKey'].split()[1] in pathlib.Path(f'{key}.pub').read_text()
     assert steps['ordered'] == 'new' and steps['active']['status'] == 'active' and steps['by tag'] == [True]
@@ -65,7 +48,7 @@ def test_from_key_to_deletion(dots, tmp_path):
 def test_client_needs_what_it_is_allowed(dots, tmp_path):
     with DigitalOcean() as cloud:
         with pytest.raises(AssertionError): # the client is refused
-            dots('life', cloud.url, f'{keygen(tmp_path / "key")}.pub', token=cloud.token)
+            dots.run('life', cloud.url, f'{keygen(tmp_path / "key")}.pub', DIGITALOCEAN_TOKEN=cloud.token)
         cloud.forgive('repeated-key: a key twice')
         cloud.account.keys.clear()
 
@@ -91,7 +74,7 @@ def theirs_of(kind):
 def test_description_is_a_part_of_theirs(dots):
     """Every field of ours is there, and of the same type (or null)."""
     schemas = json.loads(DESCRIPTION.read_text())['components']['schemas']
-    (fields,) = dots('fields', *set(MODELS.values()))
+    (fields,) = dots.run('fields', *set(MODELS.values()))
     compared = 0
     for ours, theirs in MODELS.items():
         for name, schema in schemas[ours]['properties'].items():
