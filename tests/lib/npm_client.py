@@ -21,7 +21,7 @@ class Client:
             (folder / 'package.json').write_text(package.read_text())
             subprocess.run(['npm', 'install', '--no-audit', '--no-fund', '--ignore-scripts', '--silent'], cwd=folder, check=True,
                            timeout=INSTALL_SECONDS)
-        self.cached = rootfs.Cached(f'npm-{name}', hashlib.sha256(package.read_bytes()).hexdigest()[:12], install)
+        self.cached = rootfs.Cached(name, hashlib.sha256(package.read_bytes()).hexdigest()[:12], install)
 
     def run(self, *words, **env):
         """What it prints; AssertionError if it fails."""
