@@ -15,7 +15,7 @@ TOP = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TOP / 'tests'))
 
 from fakes.ec2 import Ec2  # noqa: E402
-from fakes.ec2.fleet import Fleet  # noqa: E402
+from fakes.ec2.fleet import Fleet, addresses_of  # noqa: E402
 from sshd import free_port  # noqa: E402
 
 COUNT, BOOT_S, RATE = 200, 30.0, 20.0
@@ -41,11 +41,11 @@ def watch(process, memory_of):
 
 def played_cloud(stack, folder, count, boot_s, rate, certs):
     """(the fake, the port for SSH); its hosts are in `folder`."""
-    addresses = [(f'10.66.{i // 250}.{i % 250 + 1}', f'127.77.{i // 250}.{i % 250 + 1}') for i in range(count)]
+    addresses = addresses_of(count)
     ec2, port = stack.enter_context(Ec2(addresses=addresses)), free_port()
     ec2.account.instances_max = count
     ec2.account.pace['pending'] = (0, boot_s)
-    stack.enter_context(Fleet(ec2, folder, certs, port, [public for _, public in addresses]))
+    stack.enter_context(Fleet(ec2, folder, certs, port, addresses))
     ec2.faults.limit(rate)
     return ec2, port
 

@@ -8,21 +8,20 @@ import pytest
 import cli as cli_module
 from ec2driver import LOOK_UPS, groups_once, only_groups, running
 from fakes.ec2 import Ec2
-from fakes.ec2.fleet import Fleet
+from fakes.ec2.fleet import Fleet, addresses_of
 from hosts import wait_for
 from sshd import free_port
 
 COUNT = 12
 NAMES = [f'w{i}' for i in range(1, COUNT + 1)]
-ADDRESSES = [(f'10.66.1.{i}', f'127.66.1.{i}') for i in range(1, COUNT + 1)]
 WORKERS = 8 # processes of a driver at most, each of which looks up for itself
 
 
 @pytest.fixture
 def world(cli, tmp_path):
     """(fake, words of a create)"""
-    port = free_port()
-    with Ec2(addresses=ADDRESSES) as ec2, Fleet(ec2, tmp_path / 'hosts', cli.store / 'certs', port, [a for _, a in ADDRESSES]):
+    port, addresses = free_port(), addresses_of(COUNT)
+    with Ec2(addresses=addresses) as ec2, Fleet(ec2, tmp_path / 'hosts', cli.store / 'certs', port, addresses):
         ec2.account.pace['pending'] = (0, 1.0)
         cli.env = {**cli.env, **ec2.environment(), 'AWS_ENDPOINT': ec2.url, 'AWS_ZONE': 'us-east-1a', 'MACHINE_POLL_MS': '500',
                    'MACHINE_DRIVER_PAUSE_MS': '100', 'MACHINE_DRIVER_PATH': str(cli_module.build_dir() / 'drivers')}

@@ -3,10 +3,11 @@ pair of the launch, to fakes/fake-host; and an engine with TLS. They are there a
 
     with Ec2() as ec2, Fleet(ec2, folder, certs, ssh_port, addresses):
 
-certs: a folder with the CA (and its key) that the engines' certificate is of. All addresses are of the loopback.
+addresses: pairs as addresses_of() gives them. certs: a folder with the CA (and its key) that the engines' certificate is of.
 """
 
 import json
+import os
 import pathlib
 import selectors
 import shutil
@@ -24,7 +25,15 @@ from sshd import prepare  # noqa: E402
 
 ENGINE_PORT = 2376
 BACKLOG = 16
+HOSTS = 250 # of a /24
 PATIENCE = 10
+
+
+def addresses_of(count):
+    """(private, public) of instances. The engines' port is fixed: each process has addresses of the loopback for itself."""
+    first, second = 192 + os.getpid() % 64, os.getpid() // 64 % 256
+    return [(f'10.66.{i // HOSTS}.{i % HOSTS + 1}', f'127.{first}.{(second + i // HOSTS) % 256}.{i % HOSTS + 1}')
+            for i in range(count)]
 
 
 def listen(address, port):
@@ -52,7 +61,7 @@ class Fleet:
         prepare()
         self.engine = Server(('127.0.0.1', 0), Handler) # what listens are sockets of our own
         self.engine.body, self.engine.context = BODY, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.engine.context.load_cert_chain(*server_certificate(certs, folder, addresses))
+        self.engine.context.load_cert_chain(*server_certificate(certs, folder, [public for _, public in addresses]))
         self.engine.context.verify_mode = ssl.CERT_REQUIRED
         self.engine.context.load_verify_locations(certs / 'ca.pem')
         self.selector = selectors.DefaultSelector()
