@@ -6,6 +6,7 @@ pair of the launch, to fakes/fake-host; and an engine with TLS. They are there a
 addresses: pairs as addresses_of() gives them. certs: a folder with the CA (and its key) that the engines' certificate is of.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -131,8 +132,9 @@ class Fleet:
     def answer_engine(self, listener):
         sock = accept(listener)
         if sock:
-            tls = self.engine.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-            self.engine.process_request(tls, None)
+            with contextlib.suppress(OSError): # who is gone again already
+                tls = self.engine.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+                self.engine.process_request(tls, None)
 
     def close(self):
         self.ec2.account.watchers.remove(self.follow)
