@@ -116,7 +116,7 @@ def test_power_of_what_is_gone(ec2, driver, machine):
 
 def test_a_cloud_that_knows_no_ed25519(ec2, driver, machine):
     ec2.account.only_rsa = True
-    machine.configure(driver).finish(driver, 'create')
+    machine.configure(driver).finish(driver, 'create', timeout=120) # the key takes its time
     key = machine.folder / 'id_rsa'
     (pair,) = ec2.account.all('key-pair')
     shown = subprocess.run(['ssh-keygen', '-y', '-f', key], check=True, capture_output=True, text=True).stdout.split()

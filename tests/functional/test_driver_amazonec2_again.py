@@ -14,6 +14,7 @@ from fakes.ec2 import ANSWERED, APPLIED, RECEIVED, Close, Instead, Refuse, Throt
 # the requests of a create, each by its name and how often it has come before
 STEPS = [(action, MAKING[:index].count(action) + 1) for index, action in enumerate(MAKING)]
 STEPS += [('DescribeInstances', 1), ('DescribeInstances', 2), ('DescribeInstances', 3)]
+RSA_S = 120 # a key of RSA may take that long while the computer is busy
 CHANGES = [step for step in STEPS if not step[0].startswith('Describe')]
 
 
@@ -25,7 +26,7 @@ def go_on(ec2, machine, how, **env):
     """As the program does with another process of the driver, from the state that was stored last."""
     with start(**env) as driver:
         if how == 'create':
-            machine.finish(driver, 'create')
+            machine.finish(driver, 'create', timeout=RSA_S)
             assert running(ec2) == [machine.state['InstanceId']] and keys(ec2) == ['m1'], ec2.log.actions()
             assert groups_once(ec2) == 1 and len(machine.state['SecurityGroupIds']) == 1
             assert machine.report(driver)['state'] == 'Running'
@@ -60,7 +61,7 @@ def killed(ec2, machine, step, moment):
         if moment == RECEIVED: # it never came
             ec2.faults.add(action, Close(), nth=nth)
         with contextlib.suppress(ProtocolError, BrokenPipeError):
-            machine.finish(driver, 'create')
+            machine.finish(driver, 'create', timeout=RSA_S)
         driver.process.wait(20)
         ec2.log.wait(action, nth)
     assert not ec2.faults.pending()
@@ -69,6 +70,7 @@ def killed(ec2, machine, step, moment):
 @pytest.mark.parametrize('how', ['create', 'remove'])
 @pytest.mark.parametrize('moment', [RECEIVED, APPLIED, ANSWERED])
 @pytest.mark.parametrize('nth', [1, 2])
+@pytest.mark.sampled(5)
 def test_killed_in_a_create_with_another_key(ec2, machine, nth, moment, how):
     """The first import is refused: a cloud that is like EC2, and takes only keys of RSA."""
     ec2.account.only_rsa = True
