@@ -66,14 +66,15 @@ def run(words, program, env, folder, memory_of):
     with contextlib.ExitStack() as stack:
         ec2, port = played_cloud(stack, folder / 'cloud', count, boot_s, rate, certs)
         env = {**env, **ec2.environment(), 'AWS_ENDPOINT': ec2.url, 'AWS_ZONE': 'us-east-1a'}
-        argv = [program, *(['--debug'] if os.environ.get('SHOW') else []), 'create', '-d', 'amazonec2', '--engine-install-url', 'none', '--amazonec2-ssh-port', str(port),
+        show = ['--debug'] if os.environ.get('SHOW') else []
+        argv = [program, *show, 'create', '-d', 'amazonec2', '--engine-install-url', 'none', '--amazonec2-ssh-port', str(port),
                 '--amazonec2-ssh-user', getpass.getuser(), '--progress', 'none', '--parallel', str(parallel),
                 '--count', str(count), '--name', 'w{n}']
         with open(folder / 'table', 'w+', encoding='utf-8') as table:
             process = subprocess.Popen(argv, env=env, stderr=table, stdout=subprocess.DEVNULL)
             seconds, mib = watch(process, memory_of)
             table.seek(0)
-            if process.returncode or os.environ.get('SHOW'):
+            if process.returncode or show:
                 print(table.read(), file=sys.stderr)
         report(ec2, f'create {count} machines, {parallel or "as usual"} at once', seconds, limit_s(count, boot_s, rate), mib,
                process.returncode)

@@ -18,7 +18,6 @@ static int launch_failed(
 		err->may_exist = true;
 	if (err->may_exist || err->retryable || err->code == ERR_CANCELED)
 		return -1;
-	md_api_forget();            /* one of the answers may be why */
 	if (*md_state_str(m, "Id")) /* of an earlier launch */
 		return -1;
 	/* whatever happens meanwhile: a later call has to look for it */

@@ -11,8 +11,7 @@
 #define BODY_MAX (256u << 10) /* bytes; what is larger is asked for again */
 
 struct remembered {
-	char *key; /* whose question it is, and which; an account may be named by a secret. NULL:
-		      free */
+	char *key; /* a secret, for accounts may be named by one; NULL: free */
 	int64_t end_ms;
 	long status;
 	struct buf body;

@@ -7,11 +7,12 @@ import re
 
 import pytest
 
+import npm_client
 from fakes.digitalocean import DigitalOcean
-from npm_client import Client
 from sshd import keygen
 
 pytestmark = pytest.mark.long
+dots = npm_client.fixture('dots')
 
 DESCRIPTION = pathlib.Path(__file__).resolve().parents[1] / 'fakes' / 'digitalocean' / 'openapi.json'
 # what the client does and the real service takes, unlike what our driver shall do
@@ -23,13 +24,6 @@ MODELS = {'droplet': 'Droplet', 'droplet_request': 'Droplet_single_create', 'key
           'links': 'Page_links', 'tagged': 'Tags_metadata'}
 KINDS = {'getStringValue': 'string', 'getDateValue': 'string', 'getGuidValue': 'string', 'getNumberValue': 'number',
          'getBooleanValue': 'boolean', 'getObjectValue': 'object'}
-
-
-@pytest.fixture(scope='module')
-def dots():
-    client = Client('dots')
-    yield client
-    client.close()
 
 
 def test_from_key_to_deletion(dots, tmp_path):

@@ -3,20 +3,14 @@ nightly run."""
 
 import pytest
 
+import npm_client
 from fakes.ec2 import CANONICAL, Ec2, Throttle
-from npm_client import Client
 from sshd import keygen
 
 pytestmark = pytest.mark.long
+sdk = npm_client.fixture('awssdk')
 
 NAME = 'ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-*'
-
-
-@pytest.fixture(scope='module')
-def sdk():
-    client = Client('awssdk')
-    yield client
-    client.close()
 
 
 def test_life_of_an_instance(sdk, tmp_path):

@@ -43,24 +43,32 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
     def get_request(self):
-        """The handshake belongs to the connection's thread."""
         sock, address = self.socket.accept()
-        return self.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False), address
+        return self.wrap(sock), address
+
+    def wrap(self, sock):
+        """The handshake belongs to the connection's thread."""
+        return self.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
 
     def handle_error(self, *_):
         pass # a client that goes after the handshake
 
 
+def tls_server(certs, folder, addresses):
+    """Not served yet."""
+    server = Server(('127.0.0.1', 0), Handler)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        server.body, server.context = BODY, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.context.load_cert_chain(*server_certificate(certs, folder, addresses))
+    server.context.verify_mode = ssl.CERT_REQUIRED
+    server.context.load_verify_locations(certs / 'ca.pem')
+    return server
+
+
 class Engine:
     def __init__(self, certs, folder, addresses=('127.0.0.1',)):
-        cert, key = server_certificate(certs, folder, addresses)
-        self.server = Server(('127.0.0.1', 0), Handler)
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')
-            self.server.body, self.server.context = BODY, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.server.context.load_cert_chain(cert, key)
-        self.server.context.verify_mode = ssl.CERT_REQUIRED
-        self.server.context.load_verify_locations(certs / 'ca.pem')
+        self.server = tls_server(certs, folder, addresses)
         self.address = f'127.0.0.1:{self.server.server_address[1]}'
         self.url = f'tcp://{self.address}'
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))

@@ -1,11 +1,14 @@
 """Clients of others from the npm registry: tests/lib/NAME has what to install (package.json) and what they do
 (session.mjs, which prints a line of JSON for each step). They need Node.js 20 and npm."""
 
+import contextlib
 import hashlib
 import json
 import os
 import pathlib
 import subprocess
+
+import pytest
 
 import rootfs
 
@@ -36,3 +39,11 @@ class Client:
 
     def close(self):
         self.cached.close()
+
+
+def fixture(name):
+    @pytest.fixture(scope='module')
+    def client():
+        with contextlib.closing(Client(name)) as the_client:
+            yield the_client
+    return client

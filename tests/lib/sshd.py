@@ -33,10 +33,18 @@ def free_port():
         return s.getsockname()[1]
 
 
-def prepare():
-    """What Debian's unit does for the server."""
+SSHD = shutil.which('sshd') or '/usr/sbin/sshd'
+
+
+def write_config(path, authorized, host_keys, *more):
+    """Of a server for the user who runs it; does what Debian's unit does for it."""
     if os.getuid() == 0:
         os.makedirs('/run/sshd', mode=0o755, exist_ok=True)
+    path.write_text('\n'.join([
+        'PidFile none', 'UsePAM no', 'StrictModes no', 'PermitRootLogin yes', 'PasswordAuthentication no',
+        'LogLevel VERBOSE', 'SetEnv SHLVL=2', # bash then skips ~/.bashrc, which may be slow
+        f'AuthorizedKeysFile {authorized}', *(f'HostKey {key}' for key in host_keys), *more, '']))
+    return path
 
 
 class Sshd:
@@ -57,18 +65,11 @@ class Sshd:
             f.write(pathlib.Path(f'{key}.pub').read_text())
 
     def start(self):
-        prepare()
-        config = self.folder / 'config'
-        config.write_text('\n'.join([
-            f'Port {self.port}', f'ListenAddress {self.address}', 'PidFile none', 'UsePAM no',
-            'StrictModes no', 'PermitRootLogin yes', 'PasswordAuthentication no',
-            'LogLevel VERBOSE', 'SetEnv SHLVL=2', # bash then skips ~/.bashrc, which may be slow
-            f'AuthorizedKeysFile {self.authorized}',
-            *(f'HostKey {k}' for k in self.host_keys), self.extra, '']))
+        config = write_config(self.folder / 'config', self.authorized, self.host_keys, f'Port {self.port}',
+                              f'ListenAddress {self.address}', self.extra)
         self.log_path.write_text('')
         with self.log_path.open('a') as log:
-            self.process = subprocess.Popen([*self.prefix, shutil.which('sshd') or '/usr/sbin/sshd', '-D', '-e',
-                                             '-f', config], stderr=log, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen([*self.prefix, SSHD, '-D', '-e', '-f', config], stderr=log, stdin=subprocess.DEVNULL)
         wait_for(lambda: 'Server listening' in self.log(), 'sshd to listen')
 
     def new_host_key(self, kind='ed25519'):

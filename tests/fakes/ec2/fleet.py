@@ -11,9 +11,7 @@ import json
 import os
 import pathlib
 import selectors
-import shutil
 import socket
-import ssl
 import subprocess
 import sys
 import threading
@@ -21,8 +19,8 @@ import threading
 FAKES = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(FAKES.parent / 'lib'))
 
-from engine import BODY, Handler, Server, server_certificate  # noqa: E402
-from sshd import prepare  # noqa: E402
+from engine import tls_server  # noqa: E402
+from sshd import SSHD, write_config  # noqa: E402
 
 ENGINE_PORT = 2376
 BACKLOG = 16
@@ -56,15 +54,10 @@ def accept(listener):
 class Fleet:
     def __init__(self, ec2, folder, certs, ssh_port, addresses):
         self.ec2, self.folder, self.ssh_port = ec2, pathlib.Path(folder), ssh_port
-        self.sshd = shutil.which('sshd') or '/usr/sbin/sshd'
         self.folder.mkdir(exist_ok=True)
         self.children, self.listeners = [], {}
-        prepare()
-        self.engine = Server(('127.0.0.1', 0), Handler) # what listens are sockets of our own
-        self.engine.body, self.engine.context = BODY, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.engine.context.load_cert_chain(*server_certificate(certs, folder, [public for _, public in addresses]))
-        self.engine.context.verify_mode = ssl.CERT_REQUIRED
-        self.engine.context.load_verify_locations(certs / 'ca.pem')
+        # what listens are sockets of our own
+        self.engine = tls_server(certs, folder, [public for _, public in addresses])
         self.selector = selectors.DefaultSelector()
         self.waker, woken = socket.socketpair()
         self.selector.register(woken, selectors.EVENT_READ, None)
@@ -102,12 +95,7 @@ class Fleet:
         host_key = host / 'host_key'
         host_key.touch(0o600)
         host_key.write_text(json.loads(instance['_data'].decode().partition('\n')[2])['ssh_keys']['ed25519_private'])
-        config = host / 'config'
-        config.write_text('\n'.join([
-            'UsePAM no', 'StrictModes no', 'PermitRootLogin yes', 'PasswordAuthentication no', 'PidFile none',
-            'SetEnv SHLVL=2', # bash then skips ~/.bashrc, which may be slow
-            f'AuthorizedKeysFile {host}/authorized', f'HostKey {host_key}', f'ForceCommand {FAKES}/fake-host {host}', '']))
-        return config
+        return write_config(host / 'config', host / 'authorized', [host_key], f'ForceCommand {FAKES}/fake-host {host}')
 
     # the connections
 
@@ -126,15 +114,14 @@ class Fleet:
             return
         with sock:
             self.children = [child for child in self.children if child.poll() is None]
-            self.children.append(subprocess.Popen([self.sshd, '-i', '-f', config, '-E', '/dev/null'], stdin=sock,
-                                                  stdout=sock, stderr=subprocess.DEVNULL))
+            self.children.append(subprocess.Popen([SSHD, '-i', '-f', config, '-E', '/dev/null'], stdin=sock, stdout=sock,
+                                                  stderr=subprocess.DEVNULL))
 
     def answer_engine(self, listener):
         sock = accept(listener)
         if sock:
             with contextlib.suppress(OSError): # who is gone again already
-                tls = self.engine.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-                self.engine.process_request(tls, None)
+                self.engine.process_request(self.engine.wrap(sock), None)
 
     def close(self):
         self.ec2.account.watchers.remove(self.follow)
@@ -145,7 +132,11 @@ class Fleet:
         self.selector.close()
         self.engine.server_close()
         for child in self.children: # their clients are gone
-            child.wait(PATIENCE)
+            try:
+                child.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
 
     def __enter__(self):
         return self
