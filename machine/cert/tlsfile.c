@@ -82,13 +82,9 @@ int tlsfile_read(const char *path, char **ret, size_t *ret_len, struct err *err)
 	return 0;
 }
 
-int tlsfile_cert(const char *path, mbedtls_x509_crt *ret, struct err *err)
+int tlsfile_parse_cert(
+	const char *path, const char *text, size_t len, mbedtls_x509_crt *ret, struct err *err)
 {
-	_cleanup_free_ char *text = NULL;
-	size_t len;
-
-	if (tlsfile_read(path, &text, &len, err) < 0)
-		return -1;
 	/* more than 0: that many certificates of a bundle are of kinds that mbedTLS does not know
 	 */
 	if (mbedtls_x509_crt_parse(ret, (const unsigned char *)text, len + 1) < 0 || !ret->raw.len)
@@ -98,13 +94,9 @@ int tlsfile_cert(const char *path, mbedtls_x509_crt *ret, struct err *err)
 	return 0;
 }
 
-int tlsfile_key(const char *path, struct rng *rng, mbedtls_pk_context *ret, struct err *err)
+int tlsfile_parse_key(const char *path, const char *text, size_t len, struct rng *rng,
+	mbedtls_pk_context *ret, struct err *err)
 {
-	_cleanup_secret_ char *text = NULL;
-	size_t len;
-
-	if (tlsfile_read(path, &text, &len, err) < 0)
-		return -1;
 #if MBEDTLS_VERSION_MAJOR >= 3
 	int r = mbedtls_pk_parse_key(ret, (const unsigned char *)text, len + 1, NULL, 0,
 		mbedtls_ctr_drbg_random, &rng->drbg);
@@ -119,4 +111,24 @@ int tlsfile_key(const char *path, struct rng *rng, mbedtls_pk_context *ret, stru
 		return err_set(err, ERR_USER,
 			"There was an error reading the key %s: Failed to decode PEM data", path);
 	return 0;
+}
+
+int tlsfile_cert(const char *path, mbedtls_x509_crt *ret, struct err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+
+	if (tlsfile_read(path, &text, &len, err) < 0)
+		return -1;
+	return tlsfile_parse_cert(path, text, len, ret, err);
+}
+
+int tlsfile_key(const char *path, struct rng *rng, mbedtls_pk_context *ret, struct err *err)
+{
+	_cleanup_secret_ char *text = NULL;
+	size_t len;
+
+	if (tlsfile_read(path, &text, &len, err) < 0)
+		return -1;
+	return tlsfile_parse_key(path, text, len, rng, ret, err);
 }

@@ -35,3 +35,9 @@ int tlsfile_read(const char *path, char **ret, size_t *ret_len, struct err *err)
  * what is in the file is never in them. */
 int tlsfile_cert(const char *path, mbedtls_x509_crt *ret, struct err *err);
 int tlsfile_key(const char *path, struct rng *rng, mbedtls_pk_context *ret, struct err *err);
+
+/* The same of what tlsfile_read read of path. */
+int tlsfile_parse_cert(
+	const char *path, const char *text, size_t len, mbedtls_x509_crt *ret, struct err *err);
+int tlsfile_parse_key(const char *path, const char *text, size_t len, struct rng *rng,
+	mbedtls_pk_context *ret, struct err *err);

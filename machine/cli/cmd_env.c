@@ -6,6 +6,7 @@
 #include "log.h"
 #include "mem.h"
 #include "quote.h"
+#include "record_engine.h"
 #include "tcp.h"
 
 #include <stdlib.h>
@@ -180,7 +181,6 @@ static int check(
 	struct co *co, struct host *h, bool swarm, struct boilerplate *ret, struct err *err)
 {
 	struct machine_report r = {0};
-	struct engine_tls tls = host_tls(h);
 
 	if (host_report(co, h, &r, err) < 0)
 		return -1;
@@ -190,13 +190,14 @@ static int check(
 	machine_report_finish(&r);
 	if (rc < 0)
 		return -1;
-	if (engine_check_tls(co, ret->url, &tls, TLS_MS, err) < 0)
+	if (record_check_tls(co, h->app->store, h->rec, ret->url, TLS_MS, err) < 0)
 		return host_advise_certs(ret->url, err);
 	host_warn_certs(h);
 	if (!swarm)
 		return 0;
 	if (swarm_url(h, &ret->url, err) < 0)
 		return -1;
+	struct engine_tls tls = record_tls(h->rec);
 	if (engine_check_tls(co, ret->url, &tls, TLS_MS, err) < 0)
 		return err_set(err, ERR_UNAVAILABLE,
 			"Connection to Swarm cannot be checked but the certs are valid. Maybe "

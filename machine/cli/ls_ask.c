@@ -6,6 +6,7 @@
 #include "ls.h"
 
 #include "mem.h"
+#include "record_engine.h"
 #include "registry.h"
 
 #include <errno.h>
@@ -47,17 +48,13 @@ static void note_time(const struct asking *a, struct row *r)
 static void ask_engine(struct co *co, struct asking *a, struct row *r)
 {
 	_cleanup_err_ struct err err = ERR_INIT;
-	struct engine_tls tls = {
-		.ca = record_auth(r->rec, "CaCertPath"),
-		.cert = record_auth(r->rec, "ClientCertPath"),
-		.key = record_auth(r->rec, "ClientKeyPath"),
-	};
 	uint64_t now = loop_now(a->app->loop);
 	uint64_t left = a->ends > now ? a->ends - now : 1;
 	struct co_deadline d;
 
 	co_deadline_begin(co, &d, left);
-	int rc = engine_version(co, r->report.url, &tls, left, &r->version, &err);
+	int rc = record_engine_version(
+		co, a->app->store, r->rec, r->report.url, left, &r->version, &err);
 	co_deadline_end(co, &d);
 	if (rc < 0 && err.code == ERR_TIMEOUT)
 		r->timed_out = true;

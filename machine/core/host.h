@@ -89,7 +89,6 @@ int host_copy_client_certs(struct co *co, struct host *h, struct err *err);
 int host_wait_engine(struct co *co, struct host *h, uint64_t timeout_ms, struct err *err);
 /* Says which of the machine's certificates end soon. */
 void host_warn_certs(const struct host *h);
-struct engine_tls host_tls(const struct host *h);
 /* Puts an error about a connection to the engine into the words that Docker Machine has for it,
  * with its advice. Returns -1. */
 int host_advise_certs(const char *url, struct err *err);

@@ -2,10 +2,11 @@
 
 #include "log.h"
 #include "mem.h"
+#include "record_engine.h"
 
 static int put(struct host *h, const char *url, struct err *err)
 {
-	struct engine_tls tls = host_tls(h);
+	struct engine_tls tls = record_tls(h->rec);
 	struct context_endpoint e = {url, tls.ca, tls.cert, tls.key};
 
 	return docker_context_put(h->app->store, h->rec->name, &e, err);

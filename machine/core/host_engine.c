@@ -5,6 +5,7 @@
 #include "engine_version.h"
 #include "log.h"
 #include "mem.h"
+#include "record_engine.h"
 #include "tcp.h"
 
 #include <stdlib.h>
@@ -16,15 +17,6 @@
 #define VERSION_MS 30000u
 #define DAY_S 86400
 #define LAST_OLD_VERSION "1.13.1" /* before docker-ce */
-
-struct engine_tls host_tls(const struct host *h)
-{
-	return (struct engine_tls){
-		.ca = record_auth(h->rec, "CaCertPath"),
-		.cert = record_auth(h->rec, "ClientCertPath"),
-		.key = record_auth(h->rec, "ClientKeyPath"),
-	};
-}
 
 int host_copy_client_certs(struct co *co, struct host *h, struct err *err)
 {
@@ -295,22 +287,23 @@ int host_upgrade_engine(struct co *co, struct host *h, struct err *err)
 int host_engine_version(struct co *co, struct host *h, char **ret, struct err *err)
 {
 	_cleanup_free_ char *url = NULL;
-	struct engine_tls tls = host_tls(h);
 
 	if (host_url(co, h, &url, err) < 0)
 		return -1;
-	if (engine_version(co, url, &tls, VERSION_MS, ret, err) < 0)
+	if (record_engine_version(co, h->app->store, h->rec, url, VERSION_MS, ret, err) < 0)
 		return err_wrap(err, "Unable to query docker version");
 	return 0;
 }
 
-static int wait_engine(struct co *co, const char *url, const struct engine_tls *tls,
-	struct err *last, struct err *err)
+static int wait_engine(
+	struct co *co, const struct host *h, const char *url, struct err *last, struct err *err)
 {
+	/* the engine may show another certificate by now: the first handshake is a whole one */
+	record_forget_ticket(h->app->store, h->rec);
 	for (;;) {
 		_cleanup_err_ struct err e = ERR_INIT;
 
-		if (engine_check_tls(co, url, tls, TLS_CHECK_MS, &e) == 0)
+		if (record_check_tls(co, h->app->store, h->rec, url, TLS_CHECK_MS, &e) == 0)
 			return 0;
 		if (e.code != ERR_UNAVAILABLE && e.code != ERR_TIMEOUT)
 			return err_move(err, &e);
@@ -383,7 +376,6 @@ int host_wait_engine(struct co *co, struct host *h, uint64_t timeout_ms, struct 
 {
 	_cleanup_err_ struct err last = ERR_INIT;
 	_cleanup_free_ char *url = NULL;
-	struct engine_tls tls = host_tls(h);
 	struct machine_report r = {0};
 	struct co_deadline d;
 
@@ -395,7 +387,7 @@ int host_wait_engine(struct co *co, struct host *h, uint64_t timeout_ms, struct 
 		return -1;
 	app_status(h->app, h->rec->name, "waiting for the engine");
 	co_deadline_begin(co, &d, host_patience(h, timeout_ms));
-	int rc = wait_engine(co, url, &tls, &last, err);
+	int rc = wait_engine(co, h, url, &last, err);
 	co_deadline_end(co, &d);
 	if (rc < 0 && err->code == ERR_TIMEOUT && last.code)
 		return err_set(err, ERR_TIMEOUT,

@@ -59,6 +59,8 @@ int store_not_found(const char *name, struct err *err);
 int store_read_file(const char *path, size_t max, char **ret, size_t *ret_len, struct err *err);
 /* Atomic, durable replacement of a file. Beyond 0600, the umask limits mode. */
 int store_write_file(const char *path, const void *data, size_t len, mode_t mode, struct err *err);
+/* Of what can be made again, 0600: atomic, but a crash of the system may leave an empty file. */
+int store_write_spare(const char *path, const void *data, size_t len, struct err *err);
 
 /*
  * The machine's folder appears at once with its files: files is n pairs of name and content, mode

@@ -107,18 +107,18 @@ int store_mkdir(const char *path, struct err *err)
 }
 
 /* 0 or an errno. */
-static int write_synced(int fd, const char *data, size_t len)
+static int write_to(int fd, const char *data, size_t len, bool durable)
 {
 	int failed = write_all(fd, data, len);
 
-	if (failed)
+	if (failed || !durable)
 		return failed;
 	fault_point("store.write.before-sync");
 	return fsync(fd) < 0 ? errno : 0;
 }
 
-int store_write_new(const char *path, const char *named, const void *data, size_t len, mode_t mode,
-	struct err *err)
+static int write_new(const char *path, const char *named, const void *data, size_t len, mode_t mode,
+	bool durable, struct err *err)
 {
 	/* the umask has its say about a mode for others: it is not our place to widen it */
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
@@ -126,7 +126,7 @@ int store_write_new(const char *path, const char *named, const void *data, size_
 	if (fd < 0)
 		return err_errno(err, errno, "write %s", named);
 	fault_point("store.write.created");
-	int r = write_synced(fd, data, len);
+	int r = write_to(fd, data, len, durable);
 	if (close(fd) < 0 && r == 0 && errno != EINTR)
 		r = errno;
 	if (r == 0)
@@ -135,14 +135,21 @@ int store_write_new(const char *path, const char *named, const void *data, size_
 	return err_errno(err, r, "write %s", named);
 }
 
-int store_write_file(const char *path, const void *data, size_t len, mode_t mode, struct err *err)
+int store_write_new(const char *path, const char *named, const void *data, size_t len, mode_t mode,
+	struct err *err)
+{
+	return write_new(path, named, data, len, mode, true, err);
+}
+
+static int replace(
+	const char *path, const void *data, size_t len, mode_t mode, bool durable, struct err *err)
 {
 	const char *slash = strrchr(path, '/');
 	_cleanup_free_ char *dir = parent_of(path);
 	_cleanup_free_ char *temp = store_temp_name(slash ? slash + 1 : path, "tmp");
 	_cleanup_free_ char *temp_path = xasprintf("%s/%s", dir, temp);
 
-	if (store_write_new(temp_path, path, data, len, mode, err) < 0)
+	if (write_new(temp_path, path, data, len, mode, durable, err) < 0)
 		return -1;
 	fault_point("store.write.before-rename");
 	if (rename(temp_path, path) < 0) {
@@ -151,5 +158,15 @@ int store_write_file(const char *path, const void *data, size_t len, mode_t mode
 		return err_errno(err, failed, "write %s", path);
 	}
 	fault_point("store.write.renamed");
-	return store_sync_dir(dir, err);
+	return durable ? store_sync_dir(dir, err) : 0;
+}
+
+int store_write_file(const char *path, const void *data, size_t len, mode_t mode, struct err *err)
+{
+	return replace(path, data, len, mode, true, err);
+}
+
+int store_write_spare(const char *path, const void *data, size_t len, struct err *err)
+{
+	return replace(path, data, len, STORE_FILE_MODE, false, err);
 }

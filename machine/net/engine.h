@@ -4,17 +4,34 @@
 #include "co.h"
 #include "err.h"
 
+#include <stdbool.h>
+
 #define ENGINE_MAX_ANSWER (1u << 20)
+#define ENGINE_MAX_TICKET (64u << 10)
+
+/* What spares the next handshake with the same engine most of its work; see engine_ticket.h. The
+ * caller keeps it between calls and frees data; nothing in it is secret without the client's key.
+ */
+struct engine_ticket {
+	char *data; /* of len bytes; NULL: none */
+	size_t len;
+	bool changed; /* by a call: now to be kept, or without data forgotten. Never set to false.
+		       */
+};
 
 struct engine_tls {
 	const char *ca; /* trust is exactly this file */
 	const char *cert;
 	const char *key;
+	struct engine_ticket *ticket; /* NULL: each handshake is a whole one */
 };
 
 /* TCP and TLS handshake to url (tcp://HOST:PORT), verifying the server for HOST (IP or name),
  * TLS 1.2 or better. No HTTP. ERR_UNAVAILABLE: cannot connect; ERR_AUTH: certificates do not fit
- * ("x509: …"); ERR_IO: a local file. timeout_ms > 0. */
+ * ("x509: …"); ERR_IO: a local file. timeout_ms > 0. A ticket changes nothing
+ * about the result: the files are read, the server has to prove itself and its certificate is
+ * judged again; a ticket that the server or anything else does not take leads to a whole handshake.
+ */
 int engine_check_tls(struct co *co, const char *url, const struct engine_tls *tls,
 	uint64_t timeout_ms, struct err *err);
 

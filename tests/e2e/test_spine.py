@@ -38,6 +38,7 @@ def test_create_installs_the_engine(new_cli, lab, user, tmp_path):
     assert lines[-1].startswith('To see how to connect') and lines[-1].endswith('env web1')
     check_engine(cli, 'web1')
     check_commands(cli, host)
+    check_sessions(cli, host)
     assert host.exec('hostname').strip() == 'web1'
     assert host.exec('systemctl is-enabled docker').strip() == 'enabled'
     mode = host.exec('stat -c "%a %U" /etc/docker/server-key.pem').strip()
@@ -47,6 +48,15 @@ def test_create_installs_the_engine(new_cli, lab, user, tmp_path):
     cli.ok('rm', '-y', 'web1')
     assert cli.names() == []
     lab.remove(host)
+
+
+def check_sessions(cli, host):
+    """create has left a TLS session, which the engine resumes until it is restarted."""
+    def kinds():
+        return re.findall(r'TLS session (\w+)', cli.ok('-D', 'env', 'web1').err)
+    assert kinds() == ['resumed']
+    host.exec('systemctl restart docker')
+    assert kinds() == ['made'] and kinds() == ['resumed']
 
 
 def check_commands(cli, host):

@@ -28,6 +28,11 @@ def server_certificate(certs, folder, addresses):
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
+    def setup(self):
+        self.request.do_handshake()
+        self.server.resumed.append(self.request.session_reused)
+        super().setup()
+
     def do_GET(self):
         known = self.path == '/version'
         self.send_response(200 if known else 400)
@@ -55,11 +60,11 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 def tls_server(certs, folder, addresses):
-    """Not served yet."""
+    """Not served yet. resumed: of each connection so far, whether its handshake resumed a session."""
     server = Server(('127.0.0.1', 0), Handler)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        server.body, server.context = BODY, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server.body, server.resumed, server.context = BODY, [], ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.context.load_cert_chain(*server_certificate(certs, folder, addresses))
     server.context.verify_mode = ssl.CERT_REQUIRED
     server.context.load_verify_locations(certs / 'ca.pem')

@@ -1,139 +1,9 @@
-#include "cert_fixture.h"
+#include "engine_fixture.h"
 
-#include "engine_priv.h"
 #include "tlsfile.h"
 
 #include <arpa/inet.h>
-#include <signal.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-
-#define LONG_MS 60000u
-#define SHORT_MS 400u
-
-static struct loop *loop;
-static pid_t server_pid;
-
-static void make_server(const struct files *f, const char *const *hosts, size_t n)
-{
-	_cleanup_err_ struct err err = ERR_INIT;
-	struct cert_server s = {.ca = f->ca,
-		.ca_key = f->ca_key,
-		.cert = f->server,
-		.key = f->server_key,
-		.organization = "me.web1",
-		.hosts = hosts,
-		.n_hosts = n};
-
-	assert_int_equal(cert_make_server(&s, &err), 0);
-}
-
-static void make_usual_server(const struct files *f)
-{
-	static const char *const hosts[] = {"127.0.0.1", "localhost", "10.1.2.3"};
-
-	make_server(f, hosts, ARRAY_SIZE(hosts));
-}
-
-/* Starts the server; its port. */
-static int serve_with(const char *cert, const char *key, const char *client_ca, const char *mode)
-{
-	int out[2], port = 0;
-
-	assert_int_equal(pipe(out), 0);
-	server_pid = fork();
-	if (server_pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		dup2(out[1], 1);
-		close(out[0]);
-		close(out[1]);
-		execlp("python3", "python3", SOURCE_ROOT "/tests/unit/tls_server.py", cert, key,
-			client_ca, mode, (char *)NULL);
-		_exit(127);
-	}
-	close(out[1]);
-	FILE *from = fdopen(out[0], "r");
-	assert_int_equal(fscanf(from, "%d", &port), 1);
-	fclose(from);
-	return port;
-}
-
-static int serve(const struct files *f, const char *mode)
-{
-	return serve_with(f->server, f->server_key, f->ca, mode);
-}
-
-static void stop_server(void)
-{
-	if (server_pid > 0) {
-		kill(server_pid, SIGKILL);
-		waitpid(server_pid, NULL, 0);
-	}
-	server_pid = 0;
-}
-
-static int engine_setup(void **state)
-{
-	struct err err = ERR_INIT;
-
-	return dir_setup(state) < 0 ? -1 : loop_new(&loop, &err);
-}
-
-static int engine_teardown(void **state)
-{
-	stop_server();
-	loop_free(loop);
-	return dir_teardown(state);
-}
-
-struct probe {
-	struct engine_tls tls;
-	char *url;
-	uint64_t timeout_ms;
-	bool check_only;
-	int rc;
-	char *version;
-	struct err err;
-};
-
-static void probe_init(struct probe *p, const struct files *f, const char *host, int port)
-{
-	*p = (struct probe){.tls = {f->ca, f->client, f->client_key}, .timeout_ms = LONG_MS};
-	p->url = xasprintf("tcp://%s:%d", host, port);
-}
-
-static void probe_finish(struct probe *p)
-{
-	free(p->url);
-	free(p->version);
-	err_finish(&p->err);
-}
-#define _cleanup_probe_ __attribute__((cleanup(probe_finish)))
-
-static void probe_flow(struct co *co, void *arg)
-{
-	struct probe *p = arg;
-
-	p->rc = p->check_only
-			? engine_check_tls(co, p->url, &p->tls, p->timeout_ms, &p->err)
-			: engine_version(co, p->url, &p->tls, p->timeout_ms, &p->version, &p->err);
-}
-
-static void probe(struct probe *p)
-{
-	co_spawn(loop, "probe", probe_flow, p);
-	loop_run(loop);
-}
-
-static void assert_fails(struct probe *p, enum err_code code, const char *text)
-{
-	probe(p);
-	assert_int_equal(p->rc, -1);
-	assert_null(p->version);
-	if (p->err.code != code || !strstr(err_msg(&p->err), text))
-		fail_msg("%d: %s", (int)p->err.code, err_msg(&p->err));
-	err_finish(&p->err);
-}
 
 static void test_answers(void **state)
 {
@@ -245,7 +115,7 @@ static void test_wrong_ca(void **state)
 	/* and the other way round: the server does not know our CA */
 	free(p.url);
 	p.url = xasprintf(
-		"tcp://127.0.0.1:%d", serve_with(f.server, f.server_key, other, "length"));
+		"tcp://127.0.0.1:%d", serve_at(0, f.server, f.server_key, other, "length"));
 	p.tls.ca = f.ca;
 	assert_fails(&p, ERR_AUTH, "remote error: tls: bad certificate");
 }
@@ -299,7 +169,7 @@ static void test_purpose(void **state)
 			"-req -CA ca.pem -CAkey ca-key.pem -extfile ext -out server.pem",
 			NULL),
 		0);
-	probe_init(&p, &f, "127.0.0.1", serve_with(f.server, f.client_key, f.ca, "length"));
+	probe_init(&p, &f, "127.0.0.1", serve_at(0, f.server, f.client_key, f.ca, "length"));
 	assert_fails(&p, ERR_AUTH, "x509: certificate specifies an incompatible key usage");
 }
 

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""tls_server.py CERT KEY CLIENT_CA MODE
+"""tls_server.py CERT KEY CLIENT_CA MODE [PORT]
 
-An engine that answers as MODE says, on a free port of 127.0.0.1, which it prints first.
+An engine that answers as MODE says, on a port of 127.0.0.1 (a free one), which it prints first. In the mode "session" the
+version tells whether the handshake was a "whole" one or the session was "resumed"; the modes after it are of
+engines that bear no tickets, each in its way.
 """
 
 import socket
@@ -10,6 +12,7 @@ import sys
 import threading
 import warnings
 
+NAMES = b'127.0.0.1', b'localhost'
 BODY = b'{"Version":"24.0.7","ApiVersion":"1.43"}'
 OK = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n'
 
@@ -42,6 +45,8 @@ BEFORE_TLS = {
     'garbage': bytes(range(256)) * 4,
     'end': b'',
 }
+# with the answer to who resumes a session
+SESSION = {'session': True, 'mute-resumed': False, 'drops-tickets': True, 'stalls-tickets': True}
 KEEP_OPEN = {'keep', 'keep-chunked', 'half'}
 
 
@@ -54,8 +59,23 @@ def until_end(sock):
         pass
 
 
+def has_ticket(sock):
+    """Is the client's first message long enough for one? It is not taken out."""
+    return int.from_bytes(sock.recv(5, socket.MSG_PEEK | socket.MSG_WAITALL)[3:], 'big') > 600
+
+
+def session_answer(tls, mode):
+    if tls.session_reused and not SESSION[mode]:
+        return b''
+    return with_length(b'200 OK', b'{"Version":"%s"}' % (b'resumed' if tls.session_reused else b'whole'))
+
+
 def serve(sock, context, mode):
     with sock:
+        if mode == 'drops-tickets' and has_ticket(sock):
+            return None
+        if mode == 'stalls-tickets' and has_ticket(sock):
+            return until_end(sock)
         if mode == 'silent':
             return until_end(sock)
         if mode in BEFORE_TLS:
@@ -70,8 +90,9 @@ def serve(sock, context, mode):
                     if not data:
                         return None
                     request += data
-                good = request.startswith(b'GET /version HTTP/1.1\r\nHost: 127.0.0.1:')
-                tls.sendall(ANSWERS[mode] if good else with_length(b'400 Bad', b'{}'))
+                good = request.startswith(tuple(b'GET /version HTTP/1.1\r\nHost: %s:' % n for n in NAMES))
+                answer = session_answer(tls, mode) if mode in SESSION else ANSWERS[mode]
+                tls.sendall(answer if good else with_length(b'400 Bad', b'{}'))
                 if mode in KEEP_OPEN:
                     until_end(tls)
         except OSError:
@@ -80,7 +101,7 @@ def serve(sock, context, mode):
 
 
 def main():
-    cert, key, client_ca, mode = sys.argv[1:]
+    cert, key, client_ca, mode, *port = sys.argv[1:]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
     context.load_verify_locations(client_ca)
@@ -90,7 +111,7 @@ def main():
         warnings.simplefilter('ignore', DeprecationWarning)
         context.minimum_version = ssl.TLSVersion.TLSv1
         context.maximum_version = ssl.TLSVersion.TLSv1_1
-    listener = socket.create_server(('127.0.0.1', 0), backlog=64)
+    listener = socket.create_server(('127.0.0.1', int(port[0]) if port else 0), backlog=64)
     print(listener.getsockname()[1], flush=True)
     while True:
         sock, _ = listener.accept()

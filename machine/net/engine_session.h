@@ -1,0 +1,34 @@
+/* The connection to an engine, once TLS is set up; for engine.c. */
+#pragma once
+
+#include "engine_priv.h"
+#include "engine_ticket.h"
+
+#include "tlsfile.h"
+
+struct engine_session {
+	int fd;
+	struct rng *rng;
+	mbedtls_ssl_config conf;
+	mbedtls_ssl_context ssl;
+	mbedtls_x509_crt ca, cert;
+	mbedtls_pk_context key;
+	char *host, *where;
+	int port;
+	uint64_t until;
+	uint32_t flags;     /* what is wrong with the chain so far */
+	bool judged;        /* the server's certificate was looked at */
+	struct err verdict; /* set: and refused */
+	bool sealed;        /* there is a key for tickets */
+	unsigned char seal[TICKET_KEY_SIZE];
+	bool offered; /* the server was asked to resume the ticket's session */
+};
+
+/* Connects and shakes hands until timeout_ms are over, with the ticket's help if there is one. */
+int engine_session_open(struct co *co, const char *url, const struct engine_tls *tls,
+	uint64_t timeout_ms, struct engine_session **ret, struct err *err);
+void engine_session_free(struct engine_session *s);
+/* The handshake was a short one: a session was resumed. */
+bool engine_session_resumed(const struct engine_session *s);
+/* Waits as a result of mbedTLS asks. 1: try again; 0: it is something else. */
+int engine_session_wait(struct co *co, struct engine_session *s, int result, struct err *err);
