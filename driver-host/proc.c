@@ -1,10 +1,12 @@
 /*
- * The life of a child. Its end has two halves that come in any order: libuv reaps the process, and
- * its pipes reach their ends. Once it is reaped, its group is killed, so that nothing that it
+ * The life of a child. Its end has two halves that come in any order: it is reaped, at a SIGCHLD,
+ * and its pipes reach their ends. Once it is reaped, its group is killed, so that nothing that it
  * forked survives or holds the pipes; something that left the group keeps them for DRAIN_MS at
  * most. When both halves are done, `ended` is called, once.
  *
  * A process that even SIGKILL cannot end (it hangs in the kernel) is given up after ABANDON_MS.
+ *
+ * libuv's own uv_spawn is not used: it forks, which costs more than all that most drivers do.
  *
  * The pipes are real ones, not libuv's socket pairs, so that a driver written in shell can open
  * /dev/stderr.
@@ -15,10 +17,10 @@
 #include "mem.h"
 #include "nofile.h"
 #include "proc_stderr.h"
+#include "spawn_program.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
 #include <string.h>
@@ -33,7 +35,7 @@ enum stage { RUNNING, INPUT_ENDED, TERM_SENT, KILL_SENT, ABANDONED };
 
 struct proc {
 	struct proc *prev, *next; /* while it is not reaped */
-	uv_process_t process;
+	uv_signal_t child;        /* SIGCHLD */
 	uv_pipe_t in, out, err;
 	uv_timer_t ender; /* the next step towards the end */
 	uv_timer_t out_pause, err_pause;
@@ -44,8 +46,7 @@ struct proc {
 	int pid;
 	enum stage stage;
 	bool reaped, in_closed, out_eof, err_eof, ended, ignore_output, freed;
-	int64_t status;
-	int signal;
+	int status, signal;
 	size_t err_burst;
 	struct proc_stderr words;
 	const char *half; /* the pipe that it closed */
@@ -99,7 +100,7 @@ static void finish_if_over(struct proc *p)
 	if (p->ended || !p->reaped || !p->out_eof || !p->err_eof)
 		return;
 	p->ended = true;
-	close_handle(&p->process);
+	close_handle(&p->child);
 	close_handle(&p->in);
 	close_handle(&p->out);
 	close_handle(&p->err);
@@ -182,14 +183,18 @@ static void on_ender(uv_timer_t *timer)
 	}
 }
 
-static void on_exit_status(uv_process_t *process, int64_t status, int sig)
+/* Some child has ended: this one? */
+static void on_child(uv_signal_t *handle, int signum)
 {
-	struct proc *p = process->data;
+	struct proc *p = handle->data;
+	int status;
 
+	if (p->reaped || waitpid(p->pid, &status, WNOHANG) != p->pid)
+		return;
 	unlink_alive(p);
 	p->reaped = true;
-	p->status = status;
-	p->signal = sig;
+	p->status = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+	p->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	/* The group's number is not given to another process while the group has members. */
 	kill(-p->pid, SIGKILL);
 	if (!p->in_closed)
@@ -268,13 +273,14 @@ static void init_handles(struct proc *p, uv_loop_t *uv)
 	uv_pipe_init(uv, &p->in, 0);
 	uv_pipe_init(uv, &p->out, 0);
 	uv_pipe_init(uv, &p->err, 0);
+	uv_signal_init(uv, &p->child);
 	uv_timer_init(uv, &p->ender);
 	uv_timer_init(uv, &p->out_pause);
 	uv_timer_init(uv, &p->err_pause);
 	p->in.data = p->out.data = p->err.data = p;
 	p->ender.data = p->out_pause.data = p->err_pause.data = p;
-	p->process.data = p;
-	p->open = 6;
+	p->child.data = p;
+	p->open = 7;
 }
 
 static void close_pair(int fds[2])
@@ -302,29 +308,16 @@ static int make_pipes(int child[3], int ours[3], struct err *err)
 	return 0;
 }
 
-static int spawn(struct proc *p, uv_loop_t *uv, const struct proc_options *opt, int child[3])
+/* 0 or an errno. */
+static int spawn(struct proc *p, const struct proc_options *opt, const int child[3])
 {
 	char *argv[] = {(char *)(uintptr_t)opt->file, NULL};
-	uv_stdio_container_t stdio[3];
-	uv_process_options_t o = {
-		.exit_cb = on_exit_status,
-		.file = opt->file,
-		.args = argv,
-		.env = opt->env,
-		.flags = UV_PROCESS_DETACHED,
-		.stdio_count = 3,
-		.stdio = stdio,
-	};
 
-	for (int i = 0; i < 3; i++) {
-		stdio[i].flags = UV_INHERIT_FD;
-		stdio[i].data.fd = child[i];
-	}
 	/* What we were started with and without the flag (a lock of the calling script, say) is no
-	 * business of a driver, which may leave daemons behind. */
+	 * business of the programs that we start, which may leave daemons behind. */
 	close_range(STDERR_FILENO + 1, UINT_MAX, CLOSE_RANGE_CLOEXEC);
-	p->open++; /* also a failed spawn leaves a handle to close */
-	return uv_spawn(uv, &p->process, &o);
+	uv_signal_start(&p->child, on_child, SIGCHLD); /* before there can be one */
+	return spawn_program(opt->file, argv, opt->env, child, SPAWN_SESSION, &p->pid);
 }
 
 static void ignore_end(void *ud)
@@ -350,17 +343,16 @@ int proc_start(struct loop *loop, const struct proc_options *opt, const struct p
 	uv_pipe_open(&p->in, ours[0]);
 	uv_pipe_open(&p->out, ours[1]);
 	uv_pipe_open(&p->err, ours[2]);
-	r = spawn(p, uv, opt, child);
+	r = spawn(p, opt, child);
 	for (int i = 0; i < 3; i++)
 		close_fdp(&child[i]);
-	if (r < 0) {
+	if (r) {
 		p->reaped = p->out_eof = p->err_eof = true;
 		p->events.ended = ignore_end;
 		finish_if_over(p);
 		proc_free(p);
-		return err_errno(err, -r, "start %s", opt->file);
+		return err_errno(err, r, "start %s", opt->file);
 	}
-	p->pid = p->process.pid;
 	nofile_restore(p->pid);
 	link_alive(p);
 	p->words = (struct proc_stderr){.name = p->name, .pid = p->pid};
@@ -458,7 +450,7 @@ void proc_describe_end(const struct proc *p, struct buf *out)
 	else if (p->signal)
 		buf_addf(out, "died by signal %d (%s)", p->signal, strsignal(p->signal));
 	else
-		buf_addf(out, "exited with status %" PRId64, p->status);
+		buf_addf(out, "exited with status %d", p->status);
 }
 
 void proc_about(struct proc *p, const char *machine)

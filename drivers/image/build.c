@@ -4,11 +4,11 @@
 
 #include "image.h"
 #include "log.h"
+#include "spawn_program.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,21 +59,10 @@ static int wait_for(pid_t pid, struct err *err)
 static int run_script(const struct strv *argv, int *ret_status, struct err *err)
 {
 	pid_t pid;
-	/* what it says is no result, which is the ID alone */
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	sigset_t all;
 
-	sigfillset(&all);
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
-	posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-	posix_spawnattr_init(&attr);
-	posix_spawnattr_setsigdefault(&attr, &all);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF);
-	int e = posix_spawn(&pid, argv->items[0], &actions, &attr, argv->items, environ);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&actions);
+	/* what it says is no result, which is the ID alone */
+	int e = spawn_program(argv->items[0], argv->items, NULL,
+		(int[3]){STDIN_FILENO, STDERR_FILENO, STDERR_FILENO}, SPAWN_WITH_US, &pid);
 	if (e)
 		return err_errno(err, e, "start %s", argv->items[0]);
 	*ret_status = wait_for(pid, err);

@@ -4,12 +4,13 @@
  */
 #include "sdk.h"
 
+#include "spawn_program.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
@@ -74,31 +75,6 @@ static char **c_locale(void)
 	return env;
 }
 
-static int spawn(const char *file, const char *const *argv, int out, int err_out, pid_t *ret)
-{
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	sigset_t none, all;
-	char **env = c_locale();
-
-	sigemptyset(&none);
-	sigfillset(&all);
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
-	posix_spawn_file_actions_adddup2(&actions, err_out, STDERR_FILENO);
-	posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-	posix_spawnattr_init(&attr);
-	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setsigdefault(&attr, &all);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	int e = posix_spawn(ret, file, &actions, &attr, (char *const *)argv, env);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&actions);
-	free(env);
-	return e;
-}
-
 static int start(struct run *r, const char *const *argv, struct err *err)
 {
 	_cleanup_free_ char *file = md_find_program(argv[0]);
@@ -115,7 +91,10 @@ static int start(struct run *r, const char *const *argv, struct err *err)
 		return err_errno(err, errno, "%s: pipe", r->what);
 	r->fds[1] = pipes[0];
 	err_out = pipes[1];
-	int e = spawn(file, argv, out, err_out, &r->pid);
+	char **env = c_locale();
+	int e = spawn_program(file, (char *const *)(uintptr_t)argv, env, (int[3]){-1, out, err_out},
+		SPAWN_WITH_US, &r->pid);
+	free(env);
 	if (e)
 		return err_errno(err, e, "start %s", file);
 	for (int i = 0; i < 2; i++)

@@ -1,12 +1,12 @@
 #include "peer.h"
 
 #include "mem.h"
+#include "spawn_program.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
@@ -23,32 +23,6 @@ int64_t now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-static int spawn(const char *executable, char *const *environment, const int child_fds[3],
-	pid_t *ret, struct err *err)
-{
-	char *argv[] = {(char *)executable, NULL};
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	sigset_t none, all;
-	int r;
-
-	sigemptyset(&none);
-	sigfillset(&all);
-	posix_spawnattr_init(&attr);
-	posix_spawnattr_setflags(
-		&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	posix_spawnattr_setpgroup(&attr, 0);
-	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setsigdefault(&attr, &all);
-	posix_spawn_file_actions_init(&actions);
-	for (int fd = 0; fd < 3; fd++)
-		posix_spawn_file_actions_adddup2(&actions, child_fds[fd], fd);
-	r = posix_spawn(ret, executable, &actions, &attr, argv, environment);
-	posix_spawn_file_actions_destroy(&actions);
-	posix_spawnattr_destroy(&attr);
-	return r ? err_errno(err, r, "start %s", executable) : 0;
 }
 
 /* Both ends above the standard streams, so that none is overwritten while the child is set up. */
@@ -75,8 +49,11 @@ int peer_new(const char *executable, char *const *environment, struct peer **ret
 		r = make_pipe(pipes[i], err);
 	if (r == 0) {
 		const int child_fds[3] = {pipes[0][0], pipes[1][1], pipes[2][1]};
+		char *argv[] = {(char *)(uintptr_t)executable, NULL};
+		int e = spawn_program(
+			executable, argv, environment, child_fds, SPAWN_GROUP, &p->pid);
 
-		r = spawn(executable, environment, child_fds, &p->pid, err);
+		r = e ? err_errno(err, e, "start %s", executable) : 0;
 	}
 	close_fdp(&pipes[0][0]);
 	close_fdp(&pipes[1][1]);

@@ -134,7 +134,10 @@ static void test_sigpipe_is_default_in_children(void **state)
 	struct run r = {0};
 
 	run(&r, "grep SigIgn /proc/self/status");
-	assert_non_null(strstr(buf_str(&r.out), "0000000000000000"));
+	const char *ignored = strchr(buf_str(&r.out), '\t');
+	assert_non_null(ignored);
+	/* numbers 1 to 31; two of the C library's own are above, which it lets children ignore */
+	assert_int_equal(strtoull(ignored, NULL, 16) & 0x7fffffffu, 0);
 	finish(&r);
 }
 
