@@ -45,12 +45,11 @@ static bool expired(const mbedtls_x509_crt *cert)
 }
 
 /* The key of a certificate that is loaded already. */
-static int add_key(struct pair *p, const char *cert_path, const char *key_path, struct rng *rng,
-	struct err *err)
+static int add_key(struct pair *p, const char *cert_path, const char *key_path, struct err *err)
 {
-	if (tlsfile_key(key_path, rng, &p->key, err) < 0)
+	if (tlsfile_key(key_path, &p->key, err) < 0)
 		return -1;
-	if (!key_fits(&p->cert, &p->key, rng))
+	if (!key_fits(&p->cert, &p->key))
 		return err_set(err, ERR_USER,
 			"the key %s does not belong to the certificate %s: restore the right one "
 			"of the two, or move both away to have new ones made",
@@ -58,11 +57,10 @@ static int add_key(struct pair *p, const char *cert_path, const char *key_path, 
 	return 0;
 }
 
-static int load_pair(const char *cert_path, const char *key_path, struct rng *rng, struct pair *p,
-	struct err *err)
+static int load_pair(const char *cert_path, const char *key_path, struct pair *p, struct err *err)
 {
 	return tlsfile_cert(cert_path, &p->cert, err) < 0 ||
-			       add_key(p, cert_path, key_path, rng, err) < 0
+			       add_key(p, cert_path, key_path, err) < 0
 		       ? -1
 		       : 0;
 }
@@ -114,22 +112,22 @@ static bool replaced(const char *ca_path, mbedtls_x509_crt *cert)
 	return yes;
 }
 
-static int make_ca(const struct cert_paths *p, const char *user, struct rng *rng, struct pair *ca,
+static int make_ca(const struct cert_paths *p, const char *user, struct pair *ca,
 	struct cert_report *report, struct err *err)
 {
 	struct cert_plan plan = {.kind = CERT_CA, .organization = user};
 
-	if (make_pair(&plan, p->ca, p->ca_key, rng, err) < 0)
+	if (make_pair(&plan, p->ca, p->ca_key, err) < 0)
 		return -1;
 	report->made_ca = true;
-	return load_pair(p->ca, p->ca_key, rng, ca, err);
+	return load_pair(p->ca, p->ca_key, ca, err);
 }
 
 /* Loads the CA. Its key may be kept elsewhere, as long as nothing needs to be signed. */
-static int ca_of(const struct cert_paths *p, const char *user, struct rng *rng, struct pair *ca,
+static int ca_of(const struct cert_paths *p, const char *user, struct pair *ca,
 	struct cert_report *report, struct err *err)
 {
-	int completed = complete_pair(p->ca, p->ca_key, rng, err);
+	int completed = complete_pair(p->ca, p->ca_key, err);
 
 	if (completed < 0)
 		return -1;
@@ -143,12 +141,12 @@ static int ca_of(const struct cert_paths *p, const char *user, struct rng *rng, 
 				"certificate authority key already exists: %s without %s: restore "
 				"the certificate, or move the key away to have a new CA made",
 				p->ca_key, p->ca);
-		return make_ca(p, user, rng, ca, report, err);
+		return make_ca(p, user, ca, report, err);
 	}
 	if (tlsfile_cert(p->ca, &ca->cert, err) < 0)
 		return advise_pair(p->ca, p->ca_key, err);
 	if (!expired(&ca->cert)) {
-		if (exists(p->ca_key) && add_key(ca, p->ca, p->ca_key, rng, err) < 0)
+		if (exists(p->ca_key) && add_key(ca, p->ca, p->ca_key, err) < 0)
 			return advise_pair(p->ca, p->ca_key, err);
 		return 0;
 	}
@@ -157,11 +155,11 @@ static int ca_of(const struct cert_paths *p, const char *user, struct rng *rng, 
 	pair_finish(ca);
 	pair_init(ca);
 	report->ca_expired = true;
-	return make_ca(p, user, rng, ca, report, err);
+	return make_ca(p, user, ca, report, err);
 }
 
 /* 1: usable; 0: to be made anew; -1: wrong in a way that somebody has to decide about. */
-static int judge_client(const struct cert_paths *p, struct rng *rng, struct pair *ca,
+static int judge_client(const struct cert_paths *p, struct pair *ca,
 	const struct cert_report *report, struct pair *client, struct err *err)
 {
 	if (tlsfile_cert(p->client, &client->cert, err) < 0)
@@ -177,10 +175,10 @@ static int judge_client(const struct cert_paths *p, struct rng *rng, struct pair
 			"to have a new one made",
 			p->client, p->ca);
 	}
-	return add_key(client, p->client, p->client_key, rng, err) < 0 ? -1 : 1;
+	return add_key(client, p->client, p->client_key, err) < 0 ? -1 : 1;
 }
 
-static int client_state(const struct cert_paths *p, struct rng *rng, struct pair *ca,
+static int client_state(const struct cert_paths *p, struct pair *ca,
 	const struct cert_report *report, struct err *err)
 {
 	struct pair client;
@@ -194,31 +192,31 @@ static int client_state(const struct cert_paths *p, struct rng *rng, struct pair
 			p->client_key, p->client);
 	}
 	pair_init(&client);
-	int r = judge_client(p, rng, ca, report, &client, err);
+	int r = judge_client(p, ca, report, &client, err);
 	pair_finish(&client);
 	return r < 0 ? advise_pair(p->client, p->client_key, err) : r;
 }
 
-static int client_of(const struct cert_paths *p, const char *user, bool force, struct rng *rng,
-	struct pair *ca, struct cert_report *report, struct err *err)
+static int client_of(const struct cert_paths *p, const char *user, bool force, struct pair *ca,
+	struct cert_report *report, struct err *err)
 {
 	_cleanup_free_ char *org = xasprintf("%s.<bootstrap>", user);
 	struct cert_plan plan = {
 		.kind = CERT_CLIENT, .organization = org, .ca = &ca->cert, .ca_key = &ca->key};
-	int completed = complete_pair(p->client, p->client_key, rng, err);
+	int completed = complete_pair(p->client, p->client_key, err);
 
 	if (completed < 0)
 		return -1;
-	int state = force ? 0 : client_state(p, rng, ca, report, err);
+	int state = force ? 0 : client_state(p, ca, report, err);
 	if (state < 0)
 		return -1;
 	report->made_client = completed;
 	if (state == 1)
 		return 0;
-	if (!has_key(ca) && add_key(ca, p->ca, p->ca_key, rng, err) < 0)
+	if (!has_key(ca) && add_key(ca, p->ca, p->ca_key, err) < 0)
 		return advise_pair(p->ca, p->ca_key, err);
 	if (keep_pair(p->client, p->client_key, err) < 0 ||
-		make_pair(&plan, p->client, p->client_key, rng, err) < 0)
+		make_pair(&plan, p->client, p->client_key, err) < 0)
 		return -1;
 	report->made_client = true;
 	return 0;
@@ -227,19 +225,16 @@ static int client_of(const struct cert_paths *p, const char *user, bool force, s
 int cert_bootstrap(const struct cert_paths *p, const char *user, bool force_client,
 	struct cert_report *ret, struct err *err)
 {
-	_cleanup_rng_ struct rng *rng = NULL;
 	struct pair ca;
 
 	*ret = (struct cert_report){0};
 	if (mkdir(p->dir, 0700) < 0 && errno != EEXIST)
 		return err_errno(err, errno, "make folder %s", p->dir);
-	if (!(rng = rng_new(err)))
-		return -1;
 	pair_init(&ca);
-	int rc = ca_of(p, user, rng, &ca, ret, err);
+	int rc = ca_of(p, user, &ca, ret, err);
 	if (rc < 0)
 		err_wrap(err, "generating CA certificate failed");
-	else if ((rc = client_of(p, user, force_client, rng, &ca, ret, err)) < 0)
+	else if ((rc = client_of(p, user, force_client, &ca, ret, err)) < 0)
 		err_wrap(err, "failure generating client certificate");
 	pair_finish(&ca);
 	return rc;
@@ -253,16 +248,13 @@ int cert_make_server(const struct cert_server *s, struct err *err)
 		.n_hosts = s->n_hosts,
 		.client_auth = s->client_auth};
 	struct pair ca;
-	_cleanup_rng_ struct rng *rng = NULL;
 
-	if (!(rng = rng_new(err)))
-		return -1;
 	pair_init(&ca);
-	int rc = load_pair(s->ca, s->ca_key, rng, &ca, err);
+	int rc = load_pair(s->ca, s->ca_key, &ca, err);
 	plan.ca = &ca.cert;
 	plan.ca_key = &ca.key;
 	if (rc == 0)
-		rc = make_pair(&plan, s->cert, s->key, rng, err);
+		rc = make_pair(&plan, s->cert, s->key, err);
 	pair_finish(&ca);
 	return rc;
 }
@@ -296,9 +288,9 @@ static bool same_names(const struct cert_server *s, const struct cert_info *i)
 }
 
 static const char *why_not(const struct cert_server *s, const struct cert_info *info,
-	struct pair *server, mbedtls_x509_crt *ca, struct rng *rng)
+	struct pair *server, mbedtls_x509_crt *ca)
 {
-	if (!key_fits(&server->cert, &server->key, rng))
+	if (!key_fits(&server->cert, &server->key))
 		return "its key does not fit";
 	if (!signed_by(&server->cert, ca))
 		return "another CA signed it";
@@ -311,8 +303,7 @@ static const char *why_not(const struct cert_server *s, const struct cert_info *
 	return NULL;
 }
 
-static int server_state(
-	const struct cert_server *s, struct rng *rng, char **ret_why, struct err *err)
+static int server_state(const struct cert_server *s, char **ret_why, struct err *err)
 {
 	_cleanup_err_ struct err unusable = ERR_INIT;
 	struct cert_info info = {0};
@@ -325,11 +316,11 @@ static int server_state(
 	int rc = tlsfile_cert(s->ca, &ca, err);
 	if (rc == 0) {
 		if (tlsfile_cert(s->cert, &server.cert, &unusable) < 0 ||
-			tlsfile_key(s->key, rng, &server.key, &unusable) < 0 ||
+			tlsfile_key(s->key, &server.key, &unusable) < 0 ||
 			cert_read(s->cert, &info, &unusable) < 0)
 			why = err_msg(&unusable);
 		else
-			why = why_not(s, &info, &server, &ca, rng);
+			why = why_not(s, &info, &server, &ca);
 		*ret_why = xstrdup(why);
 		rc = why ? 0 : 1;
 	}
@@ -341,10 +332,7 @@ static int server_state(
 
 int cert_server_current(const struct cert_server *s, char **ret_why, struct err *err)
 {
-	_cleanup_rng_ struct rng *rng = NULL;
 
 	*ret_why = NULL;
-	if (!(rng = rng_new(err)))
-		return -1;
-	return server_state(s, rng, ret_why, err);
+	return server_state(s, ret_why, err);
 }

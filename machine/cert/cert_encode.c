@@ -299,12 +299,12 @@ static int put_algorithm(struct buf *out, const mbedtls_pk_context *key, struct 
 	return 0;
 }
 
-static int put_body(struct buf *out, const struct cert_plan *p, mbedtls_pk_context *key,
-	struct rng *rng, struct err *err)
+static int put_body(
+	struct buf *out, const struct cert_plan *p, mbedtls_pk_context *key, struct err *err)
 {
 	unsigned char serial[SERIAL_BYTES], spki[SPKI_MAX];
 	struct buf version = BUF_INIT;
-	int r = mbedtls_ctr_drbg_random(&rng->drbg, serial, sizeof(serial));
+	int r = tls_random(NULL, serial, sizeof(serial));
 
 	if (r != 0)
 		return tls_err(r, err, "random numbers");
@@ -328,8 +328,7 @@ static int put_body(struct buf *out, const struct cert_plan *p, mbedtls_pk_conte
 }
 
 /* Adds body's signature to out. */
-static int put_signature(
-	struct buf *out, const struct buf *body, mbedtls_pk_context *key, struct rng *rng)
+static int put_signature(struct buf *out, const struct buf *body, mbedtls_pk_context *key)
 {
 	_cleanup_buf_ struct buf bits = BUF_INIT;
 	unsigned char hash[HASH_BYTES];
@@ -345,26 +344,26 @@ static int put_signature(
 #if MBEDTLS_VERSION_MAJOR >= 3
 			MBEDTLS_PK_SIGNATURE_MAX_SIZE,
 #endif
-			&n, mbedtls_ctr_drbg_random, &rng->drbg);
+			&n, tls_random, NULL);
 	bits.len += n;
 	if (r == 0)
 		put(out, MBEDTLS_ASN1_BIT_STRING, bits.data, bits.len);
 	return r;
 }
 
-int cert_encode(const struct cert_plan *plan, mbedtls_pk_context *key, struct rng *rng,
-	struct buf *ret, struct err *err)
+int cert_encode(
+	const struct cert_plan *plan, mbedtls_pk_context *key, struct buf *ret, struct err *err)
 {
 	mbedtls_pk_context *signer = plan->ca ? plan->ca_key : key;
 	_cleanup_buf_ struct buf body = BUF_INIT, all = BUF_INIT;
 
-	if (put_body(&body, plan, key, rng, err) < 0)
+	if (put_body(&body, plan, key, err) < 0)
 		return -1;
 	wrap(&body, SEQUENCE);
 	buf_add(&all, body.data, body.len);
 	if (put_algorithm(&all, signer, err) < 0)
 		return -1;
-	int r = put_signature(&all, &body, signer, rng);
+	int r = put_signature(&all, &body, signer);
 	if (r != 0)
 		return tls_err(r, err, "sign a certificate");
 	put(ret, SEQUENCE, all.data, all.len);

@@ -7,7 +7,7 @@
 
 #define DAY_S 86400
 
-bool key_fits(const mbedtls_x509_crt *cert, const mbedtls_pk_context *key, struct rng *rng);
+bool key_fits(const mbedtls_x509_crt *cert, const mbedtls_pk_context *key);
 bool signed_by(mbedtls_x509_crt *cert, mbedtls_x509_crt *ca);
 
 enum cert_kind { CERT_CA, CERT_CLIENT, CERT_SERVER };
@@ -25,10 +25,10 @@ struct cert_plan {
 size_t host_address(const char *host, unsigned char ret[16]);
 
 /* The signed certificate for key, in DER. */
-int cert_encode(const struct cert_plan *plan, mbedtls_pk_context *key, struct rng *rng,
-	struct buf *ret, struct err *err);
+int cert_encode(
+	const struct cert_plan *plan, mbedtls_pk_context *key, struct buf *ret, struct err *err);
 /* Makes a key and a certificate and puts both in place. */
-int make_pair(const struct cert_plan *plan, const char *cert_path, const char *key_path,
-	struct rng *rng, struct err *err);
+int make_pair(
+	const struct cert_plan *plan, const char *cert_path, const char *key_path, struct err *err);
 /* Finishes what a killed make_pair began: 1 if there was something to finish. */
-int complete_pair(const char *cert_path, const char *key_path, struct rng *rng, struct err *err);
+int complete_pair(const char *cert_path, const char *key_path, struct err *err);

@@ -9,12 +9,11 @@
 #define SAN_IP 7
 #define NAME_MAX_BYTES 1024u
 
-bool key_fits(const mbedtls_x509_crt *cert, const mbedtls_pk_context *key, struct rng *rng)
+bool key_fits(const mbedtls_x509_crt *cert, const mbedtls_pk_context *key)
 {
 #if MBEDTLS_VERSION_MAJOR >= 3
-	return mbedtls_pk_check_pair(&cert->pk, key, mbedtls_ctr_drbg_random, &rng->drbg) == 0;
+	return mbedtls_pk_check_pair(&cert->pk, key, tls_random, NULL) == 0;
 #else
-	(void)rng;
 	return mbedtls_pk_check_pair(&cert->pk, key) == 0;
 #endif
 }

@@ -18,7 +18,7 @@
 #define RSA_BITS 3072u
 #define RSA_EXPONENT 65537
 
-static int make_key(bool rsa, mbedtls_pk_context *key, struct rng *rng)
+static int make_key(bool rsa, mbedtls_pk_context *key)
 {
 	int r = mbedtls_pk_setup(
 		key, mbedtls_pk_info_from_type(rsa ? MBEDTLS_PK_RSA : MBEDTLS_PK_ECKEY));
@@ -26,10 +26,9 @@ static int make_key(bool rsa, mbedtls_pk_context *key, struct rng *rng)
 	if (r != 0)
 		return r;
 	if (rsa)
-		return mbedtls_rsa_gen_key(mbedtls_pk_rsa(*key), mbedtls_ctr_drbg_random,
-			&rng->drbg, RSA_BITS, RSA_EXPONENT);
-	return mbedtls_ecp_gen_key(
-		MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(*key), mbedtls_ctr_drbg_random, &rng->drbg);
+		return mbedtls_rsa_gen_key(
+			mbedtls_pk_rsa(*key), tls_random, NULL, RSA_BITS, RSA_EXPONENT);
+	return mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(*key), tls_random, NULL);
 }
 
 static int cert_pem(const struct buf *der, char **ret)
@@ -47,7 +46,7 @@ static int cert_pem(const struct buf *der, char **ret)
 }
 
 static int install_pair(const char *cert_path, const char *key_path, const char *cert,
-	const char *key, struct rng *rng, struct err *err)
+	const char *key, struct err *err)
 {
 	_cleanup_err_ struct err ignored = ERR_INIT;
 
@@ -57,12 +56,12 @@ static int install_pair(const char *cert_path, const char *key_path, const char 
 		return 0;
 	/* either both or none, as after a kill; what cannot be finished now waits for the next time
 	 */
-	complete_pair(cert_path, key_path, rng, &ignored);
+	complete_pair(cert_path, key_path, &ignored);
 	return -1;
 }
 
-int make_pair(const struct cert_plan *plan, const char *cert_path, const char *key_path,
-	struct rng *rng, struct err *err)
+int make_pair(
+	const struct cert_plan *plan, const char *cert_path, const char *key_path, struct err *err)
 {
 	_cleanup_secret_ char *key_pem = xcalloc(1, KEY_PEM_MAX);
 	_cleanup_free_ char *pem = NULL;
@@ -71,18 +70,18 @@ int make_pair(const struct cert_plan *plan, const char *cert_path, const char *k
 	int rc = -1;
 
 	mbedtls_pk_init(&key);
-	int r = make_key(plan->kind != CERT_SERVER, &key, rng);
+	int r = make_key(plan->kind != CERT_SERVER, &key);
 	if (r == 0)
 		r = mbedtls_pk_write_key_pem(&key, (unsigned char *)key_pem, KEY_PEM_MAX);
 	if (r != 0)
 		tls_err(r, err, "make a key");
-	else if (cert_encode(plan, &key, rng, &der, err) == 0)
+	else if (cert_encode(plan, &key, &der, err) == 0)
 		rc = (r = cert_pem(&der, &pem)) ? tls_err(r, err, "encode a certificate") : 0;
 	mbedtls_pk_free(&key);
-	return rc < 0 ? -1 : install_pair(cert_path, key_path, pem, key_pem, rng, err);
+	return rc < 0 ? -1 : install_pair(cert_path, key_path, pem, key_pem, err);
 }
 
-static bool files_fit(const char *cert_path, const char *key_path, struct rng *rng)
+static bool files_fit(const char *cert_path, const char *key_path)
 {
 	_cleanup_err_ struct err ignored = ERR_INIT;
 	mbedtls_x509_crt cert;
@@ -91,19 +90,19 @@ static bool files_fit(const char *cert_path, const char *key_path, struct rng *r
 	mbedtls_x509_crt_init(&cert);
 	mbedtls_pk_init(&key);
 	bool fit = tlsfile_cert(cert_path, &cert, &ignored) == 0 &&
-		   tlsfile_key(key_path, rng, &key, &ignored) == 0 && key_fits(&cert, &key, rng);
+		   tlsfile_key(key_path, &key, &ignored) == 0 && key_fits(&cert, &key);
 	mbedtls_pk_free(&key);
 	mbedtls_x509_crt_free(&cert);
 	return fit;
 }
 
-int complete_pair(const char *cert_path, const char *key_path, struct rng *rng, struct err *err)
+int complete_pair(const char *cert_path, const char *key_path, struct err *err)
 {
 	_cleanup_free_ char *cert_new = putfile_staged(cert_path);
 	_cleanup_free_ char *key_new = putfile_staged(key_path);
 
 	if (access(cert_new, F_OK) == 0 && access(key_new, F_OK) != 0 &&
-		files_fit(cert_new, key_path, rng))
+		files_fit(cert_new, key_path))
 		return putfile_commit(cert_path, err) < 0 ? -1 : 1;
 	putfile_discard(key_path); /* the renames had not begun */
 	putfile_discard(cert_path);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <mbedtls/error.h>
+#include <sodium.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,27 +18,13 @@ int tls_err(int code, struct err *err, const char *what)
 	return err_set(err, ERR_INTERNAL, "%s: %s", what, text);
 }
 
-struct rng *rng_new(struct err *err)
+int tls_random(void *unused, unsigned char *out, size_t len)
 {
-	struct rng *r = xcalloc(1, sizeof(*r));
-
-	mbedtls_entropy_init(&r->entropy);
-	mbedtls_ctr_drbg_init(&r->drbg);
-	int rc = mbedtls_ctr_drbg_seed(&r->drbg, mbedtls_entropy_func, &r->entropy, NULL, 0);
-	if (rc == 0)
-		return r;
-	rng_free(r);
-	tls_err(rc, err, "random numbers");
-	return NULL;
-}
-
-void rng_free(struct rng *r)
-{
-	if (!r)
-		return;
-	mbedtls_ctr_drbg_free(&r->drbg);
-	mbedtls_entropy_free(&r->entropy);
-	free(r);
+	(void)unused;
+	if (sodium_init() < 0)
+		return MBEDTLS_ERR_ERROR_GENERIC_ERROR;
+	randombytes_buf(out, len);
+	return 0;
 }
 
 time_t tls_time(const mbedtls_x509_time *t)
@@ -94,14 +81,13 @@ int tlsfile_parse_cert(
 	return 0;
 }
 
-int tlsfile_parse_key(const char *path, const char *text, size_t len, struct rng *rng,
-	mbedtls_pk_context *ret, struct err *err)
+int tlsfile_parse_key(
+	const char *path, const char *text, size_t len, mbedtls_pk_context *ret, struct err *err)
 {
 #if MBEDTLS_VERSION_MAJOR >= 3
-	int r = mbedtls_pk_parse_key(ret, (const unsigned char *)text, len + 1, NULL, 0,
-		mbedtls_ctr_drbg_random, &rng->drbg);
+	int r = mbedtls_pk_parse_key(
+		ret, (const unsigned char *)text, len + 1, NULL, 0, tls_random, NULL);
 #else
-	(void)rng;
 	int r = mbedtls_pk_parse_key(ret, (const unsigned char *)text, len + 1, NULL, 0);
 #endif
 	if (r == MBEDTLS_ERR_PK_PASSWORD_REQUIRED)
@@ -123,12 +109,12 @@ int tlsfile_cert(const char *path, mbedtls_x509_crt *ret, struct err *err)
 	return tlsfile_parse_cert(path, text, len, ret, err);
 }
 
-int tlsfile_key(const char *path, struct rng *rng, mbedtls_pk_context *ret, struct err *err)
+int tlsfile_key(const char *path, mbedtls_pk_context *ret, struct err *err)
 {
 	_cleanup_secret_ char *text = NULL;
 	size_t len;
 
 	if (tlsfile_read(path, &text, &len, err) < 0)
 		return -1;
-	return tlsfile_parse_key(path, text, len, rng, ret, err);
+	return tlsfile_parse_key(path, text, len, ret, err);
 }

@@ -3,8 +3,6 @@
 
 #include "err.h"
 
-#include <mbedtls/ctr_drbg.h>
-#include <mbedtls/entropy.h>
 #include <mbedtls/pk.h>
 #include <mbedtls/version.h>
 #include <mbedtls/x509_crt.h>
@@ -12,17 +10,8 @@
 
 #define TLSFILE_MAX (256u << 10)
 
-struct rng {
-	mbedtls_entropy_context entropy;
-	mbedtls_ctr_drbg_context drbg;
-};
-struct rng *rng_new(struct err *err); /* on the heap: it is large; NULL on failure */
-void rng_free(struct rng *r);
-static inline void rng_freep(struct rng **r)
-{
-	rng_free(*r);
-}
-#define _cleanup_rng_ __attribute__((cleanup(rng_freep)))
+/* Random bytes, for mbedTLS to call: the kernel's. */
+int tls_random(void *unused, unsigned char *out, size_t len);
 
 /* "WHAT: mbedTLS's text". Returns -1. */
 int tls_err(int code, struct err *err, const char *what);
@@ -34,10 +23,10 @@ int tlsfile_read(const char *path, char **ret, size_t *ret_len, struct err *err)
 /* ret: initialised; every certificate of the file is added to its chain. All errors name path;
  * what is in the file is never in them. */
 int tlsfile_cert(const char *path, mbedtls_x509_crt *ret, struct err *err);
-int tlsfile_key(const char *path, struct rng *rng, mbedtls_pk_context *ret, struct err *err);
+int tlsfile_key(const char *path, mbedtls_pk_context *ret, struct err *err);
 
 /* The same of what tlsfile_read read of path. */
 int tlsfile_parse_cert(
 	const char *path, const char *text, size_t len, mbedtls_x509_crt *ret, struct err *err);
-int tlsfile_parse_key(const char *path, const char *text, size_t len, struct rng *rng,
-	mbedtls_pk_context *ret, struct err *err);
+int tlsfile_parse_key(
+	const char *path, const char *text, size_t len, mbedtls_pk_context *ret, struct err *err);

@@ -39,7 +39,6 @@ void engine_session_free(struct engine_session *s)
 	mbedtls_x509_crt_free(&s->ca);
 	mbedtls_x509_crt_free(&s->cert);
 	mbedtls_pk_free(&s->key);
-	rng_free(s->rng);
 	explicit_bzero(s->seal, sizeof(s->seal));
 	err_finish(&s->verdict);
 	free(s->host);
@@ -95,8 +94,7 @@ static int use_files(struct engine_session *s, const struct engine_tls *tls,
 	if (tlsfile_parse_cert(tls->ca, files[CA].data, files[CA].len, &s->ca, err) < 0 ||
 		tlsfile_parse_cert(tls->cert, files[CERT].data, files[CERT].len, &s->cert, err) <
 			0 ||
-		tlsfile_parse_key(tls->key, files[KEY].data, files[KEY].len, s->rng, &s->key, err) <
-			0)
+		tlsfile_parse_key(tls->key, files[KEY].data, files[KEY].len, &s->key, err) < 0)
 		return -1;
 	if (!tls->ticket)
 		return 0;
@@ -135,7 +133,7 @@ static int configure(struct engine_session *s)
 
 	if (r != 0)
 		return r;
-	mbedtls_ssl_conf_rng(c, mbedtls_ctr_drbg_random, &s->rng->drbg);
+	mbedtls_ssl_conf_rng(c, tls_random, NULL);
 	mbedtls_ssl_conf_ca_chain(c, &s->ca, NULL);
 	mbedtls_ssl_conf_authmode(c, MBEDTLS_SSL_VERIFY_REQUIRED);
 	mbedtls_ssl_conf_verify(c, check_cert, s);
@@ -185,7 +183,7 @@ static void offer(struct engine_session *s, const struct engine_ticket *t)
 
 static int set_up(struct engine_session *s, const struct engine_tls *tls, struct err *err)
 {
-	if (!(s->rng = rng_new(err)) || load_files(s, tls, err) < 0)
+	if (load_files(s, tls, err) < 0)
 		return -1;
 	int r = configure(s);
 	return r ? tls_err(r, err, "tls") : 0;

@@ -8,7 +8,6 @@
 
 struct engine_session {
 	int fd;
-	struct rng *rng;
 	mbedtls_ssl_config conf;
 	mbedtls_ssl_context ssl;
 	mbedtls_x509_crt ca, cert;
