@@ -51,7 +51,7 @@ struct proc {
 	struct proc_stderr words;
 	const char *half; /* the pipe that it closed */
 	char *name;
-	char read_buf[PROC_READ_SIZE];
+	char *read_buf; /* PROC_READ_SIZE bytes, most of which stay untouched */
 };
 
 static struct proc *alive;
@@ -78,6 +78,7 @@ static void free_if_unused(struct proc *p)
 		return;
 	proc_stderr_finish(&p->words);
 	free(p->name);
+	free(p->read_buf);
 	free(p);
 }
 
@@ -209,7 +210,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
 {
 	struct proc *p = handle->data;
 
-	*ret = uv_buf_init(p->read_buf, sizeof(p->read_buf));
+	*ret = uv_buf_init(p->read_buf, PROC_READ_SIZE);
 }
 
 static void on_output(uv_stream_t *stream, ssize_t n, const uv_buf_t *data)
@@ -339,6 +340,7 @@ int proc_start(struct loop *loop, const struct proc_options *opt, const struct p
 	p->ud = ud;
 	p->graces = opt->graces;
 	p->name = xstrdup(opt->name);
+	p->read_buf = xmalloc(PROC_READ_SIZE);
 	init_handles(p, uv);
 	uv_pipe_open(&p->in, ours[0]);
 	uv_pipe_open(&p->out, ours[1]);

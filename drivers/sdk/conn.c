@@ -96,6 +96,7 @@ int sdk_conn_open(struct sdk_conn **ret, struct err *err)
 	struct sdk_conn *c = xcalloc(1, sizeof(*c));
 
 	c->in = c->out = -1;
+	c->chunk = xmalloc(SDK_READ_SIZE);
 	sigaction(SIGPIPE, &pipe_action, NULL);
 	if (open_private(c, err) < 0 || start_watch(c->in, err) < 0) {
 		sdk_conn_free(c);
@@ -111,6 +112,7 @@ void sdk_conn_free(struct sdk_conn *c)
 		return;
 	frame_decoder_finish(&c->decoder);
 	rpc_msg_finish(&c->queued);
+	free(c->chunk);
 	close_fdp(&c->out); /* `in` stays: the thread waits on it until the process ends */
 	free(c);
 }
@@ -135,7 +137,7 @@ static int fill(struct sdk_conn *c, int64_t deadline)
 			return 0;
 		if (r <= 0)
 			continue;
-		n = read(c->in, c->chunk, sizeof(c->chunk));
+		n = read(c->in, c->chunk, SDK_READ_SIZE);
 		if (n > 0) {
 			frame_decoder_feed(&c->decoder, c->chunk, (size_t)n);
 			return 1;
