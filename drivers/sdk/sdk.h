@@ -27,7 +27,7 @@ struct sdk_conn {
 	bool initialized;
 	int64_t last_id;       /* of our own requests */
 	struct rpc_msg queued; /* a request that came too early; no method: none */
-	char *chunk; /* SDK_READ_SIZE bytes, most of which stay untouched */
+	char *chunk;           /* SDK_READ_SIZE bytes, most of which stay untouched */
 };
 
 struct md_request {
