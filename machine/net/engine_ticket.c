@@ -57,27 +57,18 @@ bool ticket_key(const struct ticket_part *parts, size_t n, unsigned char ret_key
 	return true;
 }
 
-/* The size of the session, serialized; 0: there is none. */
-static size_t session_size(const mbedtls_ssl_session *session)
+/* The sealed session, malloc'ed; NULL: it cannot be kept. */
+static unsigned char *seal(const unsigned char key[TICKET_KEY_SIZE],
+	const mbedtls_ssl_session *session, const mbedtls_x509_crt *peer, time_t now,
+	size_t *ret_len)
 {
-	size_t size = 0;
+	size_t size = 0, cert_len = peer ? peer->raw.len : 0;
 
-	if (session)
-		mbedtls_ssl_session_save(session, NULL, 0, &size); /* only tells the size */
-	return size;
-}
-
-bool ticket_seal(const unsigned char key[TICKET_KEY_SIZE], const mbedtls_ssl_context *ssl,
-	time_t now, struct engine_ticket *t)
-{
-	const mbedtls_ssl_session *session = mbedtls_ssl_get_session_pointer(ssl);
-	const mbedtls_x509_crt *peer = mbedtls_ssl_get_peer_cert(ssl);
-	size_t size = session_size(session), cert_len = peer ? peer->raw.len : 0;
+	mbedtls_ssl_session_save(session, NULL, 0, &size); /* only tells the size */
 	size_t len = HEAD_SIZE + cert_len + size;
-
 	if (!size || !cert_len || size > ENGINE_MAX_TICKET || cert_len > ENGINE_MAX_TICKET ||
 		SEAL_SIZE + len > ENGINE_MAX_TICKET)
-		return false;
+		return NULL;
 	unsigned char *text = xmalloc(SEAL_SIZE + len), *nonce = text + sizeof(magic);
 	unsigned char *box = nonce + crypto_secretbox_NONCEBYTES;
 	unsigned char *plain = box + crypto_secretbox_MACBYTES;
@@ -86,16 +77,31 @@ bool ticket_seal(const unsigned char key[TICKET_KEY_SIZE], const mbedtls_ssl_con
 	put_number(plain, 8, (uint64_t)now);
 	put_number(plain + 8, 4, cert_len);
 	memcpy(plain + HEAD_SIZE, peer->raw.p, cert_len);
-	bool good =
-		mbedtls_ssl_session_save(session, plain + HEAD_SIZE + cert_len, size, &size) == 0;
+	int r = mbedtls_ssl_session_save(session, plain + HEAD_SIZE + cert_len, size, &size);
 	crypto_secretbox_easy(box, plain, len, nonce, key);
-	if (!good) {
-		free(text);
+	*ret_len = SEAL_SIZE + len;
+	if (r == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+bool ticket_seal(const unsigned char key[TICKET_KEY_SIZE], const mbedtls_ssl_context *ssl,
+	time_t now, struct engine_ticket *t)
+{
+	unsigned char *text = NULL;
+	mbedtls_ssl_session session;
+	size_t len;
+
+	mbedtls_ssl_session_init(&session);
+	if (mbedtls_ssl_get_session(ssl, &session) == 0)
+		text = seal(key, &session, mbedtls_ssl_get_peer_cert(ssl), now, &len);
+	mbedtls_ssl_session_free(&session);
+	if (!text)
 		return false;
-	}
 	ticket_forget(t);
 	t->data = (char *)text;
-	t->len = SEAL_SIZE + len;
+	t->len = len;
 	return true;
 }
 
