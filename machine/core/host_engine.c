@@ -298,7 +298,7 @@ int host_engine_version(struct co *co, struct host *h, char **ret, struct err *e
 static int wait_engine(
 	struct co *co, const struct host *h, const char *url, struct err *last, struct err *err)
 {
-	/* the engine may show another certificate by now: the first handshake is a whole one */
+	/* the engine may show another certificate by now */
 	record_forget_ticket(h->app->store, h->rec);
 	for (;;) {
 		_cleanup_err_ struct err e = ERR_INIT;

@@ -1,7 +1,7 @@
 /*
  * Files are replaced, never changed: a temporary file beside the target, 0600 from the start, is
  * written and synced, then renamed over it, then the folder is synced. Whatever fails before the
- * rename leaves the old file as it was.
+ * rename leaves the old file as it was. What can be made again is not synced.
  */
 #include "store_internal.h"
 

@@ -12,7 +12,7 @@ int engine_check_tls(struct co *co, const char *url, const struct engine_tls *tl
 {
 	struct engine_session *s;
 
-	if (engine_session_open(co, url, tls, timeout_ms, &s, err) < 0)
+	if (engine_session_open(co, url, tls, loop_now(co_loop(co)) + timeout_ms, &s, err) < 0)
 		return -1;
 	mbedtls_ssl_close_notify(&s->ssl);
 	engine_session_free(s);
@@ -68,13 +68,14 @@ static int hear(struct co *co, struct engine_session *s, struct buf *answer, str
 	return 0;
 }
 
-int engine_version(struct co *co, const char *url, const struct engine_tls *tls,
-	uint64_t timeout_ms, char **ret_version, struct err *err)
+/* *ret_again: without the ticket it might not fail. */
+static int ask_version(struct co *co, const char *url, const struct engine_tls *tls, uint64_t until,
+	char **ret_version, bool *ret_again, struct err *err)
 {
 	_cleanup_buf_ struct buf answer = BUF_INIT;
 	struct engine_session *s;
 
-	if (engine_session_open(co, url, tls, timeout_ms, &s, err) < 0)
+	if (engine_session_open(co, url, tls, until, &s, err) < 0)
 		return -1;
 	_cleanup_free_ char *request =
 		xasprintf("GET /version HTTP/1.1\r\nHost: %s\r\nUser-Agent: machine\r\n"
@@ -85,8 +86,22 @@ int engine_version(struct co *co, const char *url, const struct engine_tls *tls,
 		rc = hear(co, s, &answer, err);
 	if (rc == 0 && engine_parse_version(buf_str(&answer), answer.len, ret_version, err) < 0)
 		rc = err_wrap(err, "%s", s->where);
-	if (rc < 0 && engine_session_resumed(s) && err->code != ERR_CANCELED)
-		ticket_forget(tls->ticket);
+	if (rc < 0)
+		*ret_again = engine_session_blame_ticket(s, tls->ticket, err);
 	engine_session_free(s);
+	return rc;
+}
+
+int engine_version(struct co *co, const char *url, const struct engine_tls *tls,
+	uint64_t timeout_ms, char **ret_version, struct err *err)
+{
+	uint64_t until = loop_now(co_loop(co)) + timeout_ms;
+	bool again = false;
+	int rc = ask_version(co, url, tls, until, ret_version, &again, err);
+
+	if (rc < 0 && again) {
+		err_finish(err);
+		rc = ask_version(co, url, tls, until, ret_version, &again, err);
+	}
 	return rc;
 }

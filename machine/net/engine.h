@@ -28,10 +28,9 @@ struct engine_tls {
 
 /* TCP and TLS handshake to url (tcp://HOST:PORT), verifying the server for HOST (IP or name),
  * TLS 1.2 or better. No HTTP. ERR_UNAVAILABLE: cannot connect; ERR_AUTH: certificates do not fit
- * ("x509: …"); ERR_IO: a local file. timeout_ms > 0. A ticket changes nothing
- * about the result: the files are read, the server has to prove itself and its certificate is
- * judged again; a ticket that the server or anything else does not take leads to a whole handshake.
- */
+ * ("x509: …"); ERR_IO: a local file. timeout_ms > 0. With a
+ * ticket the files are read, the server has to prove itself and its certificate is judged as
+ * without; what fails with it is tried once more without it, in what is left of the time. */
 int engine_check_tls(struct co *co, const char *url, const struct engine_tls *tls,
 	uint64_t timeout_ms, struct err *err);
 

@@ -292,23 +292,25 @@ static int connect_to(struct co *co, struct engine_session *s, const char *addre
 	if (tcp_split(address, &s->host, &s->port, err) < 0)
 		return -1;
 	s->where = tcp_join(s->host, s->port);
-	if (tcp_connect(co, s->host, s->port, s->until - now, &s->fd, err) < 0)
+	uint64_t left = s->until > now ? s->until - now : 1; /* 0 is for ever */
+	if (tcp_connect(co, s->host, s->port, left, &s->fd, err) < 0)
 		return dial_failed(s, err);
 	return 0;
 }
 
-bool engine_session_resumed(const struct engine_session *s)
+/* The server took the short way. */
+static bool resumed(const struct engine_session *s)
 {
 	return s->offered && !s->judged;
 }
 
-/* What the ticket is worth after this handshake. */
-static void update_ticket(const struct engine_session *s, struct engine_ticket *t, int rc)
+bool engine_session_blame_ticket(
+	const struct engine_session *s, struct engine_ticket *t, const struct err *err)
 {
-	if (rc < 0 && s->offered)
-		ticket_forget(t);
-	else if (rc == 0 && s->sealed && !engine_session_resumed(s))
-		ticket_seal(s->seal, &s->ssl, time(NULL), t);
+	if (!s->offered || err->code == ERR_CANCELED)
+		return false;
+	ticket_forget(t);
+	return err->code != ERR_TIMEOUT;
 }
 
 /* NULL: failed; *ret_again: without the ticket it might not. */
@@ -326,22 +328,21 @@ static struct engine_session *try_session(struct co *co, const char *address, ui
 		if (tls->ticket)
 			offer(s, tls->ticket);
 		rc = handshake(co, s, err);
-		if (tls->ticket && err->code != ERR_CANCELED)
-			update_ticket(s, tls->ticket, rc);
 	}
-	if (rc == 0)
+	if (rc == 0) {
+		if (s->sealed && !resumed(s))
+			ticket_seal(s->seal, &s->ssl, time(NULL), tls->ticket);
 		return s;
-	*ret_again =
-		engine_session_resumed(s) && err->code != ERR_CANCELED && err->code != ERR_TIMEOUT;
+	}
+	*ret_again = engine_session_blame_ticket(s, tls->ticket, err);
 	engine_session_free(s);
 	return NULL;
 }
 
 int engine_session_open(struct co *co, const char *url, const struct engine_tls *tls,
-	uint64_t timeout_ms, struct engine_session **ret, struct err *err)
+	uint64_t until, struct engine_session **ret, struct err *err)
 {
 	static const char scheme[] = "tcp://";
-	uint64_t until = loop_now(co_loop(co)) + timeout_ms;
 	bool again = false;
 
 	if (strncmp(url, scheme, strlen(scheme)) != 0)
@@ -354,7 +355,6 @@ int engine_session_open(struct co *co, const char *url, const struct engine_tls 
 	}
 	if (!*ret)
 		return -1;
-	log_debug("%s: TLS session %s", (*ret)->where,
-		engine_session_resumed(*ret) ? "resumed" : "made");
+	log_debug("%s: TLS session %s", (*ret)->where, resumed(*ret) ? "resumed" : "made");
 	return 0;
 }

@@ -23,11 +23,13 @@ struct engine_session {
 	bool offered; /* the server was asked to resume the ticket's session */
 };
 
-/* Connects and shakes hands until timeout_ms are over, with the ticket's help if there is one. */
+/* Connects and shakes hands until then (loop time), with the ticket's help if there is one. */
 int engine_session_open(struct co *co, const char *url, const struct engine_tls *tls,
-	uint64_t timeout_ms, struct engine_session **ret, struct err *err);
+	uint64_t until, struct engine_session **ret, struct err *err);
 void engine_session_free(struct engine_session *s);
-/* The handshake was a short one: a session was resumed. */
-bool engine_session_resumed(const struct engine_session *s);
+/* After a failure: forgets the ticket, if there was one that may be at fault. True: then it may go
+ * better without, and there may be time. */
+bool engine_session_blame_ticket(
+	const struct engine_session *s, struct engine_ticket *t, const struct err *err);
 /* Waits as a result of mbedTLS asks. 1: try again; 0: it is something else. */
 int engine_session_wait(struct co *co, struct engine_session *s, int result, struct err *err);

@@ -30,17 +30,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	unsigned char key[TICKET_KEY_SIZE];
 	size_t len = BEFORE + crypto_secretbox_MACBYTES + size;
 	unsigned char *sealed = xcalloc(1, len);
-	_cleanup_free_ char *raw = xstrndup((const char *)data, size);
+	_cleanup_free_ char *raw = xmalloc(size + 1);
 	uint64_t made = 0;
 
-	if (!ticket_key(parts, 1, key) || opens(key, raw, strlen(raw), 0))
+	memcpy(raw, data, size);
+	if (!ticket_key(parts, 1, key) || opens(key, raw, size, 0))
 		abort();
 	for (size_t i = 0; i < size && i < 8; i++)
 		made = made << 8 | data[i];
 	memcpy(sealed, "machine1", 8);
 	crypto_secretbox_easy(sealed + BEFORE, data, size, sealed + 8, key);
 	opens(key, (char *)sealed, len, (time_t)made);
-	if (opens(key, (char *)sealed, len, (time_t)made - 1))
+	if (opens(key, (char *)sealed, len, (time_t)(made - 1)))
 		abort();
 	free(sealed);
 	return 0;

@@ -46,7 +46,10 @@ BEFORE_TLS = {
     'end': b'',
 }
 # with the answer to who resumes a session
-SESSION = {'session': True, 'mute-resumed': False, 'drops-tickets': True, 'stalls-tickets': True}
+SESSION = {'session': True, 'mute-resumed': False, 'drops-tickets': True, 'stalls-tickets': True,
+           'drops-and-hides': True, 'cbc': True, 'cbc-no-etm': True}
+NO_ENCRYPT_THEN_MAC = 1 << 19 # of OpenSSL's options
+leaving, gone, waiting = threading.Event(), threading.Event(), []
 KEEP_OPEN = {'keep', 'keep-chunked', 'half'}
 
 
@@ -64,6 +67,17 @@ def has_ticket(sock):
     return int.from_bytes(sock.recv(5, socket.MSG_PEEK | socket.MSG_WAITALL)[3:], 'big') > 600
 
 
+def hide(address):
+    """From now on whoever connects waits for ever."""
+    leaving.set()
+    socket.create_connection(address)
+    gone.wait()
+    for _ in range(8):
+        waiting.append(socket.socket())
+        waiting[-1].setblocking(False)
+        waiting[-1].connect_ex(address)
+
+
 def session_answer(tls, mode):
     if tls.session_reused and not SESSION[mode]:
         return b''
@@ -74,6 +88,8 @@ def serve(sock, context, mode):
     with sock:
         if mode == 'drops-tickets' and has_ticket(sock):
             return None
+        if mode == 'drops-and-hides' and has_ticket(sock):
+            return hide(sock.getsockname())
         if mode == 'stalls-tickets' and has_ticket(sock):
             return until_end(sock)
         if mode == 'silent':
@@ -106,6 +122,11 @@ def main():
     context.load_cert_chain(cert, key)
     context.load_verify_locations(client_ca)
     context.verify_mode = ssl.CERT_REQUIRED
+    if mode.startswith('cbc'):
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers('ECDHE-ECDSA-AES256-SHA384')
+    if mode == 'cbc-no-etm':
+        context.options |= NO_ENCRYPT_THEN_MAC
     if mode == 'old-tls':
         context.set_ciphers('ALL:@SECLEVEL=0')
         warnings.simplefilter('ignore', DeprecationWarning)
@@ -113,9 +134,12 @@ def main():
         context.maximum_version = ssl.TLSVersion.TLSv1_1
     listener = socket.create_server(('127.0.0.1', int(port[0]) if port else 0), backlog=64)
     print(listener.getsockname()[1], flush=True)
-    while True:
+    while not leaving.is_set():
         sock, _ = listener.accept()
         threading.Thread(target=serve, args=(sock, context, mode), daemon=True).start()
+    listener.listen(0)
+    gone.set()
+    threading.Event().wait()
 
 
 main()
