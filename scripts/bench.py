@@ -69,12 +69,32 @@ def pss_kib(pid):
     return int(match.group(1)) if match else 0
 
 
-def is_strace(pid):
-    """Also the process that is about to become ours."""
+def program_of(pid):
+    """What it runs, and with what arguments; None if it is gone."""
     try:
-        return os.path.basename(os.readlink(f'/proc/{pid}/exe')) == 'strace'
+        return os.readlink(f'/proc/{pid}/exe'), pathlib.Path(f'/proc/{pid}/cmdline').read_bytes()
     except OSError:
-        return True
+        return None
+
+
+def memory_mib(root):
+    """Of a process and its descendants. strace is none of ours; and a process that is about to run another
+    program has no memory of its own yet, but its maker's."""
+    total, programs = 0, {}
+    for pid in tree(root):
+        programs[pid] = program = program_of(pid)
+        if not program or os.path.basename(program[0]) == 'strace':
+            continue
+        if program != programs.get(parent_of(pid)):
+            total += pss_kib(pid)
+    return total / 1024
+
+
+def parent_of(pid):
+    try:
+        return int(pathlib.Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split()[1])
+    except OSError:
+        return None
 
 
 def quiet(argv, env):
@@ -107,14 +127,14 @@ def peak_mib(argv, env):
     def sample():
         nonlocal peak
         while not done.is_set():
-            peak = max(peak, sum(pss_kib(pid) for pid in tree(child.pid) if not is_strace(pid)))
+            peak = max(peak, memory_mib(child.pid))
 
     sampler = threading.Thread(target=sample)
     sampler.start()
     child.wait()
     done.set()
     sampler.join()
-    return peak / 1024
+    return peak
 
 
 def processes(argv, env):
@@ -188,10 +208,6 @@ def bench_many(env, peer, counts):
             each = (mib - known[1]) * 1024 / (count - known[0])
             print(f'{"":20} {each:.1f} KiB for each machine more')
         known = count, mib
-
-
-def memory_mib(pid):
-    return sum(pss_kib(p) for p in tree(pid)) / 1024
 
 
 def main_many(words):
