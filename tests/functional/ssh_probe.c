@@ -1,5 +1,5 @@
 /*
- * Drives the SSH layer for test_ssh_layer.py:
+ * Drives the SSH layer for tests/lib/sshprobe.py:
  *
  *   ssh_probe [--native] [--strict] [--host-key KEY]... [--deadline MS] [--cancel MS] [--input
  * FILE] [--lines]
