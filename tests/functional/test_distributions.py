@@ -303,7 +303,8 @@ def test_record(play):
     assert (folder / 'config.json').read_text() == json.dumps(want, indent=4)
     assert {p.name: oct(stat.S_IMODE(p.stat().st_mode)) for p in folder.iterdir()} == {
         'config.json': '0o600', 'key': '0o600', 'key.pub': '0o600', 'known_hosts': '0o600', 'ca.pem': '0o644',
-        'cert.pem': '0o644', 'key.pem': '0o600', 'server.pem': '0o644', 'server-key.pem': '0o600'}
+        'cert.pem': '0o644', 'key.pem': '0o600', 'server.pem': '0o644', 'server-key.pem': '0o600',
+        '.tls-session': '0o600'}
     cli.ok('provision', 'web1')
     cli.ok('regenerate-certs', '-f', 'web1')
     assert (folder / 'config.json').read_text() == json.dumps(want, indent=4)

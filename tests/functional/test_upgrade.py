@@ -83,7 +83,7 @@ def log(world, name='web'):
 
 def files(cli, name):
     folder = cli.store / 'machines' / name
-    return {p.name: p.read_bytes() for p in folder.iterdir() if p.name != 'known_hosts'}
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.name not in ('known_hosts', '.tls-session')}
 
 
 def test_engine(world):
