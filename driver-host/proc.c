@@ -6,7 +6,8 @@
  *
  * A process that even SIGKILL cannot end (it hangs in the kernel) is given up after ABANDON_MS.
  *
- * libuv's own uv_spawn is not used: it forks, which costs more than all that most drivers do.
+ * libuv's own uv_spawn is not used: it forks, and then each page that either side writes to is
+ * copied, which for a small driver costs about as much as the driver itself.
  *
  * The pipes are real ones, not libuv's socket pairs, so that a driver written in shell can open
  * /dev/stderr.
@@ -317,7 +318,9 @@ static int spawn(struct proc *p, const struct proc_options *opt, const int child
 	/* What we were started with and without the flag (a lock of the calling script, say) is no
 	 * business of the programs that we start, which may leave daemons behind. */
 	close_range(STDERR_FILENO + 1, UINT_MAX, CLOSE_RANGE_CLOEXEC);
-	uv_signal_start(&p->child, on_child, SIGCHLD); /* before there can be one */
+	int r = uv_signal_start(&p->child, on_child, SIGCHLD); /* before there can be one */
+	if (r < 0)
+		return -r;
 	return spawn_program(opt->file, argv, opt->env, child, SPAWN_SESSION, &p->pid);
 }
 

@@ -132,6 +132,7 @@ def test_folder_in_its_place(machine):
     (machine.file / 'mine').write_text('x')
     machine.asks('whole', 'whole')
     assert (machine.file / 'mine').read_text() == 'x'
+    assert not list(machine.folder.glob('.*tmp*'))
 
 
 def test_another_machines(machine, tmp_path):

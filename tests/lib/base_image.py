@@ -6,7 +6,6 @@ another recipe are removed when a new one is made.
 
 import fcntl
 import hashlib
-import pathlib
 import shutil
 import subprocess
 

@@ -139,3 +139,24 @@ static inline void assert_fails(struct probe *p, enum err_code code, const char 
 		fail_msg("%d: %s", (int)p->err.code, err_msg(&p->err));
 	err_finish(&p->err);
 }
+
+static inline void canceller(struct co *co, void *arg)
+{
+	co_sleep(co, SHORT_MS / 2);
+	loop_cancel_all(loop);
+}
+
+/* Interrupts what the next probe waits for. */
+static inline void cancel_soon(void)
+{
+	co_spawn(loop, "canceller", canceller, NULL);
+}
+
+/* The certificate of another CA, of the same name: the signature decides. malloc'ed path. */
+static inline char *other_ca(void)
+{
+	assert_int_equal(run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout",
+				 "other-key.pem", "-out", "other.pem", "-subj", "/O=me", NULL),
+		0);
+	return in_dir("other.pem");
+}

@@ -152,3 +152,10 @@ static inline char *example(const char *file)
 }
 
 #define with_store(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
+
+static const struct store_file two_files[] = {{"config.json", "{}", 2}, {"b", "content", 7}};
+
+static inline void claim(const char *name)
+{
+	assert_ok(store_claim(store, name, two_files, 2, &err));
+}

@@ -78,12 +78,6 @@ static void test_stalls(void **state)
 	}
 }
 
-static void canceller(struct co *co, void *arg)
-{
-	co_sleep(co, SHORT_MS / 2);
-	loop_cancel_all(loop);
-}
-
 static void test_cancel(void **state)
 {
 	_cleanup_probe_ struct probe p;
@@ -91,20 +85,16 @@ static void test_cancel(void **state)
 
 	make_usual_server(&f);
 	probe_init(&p, &f, "127.0.0.1", serve(&f, "silent"));
-	co_spawn(loop, "canceller", canceller, NULL);
+	cancel_soon();
 	assert_fails(&p, ERR_CANCELED, "cancel");
 }
 
 static void test_wrong_ca(void **state)
 {
 	_cleanup_probe_ struct probe p;
-	_cleanup_free_ char *other = in_dir("other.pem");
+	_cleanup_free_ char *other = other_ca();
 	FILES;
 
-	/* of the same name: the signature decides */
-	assert_int_equal(run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout",
-				 "other-key.pem", "-out", "other.pem", "-subj", "/O=me", NULL),
-		0);
 	make_usual_server(&f);
 	probe_init(&p, &f, "127.0.0.1", serve(&f, "length"));
 	p.tls.ca = other;

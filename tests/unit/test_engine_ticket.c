@@ -155,12 +155,9 @@ static void test_missing_files(void **state)
 static void test_other_ca(void **state)
 {
 	_cleanup_client_ struct client c;
-	_cleanup_free_ char *other = in_dir("other.pem");
+	_cleanup_free_ char *other = other_ca();
 	FILES;
 
-	assert_int_equal(run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout",
-				 "other-key.pem", "-out", "other.pem", "-subj", "/O=me", NULL),
-		0);
 	make_usual_server(&f);
 	client_init(&c, &f, "127.0.0.1", serve(&f, "session"));
 	assert_session(&c, "whole", true);
@@ -380,12 +377,6 @@ static void test_other_terms(void **state)
 }
 
 /* Whoever is interrupted has learnt nothing about the ticket. */
-static void canceller(struct co *co, void *arg)
-{
-	co_sleep(co, SHORT_MS / 2);
-	loop_cancel_all(loop);
-}
-
 static void test_cancelled(void **state)
 {
 	_cleanup_client_ struct client c;
@@ -394,7 +385,7 @@ static void test_cancelled(void **state)
 	make_usual_server(&f);
 	client_init(&c, &f, "127.0.0.1", serve(&f, "stalls-tickets"));
 	assert_session(&c, "whole", true);
-	co_spawn(loop, "canceller", canceller, NULL);
+	cancel_soon();
 	assert_no_session(&c, ERR_CANCELED, "cancel");
 	assert_false(c.ticket.changed);
 	assert_non_null(c.ticket.data);
