@@ -5,23 +5,12 @@ import json
 import pytest
 
 import dodriver
-from dodriver import PATIENT, Machine
+from dodriver import PATIENT, cloud, machine # noqa: F401
 from driverclient import ProtocolError
-from fakes.digitalocean import DigitalOcean, Late
+from fakes.digitalocean import Late
 from fakes.httpfake import RECEIVED, Close, Instead, Refuse
 
 MINUTE = 12 # looks, one each five seconds
-
-
-@pytest.fixture
-def cloud():
-    with DigitalOcean() as fake:
-        yield fake
-
-
-@pytest.fixture
-def machine(cloud, tmp_path):
-    return Machine(cloud, tmp_path)
 
 
 @pytest.mark.parametrize('end', ['create', 'remove'])

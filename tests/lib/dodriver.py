@@ -1,13 +1,19 @@
 """The driver digitalocean, spoken to directly, with the fake of its API."""
 
+import json
 import os
+import subprocess
+
+import pytest
 
 import drivermachine
 from driverclient import driver_file
 from drivermachine import ID, start_driver
+from fakes.digitalocean import DigitalOcean
 
 DIGITALOCEAN = driver_file('digitalocean')
 TAG = f'docker-machine:{ID}'
+FINGERPRINT = '3b:16:e4:bf:8b:00:8b:b8:59:8c:a9:d3:f0:19:fa:45'
 # of a create without anything special; the next to last is a report
 CREATE = ['create_key', 'create_droplet', 'get_droplet', 'get_droplet', 'get_droplet']
 # what may show late is waited for as long as in earnest: as `finish` makes the time pass
@@ -54,3 +60,36 @@ class Machine(drivermachine.Machine):
             self.finish(driver, 'remove')
         account = self.cloud.account
         assert not account.left() and not account.tags
+
+
+@pytest.fixture
+def cloud():
+    with DigitalOcean() as fake:
+        yield fake
+
+
+@pytest.fixture
+def driver():
+    with start() as the_driver:
+        yield the_driver
+
+
+@pytest.fixture
+def machine(cloud, tmp_path):
+    return Machine(cloud, tmp_path)
+
+
+def own_key(folder, name='id_own'):
+    path = folder / name
+    subprocess.run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', 'own', '-f', path], check=True,
+                   stdin=subprocess.DEVNULL)
+    return path
+
+
+def account_key(cloud, path):
+    return cloud.account.add_key('own', path.with_suffix('.pub').read_text(), ours=True)
+
+
+def body_of(cloud, action):
+    (request,) = cloud.log.of(action)
+    return json.loads(request.body)
