@@ -205,8 +205,9 @@ static int check(
 	return 0;
 }
 
-static int check_name(
-	struct co *co, struct cli *cli, const char *name, struct boilerplate *ret, struct err *err)
+/* That a machine cannot be loaded is told as it is; `what` is what else goes wrong. */
+static int check_name(struct co *co, struct cli *cli, const char *name, const char *what,
+	struct boilerplate *ret, struct err *err)
 {
 	struct host *h;
 
@@ -214,6 +215,8 @@ static int check_name(
 		return -1;
 	int rc = check(co, h, parsed_bool(&cli->args, "swarm"), ret, err);
 	host_close(co, h);
+	if (rc < 0 && err->code != ERR_NOT_FOUND && err->code != ERR_NOT_RUNNING)
+		err_wrap(err, "%s", what);
 	return rc;
 }
 
@@ -283,10 +286,8 @@ static int run_env(struct co *co, struct cli *cli, struct err *err)
 		return err_set(err, ERR_USER, "Error: --context and --swarm exclude each other");
 	if (cli_one_name(cli, &name, err) < 0)
 		return -1;
-	if (check_name(co, cli, name, &p, err) < 0)
-		return err->code == ERR_NOT_FOUND || err->code == ERR_NOT_RUNNING
-			       ? -1
-			       : err_wrap(err, "Error checking TLS connection");
+	if (check_name(co, cli, name, "Error checking TLS connection", &p, err) < 0)
+		return -1;
 	if (!parsed_bool(&cli->args, "context"))
 		add_engine(&b, s, &p);
 	else if (add_context(co, cli, &b, s, name, err) < 0)
@@ -337,10 +338,8 @@ static int run_config(struct co *co, struct cli *cli, struct err *err)
 
 	if (cli_one_name(cli, &name, err) < 0)
 		return -1;
-	if (check_name(co, cli, name, &p, err) < 0)
-		return err->code == ERR_NOT_FOUND || err->code == ERR_NOT_RUNNING
-			       ? -1
-			       : err_wrap(err, "Error running connection boilerplate");
+	if (check_name(co, cli, name, "Error running connection boilerplate", &p, err) < 0)
+		return -1;
 	puts("--tlsverify");
 	print_file("tlscacert", p.dir, "ca.pem");
 	print_file("tlscert", p.dir, "cert.pem");

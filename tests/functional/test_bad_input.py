@@ -106,6 +106,15 @@ def test_each_command(store, command):
     assert without_locks(snapshot(store.store)) == without_locks(before)
 
 
+@pytest.mark.parametrize('command', ['config', 'env', 'inspect', 'ip', 'status', 'stop', 'url', 'version'])
+@pytest.mark.parametrize('name', ['no-file', 'array', 'folder'])
+def test_it_is_told_as_it_is(store, command, name):
+    """It has nothing to do with certificates or a connection."""
+    path = store.store / 'machines' / name / 'config.json'
+    result = store.fails(command, name)
+    assert (result.out, result.err) == ('', BROKEN[name].format(name=name, path=path) + '\n')
+
+
 def test_a_folder_of_machines_that_cannot_be_read(store):
     """Whether a machine is there cannot be told then, so nobody may say that it is not."""
     machines = store.store / 'machines'
