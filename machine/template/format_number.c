@@ -82,8 +82,10 @@ static void add_integer(struct format *f, uint64_t u, bool negative, const struc
 	bool zero_first = zeros || back.data[back.len - 1] == '0';
 	if (sign)
 		buf_addc(&text, sign);
-	if (r->verb == 'O' || (f->sharp && !(r->base == 8 && zero_first)))
+	if (r->verb == 'O' || f->sharp)
 		buf_adds(&text, r->prefix);
+	if (f->sharp && r->base == 8 && !zero_first)
+		buf_addc(&text, '0');
 	add_repeated(&text, zeros, '0');
 	for (size_t i = back.len; i--;)
 		buf_addc(&text, back.data[i]);
@@ -122,7 +124,7 @@ bool format_integer(struct format *f, uint32_t verb, uint64_t u, bool is_signed)
 		{'d', 10, ""},
 		{'v', 10, ""},
 		{'b', 2, "0b"},
-		{'o', 8, "0"},
+		{'o', 8, ""},
 		{'O', 8, "0o"},
 		{'x', 16, "0x"},
 		{'X', 16, "0X"},
@@ -179,16 +181,19 @@ static char *float_shortest(double d, char verb)
 	return take(text);
 }
 
-/* Hexadecimal: the exponent has two digits at least. */
+/* Hexadecimal: 1 before the point, also where rounding made 2 of it; the exponent has two digits at
+ * least. */
 static char *float_hex(double d, int precision)
 {
 	_cleanup_free_ char *text =
 		precision < 0 ? xasprintf("%a", d) : xasprintf("%.*a", precision, d);
-	char *p = strchr(text, 'p');
+	char *p = strchr(text, 'p'), *two = p ? strstr(text, "0x2") : NULL;
 
-	if (!p || p[3])
+	if (!p)
 		return take(text);
-	return xasprintf("%.*s0%c", (int)(p + 2 - text), text, p[2]);
+	if (two)
+		two[2] = '1';
+	return xasprintf("%.*s%+03ld", (int)(p + 1 - text), text, strtol(p + 1, NULL, 10) + !!two);
 }
 
 static char *float_binary(double d)
