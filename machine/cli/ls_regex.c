@@ -10,6 +10,7 @@
 #include "mem.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,18 +32,74 @@ static int refuse(const char *what, const char *text, size_t len, struct err *er
 	return err_set(err, ERR_USER, "error parsing regexp: %s: `%.*s`", what, (int)len, text);
 }
 
-static const char *class_members(char c)
+static int is_word(int c)
 {
-	switch (c) {
-	case 'd':
-		return "0-9";
-	case 'w':
-		return "0-9A-Za-z_";
-	case 's':
-		return "\t\n\f\r ";
-	default:
-		return NULL;
+	return isalnum(c) || c == '_';
+}
+
+static int is_space(int c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\f' || c == '\r';
+}
+
+static int is_ascii(int c)
+{
+	return c < 0x80;
+}
+
+/* Sets of bytes are what \d and its like mean, and what stands in brackets. Adds the class of that
+ * name, or, for `others`, what is not in it; false: there is none. */
+static bool add_class(bool *set, const char *name, size_t len, bool others)
+{
+	static const struct {
+		const char *name;
+		int (*has)(int c);
+	} classes[] = {{"d", isdigit}, {"s", is_space}, {"w", is_word}, {"alnum", isalnum},
+		{"alpha", isalpha}, {"ascii", is_ascii}, {"blank", isblank}, {"cntrl", iscntrl},
+		{"digit", isdigit}, {"graph", isgraph}, {"lower", islower}, {"print", isprint},
+		{"punct", ispunct}, {"space", isspace}, {"upper", isupper}, {"word", is_word},
+		{"xdigit", isxdigit}};
+	size_t i = 0;
+
+	while (i < ARRAY_SIZE(classes) &&
+		(strlen(classes[i].name) != len || memcmp(classes[i].name, name, len) != 0))
+		i++;
+	for (int c = 1; i < ARRAY_SIZE(classes) && c <= UCHAR_MAX; c++)
+		set[c] = set[c] || !classes[i].has(c) == others;
+	return i < ARRAY_SIZE(classes);
+}
+
+/* \d, \D and their like. */
+static bool add_escaped_class(bool *set, const char *at)
+{
+	char name = (char)tolower((unsigned char)at[1]);
+
+	return at[0] == '\\' && add_class(set, &name, 1, isupper((unsigned char)at[1]));
+}
+
+/* POSIX takes "]" for a member at the beginning only, "-" at the end, "^" anywhere but first, and
+ * "[" with what may follow it for more than that. With REG_ICASE, a range has only letters or
+ * none. */
+static void write_set(struct translation *t, const bool *set, bool negated)
+{
+	_cleanup_buf_ struct buf plain = BUF_INIT;
+
+	for (int c = 1, end; c <= UCHAR_MAX; c = end) {
+		for (end = c; end <= UCHAR_MAX && set[end] && !strchr("]^-[", end) &&
+			      !isalpha(end) == !isalpha(c);)
+			end++;
+		if (end > c)
+			buf_addf(&plain, "%c%s", c, end > c + 2 ? "-" : "");
+		if (end > c + 1)
+			buf_addc(&plain, (char)(end - 1));
+		end += end == c;
 	}
+	if (!negated && set['^'] && !set[']'] && !set['['] && !plain.len)
+		buf_adds(&t->out, set['-'] ? "[-^]" : "\\^"); /* [^…] would mean the opposite */
+	else
+		buf_addf(&t->out, "[%s%s%s%s%s%s]", negated ? "^" : "", set[']'] ? "]" : "",
+			buf_str(&plain), set['['] ? "[" : "", set['^'] ? "^" : "",
+			set['-'] ? "-" : "");
 }
 
 static void literal(struct translation *t, char c)
@@ -71,13 +128,13 @@ static int quoted(struct translation *t)
 
 static int escape(struct translation *t, struct err *err)
 {
+	bool set[UCHAR_MAX + 1] = {false};
 	char c = t->at[1];
-	const char *members = class_members((char)tolower((unsigned char)c));
 
 	if (!c)
 		return refuse("trailing backslash at end of expression", "", 0, err);
-	if (members)
-		buf_addf(&t->out, "[%s%s]", isupper((unsigned char)c) ? "^" : "", members);
+	if (add_escaped_class(set, t->at))
+		write_set(t, set, false);
 	else if (ispunct((unsigned char)c))
 		literal(t, c);
 	else if (c == 'b' || c == 'B')
@@ -90,42 +147,65 @@ static int escape(struct translation *t, struct err *err)
 	return 0;
 }
 
-/* POSIX takes "]" for a member at the beginning only, "-" at the end, "^" anywhere but first. */
+static int member_byte(const char **at, unsigned char *ret, struct err *err)
+{
+	const char *p = *at;
+
+	if (*p == '\\' && !ispunct((unsigned char)p[1]))
+		return refuse("invalid escape sequence", p, 2, err);
+	p += *p == '\\';
+	*ret = (unsigned char)*p;
+	*at = p + 1;
+	return 0;
+}
+
+/* One byte, a range or a class. */
+static int member(const char **at, bool *set, struct err *err)
+{
+	const char *begin = *at, *end = strncmp(begin, "[:", 2) == 0 ? strstr(begin, ":]") : NULL;
+	unsigned char first, last;
+
+	if (end) {
+		const char *name = begin + 2 + (begin[2] == '^');
+		*at = end + 2;
+		if (end > name + 1 && add_class(set, name, (size_t)(end - name), begin[2] == '^'))
+			return 0;
+		return refuse("invalid character class range", begin, (size_t)(*at - begin), err);
+	}
+	if (add_escaped_class(set, begin)) {
+		*at += 2;
+		return 0;
+	}
+	if (member_byte(at, &first, err) < 0)
+		return -1;
+	last = first;
+	if ((*at)[0] == '-' && (*at)[1] && (*at)[1] != ']') {
+		++*at;
+		if (member_byte(at, &last, err) < 0)
+			return -1;
+	}
+	if (last < first)
+		return refuse("invalid character class range", begin, (size_t)(*at - begin), err);
+	for (int c = first; c <= last; c++)
+		set[c] = true;
+	return 0;
+}
+
 static int brackets(struct translation *t, struct err *err)
 {
-	_cleanup_buf_ struct buf members = BUF_INIT;
+	bool set[UCHAR_MAX + 1] = {false};
 	const char *begin = t->at, *p = begin + 1, *first;
-	bool negated = *p == '^', bracket = false, dash = false, caret = false;
+	bool negated = *p == '^';
 
 	p += negated;
-	for (first = p; *p && (*p != ']' || p == first); p++) {
-		const char *class = *p == '\\' ? class_members(p[1]) : NULL;
-		const char *posix = p[0] == '[' && p[1] == ':' ? strstr(p + 2, ":]") : NULL;
-		bool escaped = *p == '\\' && !class;
-		if (escaped && !ispunct((unsigned char)p[1]))
-			return refuse("invalid escape sequence", p, 2, err);
-		p += class || escaped;
-		if (class)
-			buf_adds(&members, class);
-		else if (posix)
-			buf_add(&members, p, (size_t)(posix + 2 - p));
-		else if (*p == ']')
-			bracket = true;
-		else if (*p == '^')
-			caret = true;
-		else if (*p == '-' && (escaped || p == first || p[1] == ']'))
-			dash = true;
-		else
-			buf_addc(&members, *p);
-		p = posix ? posix + 1 : p;
-	}
+	for (first = p; *p && (*p != ']' || p == first);)
+		if (member(&p, set, err) < 0)
+			return -1;
 	if (!*p)
 		return refuse("missing closing ]", begin, strlen(begin), err);
-	if (caret && !bracket && !members.len && !negated) /* [^…] would mean the opposite */
-		buf_addf(&t->out, dash ? "[-^]" : "\\^");
-	else
-		buf_addf(&t->out, "[%s%s%s%s%s]", negated ? "^" : "", bracket ? "]" : "",
-			buf_str(&members), caret ? "^" : "", dash ? "-" : "");
+	for (int c = 'a'; t->flags & REG_ICASE && c <= 'z'; c++)
+		set[c] = set[toupper(c)] = set[c] || set[toupper(c)];
+	write_set(t, set, negated);
 	t->at = p + 1;
 	return 0;
 }
@@ -161,18 +241,25 @@ static int end_group(struct translation *t, struct err *err)
 	return 0;
 }
 
+/* Length of the number at s; 0: none. To Go, one that begins with a zero is none, too. */
+static size_t number(const char *s)
+{
+	size_t n = strspn(s, "0123456789");
+
+	return n > 1 && *s == '0' ? 0 : n;
+}
+
 /* Length of the repetition at s, without a lazy "?"; 0: none. */
 static size_t repetition(const char *s)
 {
-	static const char digits[] = "0123456789";
-	size_t n = 1 + strspn(s + (*s != '\0'), digits);
+	size_t n = 1 + number(s + (*s != '\0'));
 
 	if (*s && strchr("*+?", *s))
 		return 1;
 	if (*s != '{' || n == 1)
 		return 0;
 	if (s[n] == ',')
-		n += 1 + strspn(s + n + 1, digits);
+		n += 1 + number(s + n + 1);
 	return s[n] == '}' ? n + 1 : 0;
 }
 

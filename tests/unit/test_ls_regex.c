@@ -10,28 +10,35 @@
 
 #include <cmocka.h>
 
+struct matching {
+	const char *pattern, *yes, *no;
+};
+
+static void check(const struct matching *cases, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_err_ struct err err = ERR_INIT;
+		regex_t re;
+		if (regex_compile(cases[i].pattern, &re, &err) < 0)
+			fail_msg("%s: %s", cases[i].pattern, err_msg(&err));
+		if (regexec(&re, cases[i].yes, 0, NULL, 0) != 0)
+			fail_msg("%s does not match %s", cases[i].pattern, cases[i].yes);
+		if (cases[i].no && regexec(&re, cases[i].no, 0, NULL, 0) == 0)
+			fail_msg("%s matches %s", cases[i].pattern, cases[i].no);
+		regfree(&re);
+	}
+}
+
 static void test_matches(void **state)
 {
-	static const struct {
-		const char *pattern, *yes, *no;
-	} cases[] = {
+	static const struct matching cases[] = {
 		{"web", "my-web-1", "wab"},
 		{"", "anything", NULL},
 		{"^web$", "web", "web1"},
 		{"^web\\d+$", "web12", "webd"},
 		{"^\\D+$", "web", "web1"},
 		{"\\Aa\\z", "a", "ab"},
-		{"^[\\d-]+$", "1-2", "1d"},
-		{"^[\\w]+$", "a_1", "a-1"},
-		{"^[^\\d]+$", "ab", "a1"},
-		{"^[a\\-z]+$", "a-z", "b"},
-		{"^[\\]a]+$", "a]", "b"},
-		{"^[]a]+$", "a]", "b"},
-		{"^[^]a]+$", "b", "]"},
-		{"^[\\^]$", "^", "a"},
-		{"^[\\^-]$", "^", "a"},
-		{"^[\\^a]$", "a", "b"},
-		{"^[[:alpha:]-]+$", "a-b", "1"},
+		{"^a{01}$", "a{01}", "a"},
 		{"^(?:a|b)+$", "abba", "abc"},
 		{"^(?P<x>a)(?<y>b)$", "ab", "a"},
 		{"(?i)WEB", "my-web", "wab"},
@@ -54,17 +61,39 @@ static void test_matches(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		_cleanup_err_ struct err err = ERR_INIT;
-		regex_t re;
-		if (regex_compile(cases[i].pattern, &re, &err) < 0)
-			fail_msg("%s: %s", cases[i].pattern, err_msg(&err));
-		if (regexec(&re, cases[i].yes, 0, NULL, 0) != 0)
-			fail_msg("%s does not match %s", cases[i].pattern, cases[i].yes);
-		if (cases[i].no && regexec(&re, cases[i].no, 0, NULL, 0) == 0)
-			fail_msg("%s matches %s", cases[i].pattern, cases[i].no);
-		regfree(&re);
-	}
+	check(cases, ARRAY_SIZE(cases));
+}
+
+static void test_brackets(void **state)
+{
+	static const struct matching cases[] = {
+		{"^[\\d-]+$", "1-2", "1d"},
+		{"^[\\w]+$", "a_1", "a-1"},
+		{"^[^\\d]+$", "ab", "a1"},
+		{"^[a\\-z]+$", "a-z", "b"},
+		{"^[\\]a]+$", "a]", "b"},
+		{"^[]a]+$", "a]", "b"},
+		{"^[^]a]+$", "b", "]"},
+		{"^[\\^]$", "^", "a"},
+		{"^[\\^-]$", "^", "a"},
+		{"^[\\^a]$", "a", "b"},
+		{"^[[:alpha:]-]+$", "a-b", "1"},
+		{"^[[:^alpha:]]+$", "1-", "a"},
+		{"^[[:word:].]+$", "a_1.b", "a-b"},
+		{"^[\\D]$", "a", "1"},
+		{"^[^\\D-]$", "1", "-"},
+		{"^[\\^!--]$", ",", "b"}, /* up to "-" */
+		{"^[^\\--9]$", "a", "."},
+		{"^[1-\\]]$", "A", "a"},
+		{"^[\\^-a]$", "_", "-"},
+		{"^[a^.[]+$", "[.^a", "]"},
+		{"^[[=a]$", "=", "b"},
+		{"(?i)^[1-a]$", "Z", "{"},
+		{"(?i)^[^x]$", "y", "X"},
+	};
+
+	(void)state;
+	check(cases, ARRAY_SIZE(cases));
 }
 
 static void test_refused(void **state)
@@ -96,6 +125,10 @@ static void test_refused(void **state)
 		{"\\E", "error parsing regexp: invalid escape sequence: `\\E`"},
 		{"[\\Qa\\E]", "error parsing regexp: invalid escape sequence: `\\Q`"},
 		{"\\Q\\E*", NULL},
+		{"[b-a]", "error parsing regexp: invalid character class range: `b-a`"},
+		{"[[:none:]]", "error parsing regexp: invalid character class range: `[:none:]`"},
+		{"[[:d:]]", "error parsing regexp: invalid character class range: `[:d:]`"},
+		{"[a-\\d]", "error parsing regexp: invalid escape sequence: `\\d`"},
 		{"(\\Q0123456789\\E{1000}){20}", "error parsing regexp: expression too large: ``"},
 	};
 
@@ -115,6 +148,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_matches),
+		cmocka_unit_test(test_brackets),
 		cmocka_unit_test(test_refused),
 	};
 
