@@ -98,8 +98,9 @@ bool cli_old_name(const struct cli *cli);
 /* A stream of JSON objects has no place for a question, and where nothing is told nobody knows what
  * it is about: the error says which flag answers it. */
 int cli_may_ask(const struct cli *cli, const char *flag, struct err *err);
-/* Prints a question, reads one line. ERR_USER "EOF" at the end of input. */
-int cli_ask(struct co *co, const char *question, char **ret_answer, struct err *err);
+/* Prints a question, reads the answer: yes is one word that starts with y, no any other. No word,
+ * several, and the end of input are errors, in the original's words. */
+int cli_confirm(struct co *co, const char *question, bool *ret, struct err *err);
 /* The usage error of a command: prints help on stdout first. */
 int cli_usage(struct cli *cli, struct err *err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -4,7 +4,6 @@
 #include "log.h"
 #include "mem.h"
 
-#include <ctype.h>
 #include <unistd.h>
 
 static int over_names(struct co *co, struct cli *cli, action_fn fn, struct err *err)
@@ -113,7 +112,7 @@ static int renew_client_certs(
 static int run_regenerate(struct co *co, struct cli *cli, struct err *err)
 {
 	_cleanup_strv_ struct strv names = STRV_INIT;
-	_cleanup_free_ char *answer = NULL;
+	bool yes;
 
 	if (cli_choose(co, cli, true, &names, err) < 0)
 		return -1;
@@ -124,13 +123,11 @@ static int run_regenerate(struct co *co, struct cli *cli, struct err *err)
 			_cleanup_free_ char *all = strv_join(&names, ", ");
 			log_info("About to regenerate the certificates of %s", all);
 		}
-		if (cli_ask(co,
+		if (cli_confirm(co,
 			    "Regenerate TLS machine certs?  Warning: this is irreversible. (y/n): ",
-			    &answer, err) < 0)
+			    &yes, err) < 0)
 			return -1;
-		if (!*answer)
-			return err_set(err, ERR_USER, "unexpected newline");
-		if (tolower((unsigned char)*answer) != 'y')
+		if (!yes)
 			return 0;
 	}
 	log_info("Regenerating TLS certificates");

@@ -5,9 +5,7 @@
 #include "names.h"
 #include "outcomes.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <string.h>
 
 static const struct cli_flag flags[] = {
 	FLAG_B("force", "f", NULL,
@@ -21,17 +19,13 @@ static const struct cli_flag flags[] = {
 	FLAG_PROGRESS,
 };
 
-/* One word that starts with y; anything else, and the end of input, is no. */
+/* What is no answer is no. */
 static bool confirmed(struct co *co)
 {
 	_cleanup_err_ struct err e = ERR_INIT;
-	_cleanup_free_ char *answer = NULL;
+	bool yes;
 
-	if (cli_ask(co, "Are you sure? (y/n): ", &answer, &e) < 0)
-		return false;
-	const char *s = answer + strspn(answer, " \t");
-	size_t word = strcspn(s, " \t");
-	return tolower((unsigned char)*s) == 'y' && s[word + strspn(s + word, " \t")] == '\0';
+	return cli_confirm(co, "Are you sure? (y/n): ", &yes, &e) == 0 && yes;
 }
 
 struct removal {

@@ -48,14 +48,11 @@ int cli_may_ask(const struct cli *cli, const char *flag, struct err *err)
 }
 
 /* A byte at a time: what follows the line is not ours. The loop waits, so that Ctrl-C is heard. */
-int cli_ask(struct co *co, const char *question, char **ret_answer, struct err *err)
+static int read_answer(struct co *co, struct buf *line, struct err *err)
 {
-	_cleanup_buf_ struct buf line = BUF_INIT;
 	char c;
 
-	fputs(question, stdout);
-	output_flush();
-	while (line.len < ANSWER_MAX) {
+	while (line->len < ANSWER_MAX) {
 		int r = co_fd(co, STDIN_FILENO, UV_READABLE, 0, NULL);
 		if (r == -ECANCELED)
 			return co_err(r, err);
@@ -63,14 +60,32 @@ int cli_ask(struct co *co, const char *question, char **ret_answer, struct err *
 		ssize_t n = read(STDIN_FILENO, &c, 1);
 		if (n < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
-		if (n <= 0 && !line.len)
+		if (n <= 0 && !line->len)
 			return err_set(err, ERR_USER, "EOF");
 		if (n <= 0 || c == '\n')
 			break;
 		if (c != '\r')
-			buf_addc(&line, c);
+			buf_addc(line, c);
 	}
-	*ret_answer = xstrdup(buf_str(&line));
+	return 0;
+}
+
+int cli_confirm(struct co *co, const char *question, bool *ret, struct err *err)
+{
+	static const char blanks[] = " \t";
+	_cleanup_buf_ struct buf line = BUF_INIT;
+
+	fputs(question, stdout);
+	output_flush();
+	if (read_answer(co, &line, err) < 0)
+		return -1;
+	const char *word = buf_str(&line) + strspn(buf_str(&line), blanks);
+	const char *after = word + strcspn(word, blanks);
+	if (!*word)
+		return err_set(err, ERR_USER, "unexpected newline");
+	if (after[strspn(after, blanks)])
+		return err_set(err, ERR_USER, "expected newline");
+	*ret = tolower((unsigned char)*word) == 'y';
 	return 0;
 }
 

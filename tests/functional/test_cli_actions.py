@@ -132,13 +132,13 @@ def test_provision_of_what_is_not_provisioned(store):
 
 @pytest.mark.parametrize('answer, status, err', [
     ('n\n', 0, ''), ('no\n', 0, ''), ('x\n', 0, ''), ('\n', 1, 'unexpected newline\n'),
-    ('', 1, 'EOF\n')])
+    (' \n', 1, 'unexpected newline\n'), ('yes no\n', 1, 'expected newline\n'), ('', 1, 'EOF\n')])
 def test_regenerate_certs_declined(store, answer, status, err):
     result = store.run('regenerate-certs', 'plain', stdin=answer)
     assert (result.status, result.out, result.err) == (status, RENEW, err)
 
 
-@pytest.mark.parametrize('answer', ['y\n', 'Yes\n', 'y'])
+@pytest.mark.parametrize('answer', ['y\n', 'Yes\n', 'y', ' y \n'])
 def test_regenerate_certs_confirmed(store, answer):
     result = store.fails('regenerate-certs', 'plain', stdin=answer)
     assert result.out == RENEW + 'Regenerating TLS certificates\n'
