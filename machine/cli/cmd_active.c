@@ -3,22 +3,30 @@
 #include "docker_context.h"
 #include "mem.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define ALONE_MS 2000u /* the likely machines are asked alone for so long, at most */
 
 static const struct cli_flag flags[] = {
 	FLAG_I("timeout", "t", 10, NULL, "Timeout in seconds, default to 10s"),
 };
 
-static const char *first_active(const struct rows *rows, bool *ret_timed_out)
+static const char *first_active(const struct rows *rows)
 {
-	for (size_t i = 0; i < rows->n; i++) {
-		const struct row *r = &rows->items[i];
-		*ret_timed_out |= r->timed_out;
-		if (*row_active_text(r) == '*')
-			return r->name;
-	}
+	for (size_t i = 0; i < rows->n; i++)
+		if (*row_active_text(&rows->items[i]) == '*')
+			return rows->items[i].name;
 	return NULL;
+}
+
+static bool any_timed_out(const struct rows *rows)
+{
+	for (size_t i = 0; i < rows->n; i++)
+		if (rows->items[i].timed_out)
+			return true;
+	return false;
 }
 
 static bool mentions(const struct record *rec, const char *host)
@@ -48,27 +56,59 @@ static size_t likely_first(struct rows *rows, const char *docker_host)
 	return n;
 }
 
+struct search {
+	struct cli *cli;
+	struct rows parts[2]; /* the likely machines; the others */
+	uint64_t ends;        /* loop time */
+	bool likely_done;
+	struct co *others; /* waits for the likely ones */
+};
+
+/* The others wait for the likely ones, but not until their time is over: one of those may hang. */
+static void ask_part(struct co *co, size_t i, void *arg)
+{
+	struct search *s = arg;
+	struct app *app = &s->cli->app;
+	_cleanup_err_ struct err err = ERR_INIT; /* cancelled: our caller is, too */
+
+	if (i > 0 && !s->likely_done) {
+		s->others = co;
+		co_wait_ms(co, MIN(rows_timeout_ms(s->cli) / 2, (uint64_t)ALONE_MS));
+		s->others = NULL;
+	}
+	if (first_active(&s->parts[0]))
+		return;
+	uint64_t now = loop_now(app->loop);
+	rows_ask(co, app, &s->parts[i], s->ends > now ? s->ends - now : 1, false, &err);
+	s->likely_done = true;
+	if (s->others)
+		co_wake(s->others);
+}
+
 static int find_active(
 	struct co *co, struct cli *cli, struct rows *rows, const char *docker_host, struct err *err)
 {
-	uint64_t ends = loop_now(cli->app.loop) + rows_timeout_ms(cli);
 	size_t n = likely_first(rows, docker_host);
-	struct rows parts[] = {{rows->items, n, NULL}, {rows->items + n, rows->n - n, NULL}};
-	bool timed_out = false;
+	struct search s = {
+		.cli = cli,
+		.parts = {{rows->items, n, NULL}, {rows->items + n, rows->n - n, NULL}},
+		.ends = loop_now(cli->app.loop) + rows_timeout_ms(cli),
+	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-		uint64_t now = loop_now(cli->app.loop);
-		if (rows_ask(co, &cli->app, &parts[i], ends > now ? ends - now : 1, false, err) < 0)
-			return -1;
-		rows_sort(&parts[i]);
-		const char *name = first_active(&parts[i], &timed_out);
+	int r = co_each(co, ARRAY_SIZE(s.parts), 0, ask_part, &s);
+	if (r < 0 || co_cancelled(co))
+		return co_err(r < 0 ? r : -ECANCELED, err);
+	for (size_t i = 0; i < ARRAY_SIZE(s.parts); i++) {
+		rows_sort(&s.parts[i]);
+		const char *name = first_active(&s.parts[i]);
 		if (name) {
 			puts(name);
 			return 0;
 		}
 	}
 	return err_set(err, ERR_NOT_FOUND, "%s",
-		timed_out ? "Error getting active host: timeout" : "No active host found");
+		any_timed_out(rows) ? "Error getting active host: timeout"
+				    : "No active host found");
 }
 
 static int run_active(struct co *co, struct cli *cli, struct err *err)

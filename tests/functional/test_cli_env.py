@@ -249,6 +249,17 @@ def test_active_times_out(cli):
     assert result.err == 'Error getting active host: timeout\n' and result.seconds < 4
 
 
+def test_active_in_spite_of_one_that_hangs(cli):
+    """Whose record has the address, while that of the one that is meant does not."""
+    for name in 'stuck', 'web':
+        cli.create_flaky(name)
+    cli.set_script('stuck', {'states': 'hang'})
+    path = cli.store / 'machines' / 'web' / 'config.json'
+    path.write_text(path.read_text().replace('127.0.0.1', ''))
+    result = cli.ok('active', '-t', '2', env={'DOCKER_HOST': 'tcp://127.0.0.1:1'})
+    assert result.out == 'web\n' and result.seconds < 5
+
+
 def test_url_ip_status(running):
     assert running.ok('url', 'web').out == running.engine.url + '\n'
     assert running.ok('ip', 'off', 'web', 'dead').out == '127.0.0.1\n' * 3
