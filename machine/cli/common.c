@@ -146,14 +146,23 @@ static bool is_of_name(char c)
 	return isalnum((unsigned char)c) || c == '.' || c == '-';
 }
 
-/* As a word: web is neither in web1 nor in my-web. */
+/* What a name stands in or before, unlike a word of a sentence: "web", web:, (web), /web/. */
+static bool is_mark(char c)
+{
+	return c && strchr("\"':()/", c);
+}
+
+/* As a whole, web is neither in web1 nor in my-web; and as a name: "a" is also a word. */
 static bool says_name(const char *msg, const char *name)
 {
 	size_t len = strlen(name);
 
-	for (const char *at = msg; len && (at = strstr(at, name)); at++)
-		if ((at == msg || !is_of_name(at[-1])) && !is_of_name(at[len]))
+	for (const char *at = msg; len && (at = strstr(at, name)); at++) {
+		char before = at == msg ? '\0' : at[-1], after = at[len];
+		if (!is_of_name(before) && !is_of_name(after) &&
+			(is_mark(before) || is_mark(after)))
 			return true;
+	}
 	return false;
 }
 

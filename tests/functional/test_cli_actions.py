@@ -88,6 +88,16 @@ def test_one_of_many_fails(store, states):
     assert store.ok('status', 'w1').out == 'Stopped\n'
 
 
+def test_names_that_are_words_of_the_message(store):
+    store.create_none('a')
+    try:
+        result = store.fails('stop', 'a', 'plain')
+        assert sorted(result.err.splitlines()) == [
+            f'{name}: hosts without a driver cannot be stopped' for name in ('a', 'plain')]
+    finally:
+        store.ok('rm', '-f', 'a')
+
+
 @pytest.mark.parametrize('command', ['start', 'stop', 'restart', 'kill', 'provision', 'ip',
                                      'upgrade', 'regenerate-certs -f'])
 def test_nothing_is_done_if_one_does_not_load(store, states, command):
