@@ -1,4 +1,4 @@
-"""scripts/build-image: what it says before it begins. Real builds are in e2e/test_image_build.py."""
+"""scripts/build-image: what it says before it begins. Real builds are in e2e/test_build_image_real.py."""
 
 import os
 import pathlib

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import time
 
 import pytest
 
@@ -130,11 +129,7 @@ def test_interrupted_twice(cli):
     """The second one quits at once and takes the driver along, however deaf."""
     running = waiting_in(cli, 'create', *flaky_create('web', {'create': 'checkpoint:2+deaf'}))
     wait_for('checkpoint', lambda: cli.config('web')['Driver'].get('Checkpoint') == 2, 20)
-    running.process.send_signal(signal.SIGINT)
-    wait_for('first', lambda: 'Interrupted' in running.output(), 20)
-    heard = time.monotonic()
-    wait_for('a second wish', lambda: time.monotonic() - heard > 0.4, 20)
-    running.process.send_signal(signal.SIGINT)
+    running.interrupt_twice()
     result = running.finish(20)
     assert result.status == 130 and not result.leftovers, result
     cli.assert_whole()

@@ -6,36 +6,15 @@ import subprocess
 
 import pytest
 
-from engine import Engine
-from callers import Caller
+from callers import Caller, caller, engine, world # noqa: F401
 
 URL = 'tcp://127.0.0.1:1'
 RUNNER = 'runner-zxwgkjap-ci-1700000000-0a1b2c3d'
 
 
 @pytest.fixture
-def engine(cli, certs, tmp_path):
-    e = Engine(certs, tmp_path)
-    yield e
-    e.close()
-
-
-@pytest.fixture
 def runner(cli):
     return Caller(cli, '--bugsnag-api-token=no-report')
-
-
-@pytest.fixture
-def caller(cli):
-    return Caller(cli)
-
-
-@pytest.fixture
-def world(cli, engine):
-    cli.create_none('default', engine.url)
-    cli.create_flaky('off')
-    (cli.flaky / 'state-off').write_text('Stopped')
-    return cli
 
 
 def test_runner_takes_credentials(runner, cli, engine):

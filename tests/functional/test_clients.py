@@ -12,7 +12,7 @@ import threading
 
 import pytest
 
-from callers import Caller
+from callers import Caller, caller, engine, world # noqa: F401
 from cli import FAKES
 from engine import Engine, Handler
 from hosts import wait_for
@@ -20,18 +20,6 @@ from sshd import Sshd, USER, keygen
 
 URL = 'tcp://127.0.0.1:1'
 COLUMNS = 'NAME ACTIVE DRIVER STATE URL SWARM DOCKER ERRORS'.split()
-
-
-@pytest.fixture
-def caller(cli):
-    return Caller(cli)
-
-
-@pytest.fixture
-def engine(cli, certs, tmp_path):
-    e = Engine(certs, tmp_path)
-    yield e
-    e.close()
 
 
 class Watcher(threading.Thread):
@@ -276,15 +264,6 @@ def test_rancher_with_one_job_for_each_thing(rancher, cli, host):
 
 
 # others
-
-
-@pytest.fixture
-def world(cli, engine):
-    """Names that sort in one way only, so that the first line of a list is what it is."""
-    cli.create_none('default', engine.url)
-    cli.create_flaky('off')
-    (cli.flaky / 'state-off').write_text('Stopped')
-    return cli
 
 
 def test_testcontainers(world, caller, engine):

@@ -3,7 +3,6 @@
 import json
 import re
 import signal
-import time
 
 import pytest
 
@@ -260,11 +259,7 @@ def test_interrupted_twice(cli):
     wait_for('the checkpoints', lambda: all(
         (cli.store / 'machines' / name / 'config.json').exists() and
         cli.config(name)['Driver'].get('Checkpoint') == 2 for name in ('a', 'b')), 40)
-    running.process.send_signal(signal.SIGINT)
-    wait_for('first', lambda: 'Interrupted' in running.output(), 20)
-    heard = time.monotonic()
-    wait_for('a second wish', lambda: time.monotonic() - heard > 0.4, 20)
-    running.process.send_signal(signal.SIGINT)
+    running.interrupt_twice()
     result = running.finish(20)
     assert result.status == 130 and not result.leftovers, result
     cli.assert_whole()

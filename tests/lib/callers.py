@@ -1,8 +1,12 @@
 """The program as other programs call it."""
 
+import contextlib
 import subprocess
 
+import pytest
+
 from cli import Running
+from engine import Engine
 
 
 class Caller:
@@ -31,3 +35,23 @@ class Caller:
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
         assert done.returncode == status, done
         return done
+
+
+@pytest.fixture
+def caller(cli):
+    return Caller(cli)
+
+
+@pytest.fixture
+def engine(cli, certs, tmp_path):
+    with contextlib.closing(Engine(certs, tmp_path)) as the_engine:
+        yield the_engine
+
+
+@pytest.fixture
+def world(cli, engine):
+    """Names that sort in one way only, so that the first line of a list is what it is."""
+    cli.create_none('default', engine.url)
+    cli.create_flaky('off')
+    (cli.flaky / 'state-off').write_text('Stopped')
+    return cli

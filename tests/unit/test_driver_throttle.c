@@ -1,39 +1,8 @@
 /* A driver whose provider asks to slow down: what becomes of its pool, and of deadlines. */
+#include "driver_fixture.h"
 #include "driver_internal.h"
-#include "host_fixture.h"
 
-struct run {
-	const char *config;
-	void (*body)(struct co *co, struct run *r);
-	struct driver *d;
-	int result;
-	struct err err;
-	struct json *state;
-	unsigned limits[2];
-	uint64_t took;
-};
-
-static void flow(struct co *co, void *arg)
-{
-	struct run *r = arg;
-	_cleanup_free_ char *file = fake_driver("machine-driver-fake", r->config);
-	struct driver_options opt = {.file = file};
-
-	r->result = driver_open(co, "fake", &opt, &r->d, &r->err);
-	if (r->result < 0)
-		return;
-	uint64_t begin = loop_now(loop);
-	r->body(co, r);
-	r->took = loop_now(loop) - begin;
-	driver_close(co, r->d);
-}
-
-static void run(struct run *r)
-{
-	co_spawn(loop, "flow", flow, r);
-	loop_run(loop);
-	assert_no_child();
-}
+static unsigned limits[2];
 
 #define SLOWER(ms)                                                          \
 	"{\"code\": -32000, \"message\": \"slower\", \"data\": {\"kind\": " \
@@ -50,7 +19,7 @@ static void ask_twice(struct co *co, struct run *r)
 
 		driver_states(co, r->d, &ref, 1, &report, NULL, NULL, &err);
 		r->result += report.error.code == ERR_THROTTLED;
-		r->limits[i] = pool_limit(r->d->pool);
+		limits[i] = pool_limit(r->d->pool);
 		machine_report_finish(&report);
 	}
 }
@@ -65,8 +34,8 @@ static void test_reports(void **state)
 
 	run(&r);
 	assert_int_equal(r.result, 2);
-	assert_int_equal(r.limits[0], DRIVER_WORKERS_DEFAULT / 2);
-	assert_int_equal(r.limits[1], DRIVER_WORKERS_DEFAULT / 4);
+	assert_int_equal(limits[0], DRIVER_WORKERS_DEFAULT / 2);
+	assert_int_equal(limits[1], DRIVER_WORKERS_DEFAULT / 4);
 }
 
 static void configure(struct co *co, struct run *r)
@@ -76,7 +45,7 @@ static void configure(struct co *co, struct run *r)
 	struct co_deadline d;
 
 	driver_deadline_begin(co, &d, r->d, 500);
-	r->result = driver_configure(co, r->d, &ref, NULL, &r->state, &r->err);
+	r->result = driver_configure(co, r->d, &ref, NULL, &r->out, &r->err);
 	co_deadline_end(co, &d);
 }
 
@@ -92,10 +61,9 @@ static void test_pause_is_nobodys_time(void **state)
 
 	run(&r);
 	assert_int_equal(r.result, 0);
-	assert_int_equal(json_int_or(json_get(r.state, "x"), 0), 1);
+	assert_int_equal(json_int_or(json_get(r.out, "x"), 0), 1);
 	assert_in_range(r.took, 1500, 20000);
-	json_free(r.state);
-	err_finish(&r.err);
+	finish(&r);
 }
 
 int main(void)
