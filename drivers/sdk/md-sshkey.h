@@ -7,8 +7,8 @@
  * ret_pub the public line "ssh-ed25519 BASE64 COMMENT", malloc'ed, without line break. */
 int md_sshkey(
 	const char *dir, const char *name, const char *comment, char **ret_pub, struct err *err);
-/* The machine's own login key: DIR/id_ed25519, and the links id_rsa and id_rsa.pub to it for
- * programs that know the old name. */
+/* The machine's own login key: DIR/id_ed25519, and id_rsa and id_rsa.pub as further names of its
+ * files, for programs that know the old one. */
 int md_sshkey_login(const char *dir, const char *comment, char **ret_pub, struct err *err);
 /* Of a public line ("ssh-ed25519 BASE64 …"), in the form that providers name keys by: 16 pairs of
  * hex digits with colons between them; malloc'ed. NULL: it is no key. */

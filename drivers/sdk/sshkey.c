@@ -119,21 +119,29 @@ int md_sshkey(
 	return 0;
 }
 
+/* A second name of the same file: programs that pack the machine's folder, as Rancher does, fail on
+ * symbolic links. A file system that has no other has to do with one. */
 static int link_old_name(const char *dir, const char *to, const char *name, struct err *err)
 {
+	_cleanup_free_ char *file = xasprintf("%s/%s", dir, to);
 	_cleanup_free_ char *path = xasprintf("%s/%s", dir, name);
 
-	if (symlink(to, path) < 0 && errno != EEXIST)
+	if (link(file, path) < 0 && errno != EEXIST && symlink(to, path) < 0 && errno != EEXIST)
 		return err_errno(err, errno, "link %s", path);
 	return 0;
 }
 
 int md_sshkey_login(const char *dir, const char *comment, char **ret_pub, struct err *err)
 {
-	if (link_old_name(dir, "id_ed25519", "id_rsa", err) < 0 ||
-		link_old_name(dir, "id_ed25519.pub", "id_rsa.pub", err) < 0)
+	_cleanup_free_ char *pub = NULL;
+
+	if (md_sshkey(dir, "id_ed25519", comment, &pub, err) < 0 ||
+		link_old_name(dir, "id_ed25519.pub", "id_rsa.pub", err) < 0 ||
+		link_old_name(dir, "id_ed25519", "id_rsa", err) < 0)
 		return -1;
-	return md_sshkey(dir, "id_ed25519", comment, ret_pub, err);
+	if (ret_pub)
+		*ret_pub = take(pub);
+	return 0;
 }
 
 char *md_key_copy_path(const struct md_machine *m, const char *key)

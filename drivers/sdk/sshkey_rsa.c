@@ -11,12 +11,20 @@
 #define KEY_MAX (64u << 10)
 #define TEMPORARY ".id_rsa.made"
 
-/* Not the link to a key of Ed25519. */
-static bool is_made(const char *path)
+/* Not another name of the key of Ed25519, which is there until this one is whole. */
+static bool is_made(const char *path, const char *other)
 {
+	_cleanup_err_ struct err none = ERR_INIT;
+	_cleanup_secret_ char *key = NULL, *other_key = NULL;
+	size_t n, n_other;
 	struct stat st;
 
-	return lstat(path, &st) == 0 && S_ISREG(st.st_mode);
+	if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
+		return false;
+	if (md_read_file(other, KEY_MAX, &other_key, &n_other, &none) < 0)
+		return true;
+	return md_read_file(path, KEY_MAX, &key, &n, &none) == 0 &&
+	       (n != n_other || memcmp(key, other_key, n) != 0);
 }
 
 static int generate(struct md_request *rq, const struct md_machine *m, unsigned bits,
@@ -52,7 +60,7 @@ int md_cloud_login_key_rsa(
 	_cleanup_free_ char *path = md_file(m, "id_rsa"), *pub = md_file(m, "id_rsa.pub");
 	_cleanup_free_ char *other = md_file(m, "id_ed25519"), *other_pub = NULL;
 
-	if (!is_made(path) && generate(rq, m, bits, path, pub, err) < 0)
+	if (!is_made(path, other) && generate(rq, m, bits, path, pub, err) < 0)
 		return err_wrap(err, "make an SSH key of RSA");
 	other_pub = xasprintf("%s.pub", other);
 	unlink(other);

@@ -2,6 +2,7 @@
 
 import json
 import re
+import stat
 
 import pytest
 
@@ -56,6 +57,16 @@ def test_refused_droplet(docli, cloud):
     no_secret(docli, cloud, result)
     removed = docli.run('rm', '-y', 'm1')
     assert removed.status == 0 and not (docli.store / 'machines' / 'm1').exists(), removed
+
+
+def test_folder_that_others_pack(docli, cloud):
+    """Rancher's archiver takes a symbolic link for an empty file, and fails on what it leads to."""
+    cloud.faults.add('create_droplet', Refuse(422, 'unprocessable_entity', 'limit exceeded'))
+    assert create(docli).status == 1
+    files = {path.name: path for path in (docli.store / 'machines' / 'm1').iterdir()}
+    assert {'config.json', 'id_rsa', 'id_rsa.pub'} <= set(files)
+    assert all(stat.S_ISREG(path.lstat().st_mode) for path in files.values())
+    assert stat.S_IMODE(files['id_rsa'].stat().st_mode) == 0o600
 
 
 def test_interrupted_create_is_resumed_and_removed(docli, cloud):

@@ -21,6 +21,12 @@ static void test_make(void **state)
 	_cleanup_free_ char *through = read_text(old), *line_through = read_text(old_pub);
 	assert_string_equal(text, through);
 	assert_string_equal(line, line_through);
+	/* files, as archivers want them that take a link for what it leads to */
+	struct stat st;
+	assert_int_equal(lstat(old, &st), 0);
+	assert_true(S_ISREG(st.st_mode));
+	assert_int_equal(lstat(old_pub, &st), 0);
+	assert_true(S_ISREG(st.st_mode));
 	assert_memory_equal(line, "ssh-ed25519 AAAA", 16);
 	assert_string_equal(strrchr(line, ' '), " web1\n");
 	/* an existing one is kept */
