@@ -131,10 +131,11 @@ char *recorded_store(const struct json *doc, const char *name)
 
 	/* the store or the machine's folder, depending on the version */
 	for (size_t i = 0; i < ARRAY_SIZE(told); i++) {
-		const char *path = json_str(told[i], "");
-		if (*path && !streq(path, ".")) {
+		/* as its user spelled it; the paths below it are tidy */
+		_cleanup_free_ char *path = store_tidy_path(json_str(told[i], ""));
+		if (!streq(path, ".")) {
 			char *root = without(path, machine);
-			return root ? root : xstrdup(path);
+			return root ? root : take(path);
 		}
 	}
 	return without(json_str(json_path(doc, "HostOptions", "AuthOptions", "CertDir", NULL), ""),
@@ -143,7 +144,7 @@ char *recorded_store(const struct json *doc, const char *name)
 
 static void replace_root(struct json *o, const char *key, const char *from, const char *to)
 {
-	const char *path = json_str(json_get(o, key), "");
+	_cleanup_free_ char *path = store_tidy_path(json_str(json_get(o, key), ""));
 	size_t len = strlen(from);
 
 	if (strncmp(path, from, len) != 0 || (path[len] != '/' && path[len] != '\0'))

@@ -14,21 +14,22 @@
 
 #define NAME_BYTES_MAX 255u
 
-/* Drops "//", "/./" and a slash at the end. ".." stays: behind a symlink it means something. */
-static char *tidy_path(const char *path)
+char *store_tidy_path(const char *path)
 {
+	bool absolute = *path == '/';
 	struct buf b = BUF_INIT;
 
 	while (*path) {
 		size_t len = strcspn(path, "/");
 		if (len && !(len == 1 && *path == '.')) {
-			buf_addc(&b, '/');
+			if (absolute || b.len)
+				buf_addc(&b, '/');
 			buf_add(&b, path, len);
 		}
 		path += len + (path[len] == '/');
 	}
 	if (!b.len)
-		buf_addc(&b, '/');
+		buf_addc(&b, absolute ? '/' : '.');
 	return buf_steal(&b);
 }
 
@@ -39,7 +40,7 @@ int store_absolute(const char *path, char **ret, struct err *err)
 	if (path[0] != '/' && !(cwd = getcwd(NULL, 0)))
 		return err_errno(err, errno, "find the working directory");
 	_cleanup_free_ char *full = xasprintf("%s/%s", cwd ? cwd : "", path);
-	*ret = tidy_path(full);
+	*ret = store_tidy_path(full);
 	return 0;
 }
 

@@ -25,7 +25,10 @@
 
 struct store;
 
-/* From the working directory; without "." and doubled slashes. malloc'ed. */
+/* Without "//", "/./" and a slash at the end. ".." stays: behind a symlink it means something.
+ * malloc'ed. */
+char *store_tidy_path(const char *path);
+/* The same, from the working directory. */
 int store_absolute(const char *path, char **ret, struct err *err);
 
 /* Fixes the (absolute) path; touches nothing on disk. */

@@ -204,6 +204,37 @@ static void moved_store(void **state)
 	assert_holds(at(CONFIG), v3);
 }
 
+/* The original kept the store's path as it was typed, and tidied what it put below. */
+static void moved_store_with_an_untidy_path(void **state)
+{
+	static const struct {
+		const char *typed, *below;
+	} cases[] = {
+		{"/nonexistent/old/", "/nonexistent/old"},
+		{"/nonexistent/./old//", "/nonexistent/old"},
+		{"./nonexistent-old", "nonexistent-old"},
+	};
+
+	machine_with("{}");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_free_ char *text = xasprintf(
+			"{\"ConfigVersion\":3,\"DriverName\":\"x\",\"Driver\":{\"StorePath\":\"%"
+			"s\","
+			"\"SSHKeyPath\":\"%s/machines/web1/"
+			"key\"},\"HostOptions\":{\"AuthOptions\":{"
+			"\"CaCertPath\":\"%s/certs/ca.pem\",\"StorePath\":\"%s/machines/web1\"}}}",
+			cases[i].typed, cases[i].below, cases[i].below, cases[i].below);
+		put(at(CONFIG), text);
+		_cleanup_record_ struct record *r = load();
+		const struct json *driver = record_driver_state(r);
+		assert_string_equal(json_str(json_get(driver, "StorePath"), ""), at("S"));
+		assert_string_equal(
+			json_str(json_get(driver, "SSHKeyPath"), ""), at("S/machines/web1/key"));
+		assert_path(r, "CaCertPath", "S/certs/ca.pem");
+		assert_path(r, "StorePath", "S/machines/web1");
+	}
+}
+
 static void store_that_is_still_there(void **state)
 {
 	_cleanup_free_ char *old = xstrdup(at("old"));
@@ -261,6 +292,7 @@ int main(void)
 		with_store(backup_fails),
 		with_store(saving_fails),
 		with_store(moved_store),
+		with_store(moved_store_with_an_untidy_path),
 		with_store(store_that_is_still_there),
 		with_store(other_paths_stay),
 		with_store(relative_leftovers),
