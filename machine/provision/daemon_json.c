@@ -27,9 +27,11 @@ static const struct {
 	{"--authorization-plugin", "authorization-plugins", NULL},
 	{"--cdi-spec-dir", "cdi-spec-dirs", NULL},
 	{"--default-address-pool", "default-address-pools", NULL},
+	{"--default-network-opt", "default-network-opts", NULL},
 	{"--default-ulimit", "default-ulimits", NULL},
 	{"--dns-opt", "dns-opts", NULL},
 	{"--exec-opt", "exec-opts", NULL},
+	{"--feature", "features", NULL},
 	{"--log-opt", "log-opts", NULL},
 	{"--node-generic-resource", "node-generic-resources", NULL},
 	{"--storage-opt", "storage-opts", NULL},
@@ -45,6 +47,12 @@ static const char *key_of(const char *flag, const char **ret_instead)
 			return renamed[i].key;
 		}
 	return strncmp(flag, "--", 2) == 0 ? flag + 2 : NULL;
+}
+
+/* The engine counts what is within "proxies" as if it were beside it. */
+static bool sets(const struct json *doc, const char *key)
+{
+	return json_get(doc, key) || json_path(doc, "proxies", key, NULL);
 }
 
 static int check_empty(const char *version, struct err *err)
@@ -79,7 +87,7 @@ int daemon_json_check(
 
 		memcpy(flag, word, MIN(n, sizeof(flag) - 1));
 		key = key_of(flag, &instead);
-		if (key && json_get(doc, key))
+		if (key && sets(doc, key))
 			return err_set(err, ERR_USER,
 				"%s on the host sets \"%s\", which is also set by %s on the "
 				"engine's command line, and the engine refuses to start with both: "

@@ -260,6 +260,10 @@ static void conflicts(void **state)
 		{"{\"labels\": []}", "use --engine-label"},
 		{"{\"log-driver\": \"x\"}", "leave out the --engine-opt"},
 		{"{\"log-opts\": {}}", "\"log-opts\""},
+		{"{\"proxies\": {\"http-proxy\": \"x\"}}", "sets \"http-proxy\""},
+		{"{\"proxies\": {\"https-proxy\": \"x\"}, \"builder\": {\"http-proxy\": 1}}", NULL},
+		{"{\"default-network-opts\": {}}", "also set by --default-network-opt on"},
+		{"{\"features\": {}}", "also set by --feature on"},
 		{"{\"runtimes\": {}}", NULL},
 		{"{\"registry-mirrors\": []}", NULL}, /* none given */
 		{"{\"storage-driver\": \"x\"}", NULL},
@@ -271,6 +275,9 @@ static void conflicts(void **state)
 	struct provision_request rq = {.driver = "generic", .engine_port = 1, .engine_opts = &opts};
 
 	strv_add(&opts, "log-opt max-size=1m");
+	strv_add(&opts, "http-proxy=http://p:3128");
+	strv_add(&opts, "default-network-opt=bridge=a=b");
+	strv_add(&opts, "feature=x");
 	engine_line_init(&l, "/d", "/etc/docker", &rq);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		_cleanup_err_ struct err err = ERR_INIT;
