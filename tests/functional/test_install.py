@@ -14,7 +14,7 @@ from cli import TOP
 DRIVERS = ['amazonec2', 'digitalocean', 'generic', 'none', 'nspawn', 'openstack', 'qemu']
 GUEST = TOP / 'scripts' / 'guest'
 FILES = {
-    'bin/machine', 'bin/docker-machine', 'libexec/machine/machine-image', 'libexec/machine/build-image',
+    'bin/machine', 'bin/docker-machine', 'libexec/docker/cli-plugins/docker-machine', 'libexec/machine/machine-image', 'libexec/machine/build-image',
     *(f'libexec/machine/machine-driver-{name}' for name in DRIVERS),
     'share/bash-completion/completions/docker-machine.bash', 'share/bash-completion/completions/machine.bash',
     'share/fish/vendor_completions.d/docker-machine.fish', 'share/fish/vendor_completions.d/machine.fish',
@@ -24,7 +24,7 @@ FILES = {
     'share/man/man5/machine-store.5', 'share/man/man7/machine-driver.7',
     *(f'share/doc/machine/{name}.md' for name in ['README', 'JSON', 'PROTOCOL', 'WRITING-DRIVERS']),
 }
-LINKS = {'bin/docker-machine': 'machine', 'share/man/man1/docker-machine.1': 'machine.1',
+LINKS = {'bin/docker-machine': 'machine', 'libexec/docker/cli-plugins/docker-machine': '../../../bin/docker-machine', 'share/man/man1/docker-machine.1': 'machine.1',
          'share/bash-completion/completions/machine.bash': 'docker-machine.bash',
          'share/fish/vendor_completions.d/machine.fish': 'docker-machine.fish',
          'share/zsh/site-functions/_machine': '_docker-machine'}
@@ -108,6 +108,14 @@ def test_bash_finds_the_completion(tree):
     for name in 'machine', 'docker-machine':
         shown = run('bash', '--norc', '-c', f'source {tree}/share/bash-completion/completions/{name}.bash; complete -p')
         assert f' {name}\n' in shown and '-F _docker_machine' in shown
+
+
+def test_the_docker_client_finds_its_plugin(tree, tmp_path):
+    """In one of its own folders; which of them that is depends on the prefix, so it is told of this one."""
+    (tmp_path / 'config.json').write_text(json.dumps({'cliPluginsExtraDirs': [str(tree / 'libexec/docker/cli-plugins')]}))
+    env = {'PATH': os.environ['PATH'], 'DOCKER_CONFIG': str(tmp_path), 'MACHINE_STORAGE_PATH': str(tmp_path / 'store')}
+    assert run('docker', 'machine', 'version', env=env).startswith('docker machine version ')
+    assert 'none' in run('docker', 'machine', 'driver', 'ls', env=env)
 
 
 def test_versions_agree(cli):
