@@ -39,19 +39,18 @@ static int run_inspect(struct co *co, struct cli *cli, struct err *err)
 {
 	_cleanup_record_ struct record *rec = NULL;
 	const char *name, *format = parsed_str(&cli->args, "format");
+	bool json = parsed_bool(&cli->args, "json"), word = streq(format, "json");
 
 	(void)co;
-	if (parsed_bool(&cli->args, "json")) {
-		if (*format)
-			return err_set(
-				err, ERR_USER, "Error: --format and --json exclude each other");
+	if (json && *format && !word)
+		return err_set(err, ERR_USER, "Error: --format and --json exclude each other");
+	if (json || word)
 		return inspect_json(cli, err);
-	}
 	if (cli->args.args.n > 1)
 		return cli_usage(cli, err, "Error: Expected one machine name as an argument");
 	if (cli_one_name(cli, &name, err) < 0 || record_load(cli->app.store, name, &rec, err) < 0)
 		return -1;
-	if (format && *format)
+	if (*format)
 		return print_formatted(rec, format, err);
 	_cleanup_free_ char *text = json_to_string(rec->doc, JSON_STORE);
 	puts(text);

@@ -66,5 +66,7 @@ def test_json_is_a_format(world, caller):
     assert caller('ls', '--format', 'json').out == caller('ls', '--json').out
     assert caller('ls', '--format=json', '--json').out == caller('ls', '--json').out
     assert caller('ls', '-q', '--format', 'json').out == 'default\noff\n'
+    assert caller('inspect', '--format', 'json', 'default', 'off').out == caller('inspect', '--json', 'default', 'off').out
+    assert caller('inspect', '-f', 'json', '--json', 'off').out == caller('inspect', '--json', 'off').out
     assert 'exclude' in caller('ls', '--format', '{{.Name}}', '--json', status=1).err
     assert 'exclude' in caller('inspect', '--format', '{{.Name}}', '--json', 'off', status=1).err
