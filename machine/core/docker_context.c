@@ -100,6 +100,31 @@ static int read_json(const char *path, size_t max, struct json **ret_doc, bool *
 	return json_parse(text, len, ret_doc, &e);
 }
 
+/* The file has these bytes already. */
+static bool has(const char *path, const char *text, size_t len)
+{
+	_cleanup_err_ struct err e = ERR_INIT;
+	_cleanup_secret_ char *old = NULL;
+	size_t old_len;
+
+	return store_read_file(path, CERT_MAX_FILE, &old, &old_len, &e) == 0 && old_len == len &&
+	       memcmp(old, text, len) == 0;
+}
+
+/* Is it of this store, when that was elsewhere? Then nothing is there, and the CA is the same. */
+static bool has_moved(
+	const struct store *s, const char *machine, const struct place *p, const char *recorded)
+{
+	_cleanup_free_ char *theirs = xasprintf("%s/" ENDPOINT "/ca.pem", p->tls);
+	_cleanup_free_ char *ours = store_machine_file(s, machine, "ca.pem"), *text = NULL;
+	_cleanup_err_ struct err e = ERR_INIT;
+	struct stat st;
+	size_t len;
+
+	return *recorded == '/' && lstat(recorded, &st) < 0 && errno == ENOENT &&
+	       store_read_file(ours, CERT_MAX_FILE, &text, &len, &e) == 0 && has(theirs, text, len);
+}
+
 static enum context_owner owner(
 	const struct store *s, const char *machine, const struct place *p, struct json **ret_doc)
 {
@@ -109,9 +134,10 @@ static enum context_owner owner(
 	if (read_json(p->meta, META_MAX, &doc, &there) < 0)
 		return there ? CONTEXT_FOREIGN : CONTEXT_NONE;
 	const struct json *mark = json_path(doc, "Metadata", MARK, NULL);
+	const char *recorded = json_str(json_get(mark, "storePath"), "");
 	if (!streq(json_str(json_get(doc, "Name"), ""), p->name) ||
 		!streq(json_str(json_get(mark, "name"), ""), machine) ||
-		!streq(json_str(json_get(mark, "storePath"), ""), store_path(s)))
+		(!streq(recorded, store_path(s)) && !has_moved(s, machine, p, recorded)))
 		return CONTEXT_FOREIGN;
 	if (ret_doc)
 		*ret_doc = take(doc);
@@ -169,20 +195,10 @@ static char *meta_text(const struct store *s, const char *machine, const struct 
 		endpoint = json_object();
 		json_set(json_get(doc, "Endpoints"), ENDPOINT, endpoint);
 	}
+	json_set_str(json_path(doc, "Metadata", MARK, NULL), "storePath", store_path(s));
 	json_set_str(endpoint, "Host", url);
 	json_set(endpoint, "SkipTLSVerify", json_bool(false));
 	return json_to_string(doc, JSON_COMPACT);
-}
-
-/* The file has these bytes already. */
-static bool has(const char *path, const char *text, size_t len)
-{
-	_cleanup_err_ struct err e = ERR_INIT;
-	_cleanup_secret_ char *old = NULL;
-	size_t old_len;
-
-	return store_read_file(path, CERT_MAX_FILE, &old, &old_len, &e) == 0 && old_len == len &&
-	       memcmp(old, text, len) == 0;
 }
 
 struct pem {

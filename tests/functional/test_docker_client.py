@@ -411,6 +411,24 @@ def test_others_are_left_alone(cli, docker, theirs):
     assert before and before == {f: (docker.folder / f).read_bytes() for f in files_below(docker)}
 
 
+def test_store_that_has_moved(cli, docker):
+    """Its contexts are its own there, too; those of a copy, or of another store that is gone, are not."""
+    cli.create_none('web1', URL)
+    cli.create_none('web2', URL)
+    for name in 'web1', 'web2':
+        cli.ok('context', name)
+    copy, moved = cli.folder / 'copy', cli.folder / 'moved'
+    shutil.copytree(cli.store, copy)
+    assert 'exists already' in cli.fails('-s', copy, 'context', 'web1').err
+    cli.store.rename(moved)
+    (copy / 'machines' / 'web1' / 'ca.pem').write_text('another')
+    assert 'exists already' in cli.fails('-s', copy, 'context', 'web1').err
+    assert cli.ok('-s', moved, 'context', 'web1').out == 'web1\n'
+    assert meta(docker, 'web1')['Metadata']['machine'] == {'name': 'web1', 'storePath': str(moved)}
+    cli.ok('-s', moved, 'rm', '-y', 'web1', 'web2')
+    assert files_below(docker) == [] and contexts(docker) == ['default']
+
+
 def test_follows_the_machine(cli, docker):
     """A start may bring another address: what the user wrote into the context stays."""
     cli.create_flaky('web')
