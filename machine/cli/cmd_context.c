@@ -7,6 +7,7 @@
 #include "mem.h"
 
 #include <string.h>
+#include <unistd.h>
 
 static const struct cli_flag flags[] = {
 	FLAG_B("rm", NULL, NULL, "Remove the context; the machine stays"),
@@ -39,11 +40,12 @@ static int remove_one(const struct store *s, const char *machine, struct err *er
 
 static int forget(struct co *co, struct cli *cli, const char *machine, struct err *err)
 {
-	struct store_lock *lock;
+	struct store_lock *lock = NULL;
+	bool store = access(store_path(cli->app.store), F_OK) == 0; /* else nobody is in the way */
 
 	if (!machine_name_possible(machine))
 		return store_not_found(machine, err);
-	if (store_lock(co, cli->app.store, machine, 0, &lock, err) < 0)
+	if (store && store_lock(co, cli->app.store, machine, 0, &lock, err) < 0)
 		return -1;
 	int rc = remove_one(cli->app.store, machine, err);
 	store_unlock(lock);

@@ -384,6 +384,10 @@ def test_context_of_a_machine_that_is_gone(cli, docker):
     foreign(docker, cli)
     assert 'the docker context "web1" exists already' in cli.fails('context', '--rm', 'web1').err
     assert contexts(docker) == ['default', 'web1', 'web2']
+    shutil.rmtree(cli.store)
+    assert cli.ok('context', '--rm', 'web2').out == 'web2\n'
+    assert 'Docker machine "web2" does not exist' in cli.fails('context', '--rm', 'web2').err
+    assert contexts(docker) == ['default', 'web1'] and not cli.store.exists()
 
 
 def test_removal_of_several(cli, docker):
