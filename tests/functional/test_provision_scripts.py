@@ -344,7 +344,10 @@ APK = 'http://x/v3/main\n'
     (APK, f'{APK}http://x/v3/community\n'),
     (f'#{APK}{APK}#http://x/v3/community\n', f'#{APK}{APK}#http://x/v3/community\nhttp://x/v3/community\n'),
     (f'{APK}http://y/v3/community\n', f'{APK}http://y/v3/community\n'),
-    (f'@tag {APK}', f'@tag {APK}@tag http://x/v3/community\n'),
+    # apk takes nothing from a repository with a tag that was not asked for by it
+    (f'@tag {APK}', f'@tag {APK}'),
+    (f'@edge http://x/edge/main\n{APK}@edge http://x/edge/community\n',
+     f'@edge http://x/edge/main\n{APK}@edge http://x/edge/community\nhttp://x/v3/community\n'),
     ('/media/cdrom/apks\n', '/media/cdrom/apks\n'),
 ])
 def test_apk_repositories(host, before, after):

@@ -10,11 +10,12 @@ pkg_refresh() {
 	apk update
 }
 
-# The engine is in the repository community, beside main, which a fresh system has as a comment.
+# The engine is in the repository community, beside main, which a fresh system has as a comment. Those with a tag
+# (@edge) do not count: apk installs from them by that tag only.
 pkg_add_source() {
 	pkg_file=/etc/apk/repositories
-	if grep -q '^[^#]*/community *$' "$pkg_file"; then return; fi
-	pkg_line=$(sed -n 's,^\([^#].*\)/main *$,\1/community,p' "$pkg_file" | head -n 1)
+	if grep -q '^[^#@].*/community *$' "$pkg_file"; then return; fi
+	pkg_line=$(sed -n 's,^\([^#@].*\)/main *$,\1/community,p' "$pkg_file" | head -n 1)
 	[ -z "$pkg_line" ] || put "$pkg_file" 644 "$(cat "$pkg_file")
 $pkg_line
 "
