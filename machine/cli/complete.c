@@ -172,7 +172,9 @@ static void answer(struct completion *c)
 		if (!s->operands.n)
 			offer_commands(c);
 	} else {
-		offer_values(c, s->path, NULL, s->operands.n ? OFFER_REST : OFFER_FIRST);
+		/* what is about one machine is about many as JSON */
+		bool first = !s->operands.n || strv_contains(&s->given, "json");
+		offer_values(c, s->path, NULL, first ? OFFER_FIRST : OFFER_REST);
 	}
 }
 

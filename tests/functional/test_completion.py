@@ -77,6 +77,8 @@ LINES = {
     'machine rm -f web1 --fo': [],
     'machine rm -- w': ['web1', 'web2.example'],
     'machine status web1 ': [],
+    'machine status --json web1 ': ['build-1', 'web2.example'],
+    'machine inspect web1 --json ': ['build-1', 'web2.example'],
     'machine ssh b': ['build-1'],
     'machine -s /nowhere ip ': [],
     'machine --storage-path=/nowhere ip ': [],
