@@ -21,7 +21,7 @@ struct row {
 struct rows {
 	struct row *items;
 	size_t n;
-	char *engine_meant; /* by DOCKER_HOST or DOCKER_CONTEXT; NULL: none */
+	char *engine_meant; /* see docker_context_engine; NULL: none */
 };
 
 /* All machines of the store, also those that cannot be loaded. */

@@ -359,30 +359,39 @@ int docker_context_remove(
 	return rc < 0 ? err_wrap(err, "remove the docker context \"%s\"", p.name) : 0;
 }
 
-bool docker_context_is_current(const char *machine)
+/* What the client uses when nobody says; NULL: its own default. */
+static char *current_name(void)
 {
-	_cleanup_place_ struct place p;
+	_cleanup_free_ char *config = config_dir();
 	_cleanup_json_ struct json *doc = NULL;
 	bool there;
 
-	if (!find_place(machine, &p))
-		return false;
-	_cleanup_free_ char *path = xasprintf("%s/config.json", p.config);
-	return read_json(path, CONFIG_MAX, &doc, &there) == 0 &&
-	       streq(json_str(json_get(doc, "currentContext"), ""), p.name);
+	if (!config)
+		return NULL;
+	_cleanup_free_ char *path = xasprintf("%s/config.json", config);
+	if (read_json(path, CONFIG_MAX, &doc, &there) < 0)
+		return NULL;
+	return xstrdup(json_str(json_get(doc, "currentContext"), NULL));
+}
+
+bool docker_context_is_current(const char *machine)
+{
+	_cleanup_free_ char *current = current_name(), *name = docker_context_name(machine);
+
+	return current && streq(current, name);
 }
 
 char *docker_context_engine(void)
 {
-	const char *host = getenv("DOCKER_HOST"), *name = getenv("DOCKER_CONTEXT");
+	const char *host = getenv("DOCKER_HOST"), *said = getenv("DOCKER_CONTEXT");
 	_cleanup_place_ struct place p = {0};
 	_cleanup_json_ struct json *doc = NULL;
 	bool there;
 
 	if (host && *host)
 		return xstrdup(host);
-	if (!name || !*name || !find_named(xstrdup(name), &p) ||
-		read_json(p.meta, META_MAX, &doc, &there) < 0)
+	char *name = said && *said ? xstrdup(said) : current_name();
+	if (!name || !find_named(name, &p) || read_json(p.meta, META_MAX, &doc, &there) < 0)
 		return NULL;
 	return xstrdup(json_str(json_path(doc, "Endpoints", ENDPOINT, "Host", NULL), NULL));
 }

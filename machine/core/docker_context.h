@@ -33,6 +33,6 @@ int docker_context_remove(
 int docker_context_taken(const char *machine, struct err *err);
 /* Is it what the docker client uses when nobody says? */
 bool docker_context_is_current(const char *machine);
-/* Which engine the environment means: DOCKER_HOST, else the one of DOCKER_CONTEXT; NULL: none.
- * malloc'ed. */
+/* Which engine the client would call: DOCKER_HOST, else the one of DOCKER_CONTEXT, else that of its
+ * current context; NULL: none. malloc'ed. */
 char *docker_context_engine(void);

@@ -288,11 +288,12 @@ def test_the_client_gets_through(cli, docker, certs, tmp_path):
         engine.close()
 
 
-def check_active(cli, url):
+def check_active(cli, url, current=False):
     """The engine that the client would talk to: DOCKER_HOST wins, as with the client."""
     for env, active in (({'DOCKER_CONTEXT': 'web1'}, True), ({'DOCKER_HOST': url, 'DOCKER_CONTEXT': 'x'}, True),
                         ({'DOCKER_CONTEXT': 'web1', 'DOCKER_HOST': 'tcp://x:1'}, False),
-                        ({'DOCKER_CONTEXT': 'default'}, False), ({'DOCKER_CONTEXT': '../../x'}, False), ({}, False)):
+                        ({'DOCKER_CONTEXT': 'default'}, False), ({'DOCKER_CONTEXT': '../../x'}, False),
+                        ({}, current), ({'DOCKER_HOST': '', 'DOCKER_CONTEXT': ''}, current)):
         result = cli.run('active', env=env)
         assert (result.status, result.out) == ((0, 'web1\n') if active else (1, '')), (env, result)
         row, = json.loads(cli.ok('ls', '--json', env=env).out)
@@ -310,6 +311,10 @@ def test_env_context(cli, docker, certs, tmp_path):
                               '# Run this command to configure your shell: \n'
                               f'# eval $({cli.program} env --context --shell=bash web1)\n')
         assert contexts(docker) == ['default', 'web1']
+        check_active(cli, engine.url)
+        docker('context', 'use', 'web1')
+        check_active(cli, engine.url, current=True)
+        docker('context', 'use', 'default')
         check_active(cli, engine.url)
     finally:
         engine.close()
