@@ -77,13 +77,34 @@ static void become(const struct strv *argv, const struct signals *s, pid_t paren
 	_exit(127);
 }
 
+/* A program that stops itself, as ssh does for ~^Z, stops us, too: else the shell would wait for
+ * us, and the user for the shell. Keys that stop both of us have done so before we are here, and
+ * when the user goes on the program has been told as we have. */
+static void stop_with(pid_t pid)
+{
+	siginfo_t gone_on = {0};
+
+	if (waitid(P_PID, (id_t)pid, &gone_on, WCONTINUED | WNOHANG | WNOWAIT) == 0 &&
+		gone_on.si_pid == pid)
+		return;
+	raise(SIGTSTP);
+	kill(pid, SIGCONT);
+}
+
 static int wait_for(pid_t pid, const char *name, struct err *err)
 {
 	int status;
 
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
+	for (;;) {
+		if (waitpid(pid, &status, WUNTRACED) >= 0) {
+			if (!WIFSTOPPED(status))
+				break;
+			if (WSTOPSIG(status) == SIGTSTP)
+				stop_with(pid);
+		} else if (errno != EINTR) {
 			return err_errno(err, errno, "wait for %s", name);
+		}
+	}
 	if (WIFSIGNALED(status))
 		return err_set(err, ERR_CANCELED, "signal: %s", strsignal(WTERMSIG(status)));
 	if (WEXITSTATUS(status) != 0)

@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+from cli import process_state
 from sshd import USER, Sshd, keygen, make_machine, wait_for
 
 SFTP = 'Subsystem sftp internal-sftp'
@@ -353,6 +354,27 @@ def test_nohup(net, here):
     os.killpg(running.process.pid, signal.SIGQUIT)
     result = running.finish(20)
     assert (result.status, result.err) == (1, 'signal: Quit\n'), result
+
+
+def test_what_suspends_itself_suspends_us(net, here):
+    """As ssh does for ~^Z; the shell that has us in the foreground goes on then. Both, when we go on."""
+    local, _ = here
+    shim(local, 'scp', 'for i in 1 2; do kill -TSTP $$; touch on$i; done')
+    env = {**net.cli.env, 'PATH': f'{local}/bin:{net.cli.env["PATH"]}'}
+    # a job of ours: one that no shell would ever let go on is not stopped at all
+    job = subprocess.Popen([net.cli.program, 'scp', 'x', 'web1:y'], cwd=local, env=env, process_group=0,
+                           stdin=subprocess.DEVNULL)
+    try:
+        for name in 'on1', 'on2':
+            wait_for(lambda: process_state(job.pid) == 'T', 'our stop')
+            assert not (local / name).exists()
+            os.kill(job.pid, signal.SIGCONT)
+            wait_for((local / name).exists, 'the copy to go on')
+        assert job.wait(20) == 0
+    finally:
+        if job.poll() is None:
+            os.killpg(job.pid, signal.SIGKILL)
+            job.wait()
 
 
 def test_nothing_is_left(net, here):
