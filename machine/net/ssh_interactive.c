@@ -32,6 +32,7 @@ struct terminal {
 	unsigned open;
 	bool input_polls; /* false: a regular file, always readable */
 	bool input_ready, input_eof, eof_sent, resized;
+	bool in_line;       /* what was read last is no end of a line */
 	struct buf pending; /* read from the terminal, not sent yet */
 	struct termios saved;
 	bool raw;
@@ -154,6 +155,15 @@ static void close_handles(struct terminal *t)
 	co_unmask(t->co);
 }
 
+/* Closing the channel says nothing to a terminal. Its key for the end is one only where a line
+ * begins; within a line it hands over what there is of it. */
+static void add_end(struct terminal *t)
+{
+	if (t->in_line)
+		buf_addc(&t->pending, CEOF);
+	buf_addc(&t->pending, CEOF);
+}
+
 static void read_input(struct terminal *t)
 {
 	if (t->input_eof || t->pending.len || (t->input_polls && !t->input_ready))
@@ -162,9 +172,10 @@ static void read_input(struct terminal *t)
 	t->input_ready = false;
 	if (n > 0) {
 		buf_add(&t->pending, t->scratch, (size_t)n);
+		t->in_line = t->scratch[n - 1] != '\n' && t->scratch[n - 1] != '\r';
 	} else if (n == 0 || (errno != EINTR && errno != EAGAIN)) {
 		t->input_eof = true;
-		buf_addc(&t->pending, CEOF); /* closing the channel says nothing to a terminal */
+		add_end(t);
 	}
 }
 

@@ -127,3 +127,11 @@ def test_terminal_without_one(probe, sshd):
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           env=probe.env, timeout=30)
     assert (done.returncode, done.stdout) == (0, '24 80\n')
+
+
+@pytest.mark.parametrize('typed', ['', 'one\n', 'one\ntwo'])
+def test_the_end_of_what_is_piped_in(probe, sshd, typed):
+    """Also within a line, where a terminal's key for it has to be pressed twice."""
+    argv = probe.argv(sshd.port, 'libssh2', 'stty -echo; cat; echo END', options=['--terminal'])
+    done = subprocess.run(argv, input=typed, capture_output=True, text=True, env=probe.env, timeout=30)
+    assert done.returncode == 0 and done.stdout.endswith(typed + 'END\n'), done
