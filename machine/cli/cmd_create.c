@@ -274,8 +274,7 @@ static int make_context(
 	struct co *co, struct cli *cli, const char *name, struct create_end *end, struct err *err)
 {
 	end->left = CREATE_LEFT_WHOLE;
-	if (!parsed_bool(&cli->args, CONTEXT_FLAG) ||
-		cli_act(co, cli, name, host_context_make, err) == 0)
+	if (!end->context || cli_act(co, cli, name, host_context_make, err) == 0)
 		return 0;
 	return err_wrap(err,
 		"Docker machine \"%s\" is ready, but has no docker context (\"docker-machine "
@@ -291,6 +290,7 @@ static int make_new(
 	_cleanup_json_ struct json *options = NULL;
 
 	end->left = CREATE_LEFT_NOTHING;
+	end->context = parsed_bool(&cli->args, CONTEXT_FLAG);
 	if (create_options(cli, name, &options, err) < 0 ||
 		create_machine(co, &cli->app, name, driver, values, take(options), end, err) < 0)
 		return -1;
@@ -302,6 +302,8 @@ static int go_on(
 {
 	if (create_resume(co, &cli->app, name, end, err) < 0)
 		return -1;
+	if (parsed_given(&cli->args, CONTEXT_FLAG))
+		end->context = parsed_bool(&cli->args, CONTEXT_FLAG);
 	return make_context(co, cli, name, end, err);
 }
 
@@ -372,6 +374,26 @@ static int leave_out_complete(const struct cli *cli, struct strv *names, struct 
 		err, ERR_USER, "All these machines are complete: there is nothing to resume");
 }
 
+/* What the machine is to be was said at first, and is not changed by saying it again. */
+static int check_resume_flags(const struct cli *cli, struct err *err)
+{
+	static const char *const fit[] = {"resume", "driver", CONTEXT_FLAG};
+
+	for (size_t i = 0; i < cli->args.n; i++) {
+		const char *name = cli->args.flags[i].spec.name;
+		bool ours = create_flag_is_ours(name);
+
+		for (size_t k = 0; k < ARRAY_SIZE(fit); k++)
+			ours = ours || streq(name, fit[k]);
+		if (cli->args.given[i] && !ours)
+			return err_set(err, ERR_USER,
+				"Error: --resume NAME goes on as create was told: --%s cannot be "
+				"given",
+				name);
+	}
+	return 0;
+}
+
 static int resume(struct co *co, struct cli *cli, struct strv *ret_names, struct err *err)
 {
 	_cleanup_strv_ struct strv words = STRV_INIT;
@@ -380,7 +402,7 @@ static int resume(struct co *co, struct cli *cli, struct strv *ret_names, struct
 		parsed_given(&cli->args, "count"))
 		return err_set(err, ERR_USER, "Error: --resume NAME takes no further arguments");
 	strv_add(&words, parsed_str(&cli->args, "resume"));
-	if (names_expand(&words, ret_names, err) < 0 ||
+	if (check_resume_flags(cli, err) < 0 || names_expand(&words, ret_names, err) < 0 ||
 		(ret_names->n > 1 && leave_out_complete(cli, ret_names, err) < 0) ||
 		check_contexts(cli, ret_names, err) < 0)
 		return -1;

@@ -364,6 +364,7 @@ static int finish_locked(struct co *co, struct app *app, const char *name, const
 		record_free(rec);
 		return -1;
 	}
+	end->context = record_wants_context(rec);
 	if (work(co, app, rec, !id, err) == 0)
 		return 0;
 	if (end->remove_failed)
@@ -438,6 +439,8 @@ int create_machine(struct co *co, struct app *app, const char *name, const char 
 	if (configure(co, d, &ref, flags, &state, err) < 0)
 		return -1;
 	struct record *rec = record_new(name, driver_name, state, take(options), id);
+	if (end->context)
+		record_want_context(rec);
 	int rc = prepare(co, app, d, &ref, rec, end, err);
 	record_free(rec);
 	if (rc < 0)

@@ -21,7 +21,8 @@ enum create_left {
 	CREATE_LEFT_OTHERS,  /* it was there before, or is somebody else's: not touched */
 };
 struct create_end {
-	bool remove_failed;    /* in: what is half made is not kept, unless the user wants to end */
+	bool remove_failed; /* in: what is half made is not kept, unless the user wants to end */
+	bool context;       /* a docker context is wanted. create_machine: in; create_resume: out */
 	enum create_left left; /* out */
 };
 

@@ -250,6 +250,17 @@ void record_step_mark(struct record *r, const char *step)
 	json_add(json_get(r->progress, "done"), json_string(step));
 }
 
+void record_want_context(struct record *r)
+{
+	if (r->progress)
+		json_set(r->progress, "context", json_bool(true));
+}
+
+bool record_wants_context(const struct record *r)
+{
+	return json_bool_or(json_get(r->progress, "context"), false);
+}
+
 void record_complete(struct record *r)
 {
 	json_free(take(r->progress));

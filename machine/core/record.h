@@ -74,6 +74,9 @@ struct json *record_swarm(const struct record *r, const char *key);
 /* The create steps done so far, by name; record_save makes it durable. */
 bool record_step_done(const struct record *r, const char *step);
 void record_step_mark(struct record *r, const char *step);
+/* That the machine is to be a docker context, too; of one that is complete nobody knows. */
+void record_want_context(struct record *r);
+bool record_wants_context(const struct record *r);
 void record_complete(struct record *r); /* drops progress */
 bool record_is_complete(const struct record *r);
 

@@ -210,6 +210,8 @@ ERRORS = {
                     'required when no driver is selected\n'),
     '-d none --resume there': (
         'Docker machine "there" is complete: there is nothing to resume\n'),
+    '--resume there --engine-label a=b': (
+        'Error: --resume NAME goes on as create was told: --engine-label cannot be given\n'),
     '--resume there more': 'Error: --resume NAME takes no further arguments\n',
     '--resume=': ('Docker machine "" does not exist. Use "docker-machine ls" to list machines. Use '
                   '"docker-machine create" to add a new one.\n'),

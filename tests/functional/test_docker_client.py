@@ -348,6 +348,17 @@ def test_resume(cli, docker):
     assert contexts(docker) == ['default', 'web']
 
 
+def test_resume_remembers(cli, docker):
+    """What create was told, unless it is told otherwise now."""
+    for name in 'web1', 'web2', 'web3':
+        told = [] if name == 'web3' else ['--docker-context']
+        cli.fails('create', *told, *flaky_create(name, {'create': ['error:auth', 'ok']})[1:])
+    cli.ok('create', '--resume', 'web1')
+    cli.ok('create', '--resume', 'web2', '--docker-context=false')
+    cli.ok('create', '--resume', 'web3')
+    assert contexts(docker) == ['default', 'web1']
+
+
 @pytest.mark.parametrize('name, context', [('default', 'machine-default'), ('a', 'machine-a'), ('a.b-C', 'a.b-C')])
 def test_names_that_docker_has_itself(cli, docker, name, context):
     cli.create_none(name, URL)
