@@ -114,20 +114,28 @@ static int sum_up(const struct run *r, struct err *err)
 	return 0;
 }
 
-/* That of the first; whoever resumes machines of several drivers at once says how many. */
+/* That of the first that is there; whoever resumes machines of several drivers at once says how
+ * many. */
 static int usual_driver(
 	const struct cli *cli, const struct strv *names, char **ret, struct err *err)
 {
-	_cleanup_record_ struct record *rec = NULL;
-
 	if (!parsed_given(&cli->args, "resume")) {
 		*ret = xstrdup(parsed_str(&cli->args, "driver"));
 		return 0;
 	}
-	if (record_load(cli->app.store, names->items[0], &rec, err) < 0)
-		return -1;
-	*ret = xstrdup(record_driver_name(rec));
-	return 0;
+	strv_foreach (name, names) {
+		_cleanup_record_ struct record *rec = NULL;
+		_cleanup_err_ struct err e = ERR_INIT;
+
+		if (record_load(cli->app.store, name, &rec, &e) == 0) {
+			err_finish(err);
+			*ret = xstrdup(record_driver_name(rec));
+			return 0;
+		}
+		if (err->code == ERR_NONE)
+			err_move(err, &e);
+	}
+	return -1;
 }
 
 /* As many at once as the driver says, or as keep its workers busy. */

@@ -174,6 +174,14 @@ def test_resume_a_range(cli):
         'All these machines are complete: there is nothing to resume\n')
 
 
+def test_resume_a_range_that_begins_with_none(cli):
+    """The first was not begun, or is removed; the others go on, and the table tells of it."""
+    cli.fails(*scripted({'create': ['error:quota', 'ok']}, 'w{2..3}'))
+    result = cli.fails('create', '--resume', 'w{1..3}')
+    assert outcomes(result) == {'w1': 'failed, nothing left', 'w2': 'created', 'w3': 'created'}
+    assert cli.fails('create', '--resume', 'x{1..2}').err.startswith('Docker machine "x1" does not exist. ')
+
+
 MEMBERS = ['time', 'machine', 'event', 'step', 'message', 'current', 'total', 'error']
 
 
