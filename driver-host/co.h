@@ -51,8 +51,9 @@ int co_sleep(struct co *co, uint64_t ms);
 int co_yield (struct co *co); /* lets the others run */
 
 /* Waits for a descriptor (UV_READABLE | UV_WRITABLE). timeout_ms 0: none. ret_events may be NULL.
- * 0, -ETIMEDOUT, -ECANCELED or another negative errno. One coroutine at a time per descriptor. An
- * error of the socket itself (a refused connection) counts as ready. */
+ * 0, -ETIMEDOUT, -ECANCELED or another negative errno. One coroutine at a time per descriptor,
+ * which blocks or not as before. An error of the socket itself (a refused connection) counts as
+ * ready. */
 int co_fd(struct co *co, int fd, int events, uint64_t timeout_ms, int *ret_events);
 
 /* Runs fn on a thread of libuv's pool and waits for its end (also when cancelled: the memory

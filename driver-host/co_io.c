@@ -5,6 +5,7 @@
 #include "mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 
 struct poll {
@@ -33,6 +34,18 @@ static void on_poll(uv_poll_t *handle, int status, int events)
 	co_wake(p->co);
 }
 
+/* libuv makes it non-blocking, which a terminal or pipe would then be for all who share it, also
+ * after our end. */
+static int init_poll(uv_loop_t *uv, uv_poll_t *handle, int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+	int r = uv_poll_init(uv, handle, fd);
+
+	if (flags >= 0)
+		fcntl(fd, F_SETFL, flags);
+	return r;
+}
+
 int co_fd(struct co *co, int fd, int events, uint64_t timeout_ms, int *ret_events)
 {
 	uint64_t now = loop_now(co->loop);
@@ -45,7 +58,7 @@ int co_fd(struct co *co, int fd, int events, uint64_t timeout_ms, int *ret_event
 	p = xcalloc(1, sizeof(*p));
 	p->co = co;
 	p->handle.data = p;
-	r = uv_poll_init(&co->loop->uv, &p->handle, fd);
+	r = init_poll(&co->loop->uv, &p->handle, fd);
 	if (r < 0) {
 		free(p);
 		return r;

@@ -113,6 +113,13 @@ def test_ls_q_asks_nobody(hanging):
     assert hanging.calls() == before
 
 
+@pytest.mark.parametrize('command', ['rm', 'regenerate-certs'])
+def test_a_question_leaves_the_input_as_it_is(store, command):
+    """The rest is the next command's, and waits for it to come."""
+    done = shell(store, f'(echo n; sleep 1; echo rest) | ("$M" {command} m1 >/dev/null; cat)')
+    assert (done.returncode, done.stdout, done.stderr) == (0, 'rest\n', '')
+
+
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize('command', [['ls'], ['status', 'odd'], ['ip', 'odd'], ['env', 'odd']])
 def test_interrupted_question(hanging, command, number):

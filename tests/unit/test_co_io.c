@@ -1,6 +1,7 @@
 /* Waiting for descriptors, and for work on threads. */
 #include "co_fixture.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 
 static void reads(struct co *co, void *arg)
@@ -30,6 +31,7 @@ static void test_fd(void **state)
 	co_spawn(loop, "reads", reads, &r);
 	co_spawn(loop, "writes", writes, &r);
 	loop_run(loop);
+	assert_false(fcntl(r.fds[0], F_GETFL) & O_NONBLOCK); /* others may share it */
 	close(r.fds[0]);
 	close(r.fds[1]);
 	assert_int_equal(r.results[0], -ETIMEDOUT);
