@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -208,20 +209,27 @@ static int send_input(struct terminal *t, struct err *err)
 	return 1;
 }
 
-/* Whoever gave us this descriptor may have made it non-blocking. */
-static bool became_writable(int fd)
+/* Who reads there may be slow, or stopped. The loop waits, so that signals are heard; for files it
+ * cannot, and need not. */
+static int wait_writable(struct terminal *t, int fd, struct err *err)
 {
 	struct pollfd p = {.fd = fd, .events = POLLOUT};
 
-	return poll(&p, 1, -1) > 0 || errno == EINTR;
+	if (poll(&p, 1, 0) != 0)
+		return 0;
+	int r = co_fd(t->co, fd, UV_WRITABLE, 0, NULL);
+	return r == -ECANCELED ? native_wait_err(t->n, r, err) : 0;
 }
 
-static int write_out(int fd, const char *data, size_t n, struct err *err)
+/* In pieces that do not block a pipe with room for any. */
+static int write_out(struct terminal *t, int fd, const char *data, size_t n, struct err *err)
 {
 	while (n > 0) {
-		ssize_t done = write(fd, data, n);
+		if (wait_writable(t, fd, err) < 0)
+			return -1;
+		ssize_t done = write(fd, data, MIN(n, (size_t)PIPE_BUF));
 
-		if (done < 0 && (errno == EINTR || (errno == EAGAIN && became_writable(fd))))
+		if (done < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (done < 0)
 			return err_errno(err, errno, "write to the terminal");
@@ -243,7 +251,7 @@ static int show(struct terminal *t, int stream, int fd, struct err *err)
 		return 0;
 	if (rc < 0)
 		return native_err(t->n, (int)rc, "receive", err);
-	return write_out(fd, t->scratch, (size_t)rc, err) < 0 ? -1 : 1;
+	return write_out(t, fd, t->scratch, (size_t)rc, err) < 0 ? -1 : 1;
 }
 
 static int send_size(struct terminal *t, struct err *err)

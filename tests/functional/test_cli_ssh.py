@@ -2,11 +2,14 @@
 
 import os
 import pathlib
+import select
 import shutil
+import signal
+import subprocess
 
 import pytest
 
-from sshd import USER, Net, Sshd, keygen, make_machine
+from sshd import USER, Net, Sshd, keygen, make_machine, wait_for
 
 SHARED = {'net': ('none', '')}
 NATIVE = ['--native-ssh', 'ssh']
@@ -83,6 +86,22 @@ def test_native(net, command, env):
     result = net.cli.ok(*command, 'web1', 'echo', 'one;', 'echo', 'two', '>&2;', 'echo', '$TERM;', 'stty', 'size',
                         env=env)
     assert (result.out, result.err) == ('one\r\ntwo\r\nxterm\r\n24 80\r\n', '')
+
+
+def test_native_whose_reader_is_stopped(net):
+    """It hears signals still."""
+    reading, writing = os.pipe()
+    process = subprocess.Popen([net.cli.program, *NATIVE, 'web1', 'yes'], env=net.cli.env, stdin=subprocess.DEVNULL,
+                               stdout=writing, stderr=subprocess.PIPE)
+    try:
+        wait_for(lambda: not select.select([], [writing], [], 0)[1], 'the pipe to be full')
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 128 + signal.SIGTERM
+    finally:
+        process.kill()
+        process.communicate()
+        os.close(reading)
+        os.close(writing)
 
 
 def test_native_without_a_client(net, without_ssh):
