@@ -41,7 +41,7 @@ static int init_poll(uv_loop_t *uv, uv_poll_t *handle, int fd)
 	int flags = fcntl(fd, F_GETFL);
 	int r = uv_poll_init(uv, handle, fd);
 
-	if (flags >= 0)
+	if (flags >= 0 && !(flags & O_NONBLOCK))
 		fcntl(fd, F_SETFL, flags);
 	return r;
 }
