@@ -3,6 +3,7 @@
 
 #include "buf.h"
 #include "config.h"
+#include "exit_signal.h"
 #include "image.h"
 #include "log.h"
 #include "output.h"
@@ -12,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const struct subcommand *const subcommands[] = {&cmd_ls, &cmd_import, &cmd_build, &cmd_rm};
 
@@ -25,8 +25,10 @@ int interrupted(void)
 
 static void on_signal(int number)
 {
-	if (signal_seen)
-		_exit(128 + number);
+	if (signal_seen) { /* ends us when the handler does */
+		signal(number, SIG_DFL);
+		raise(number);
+	}
 	signal_seen = number;
 }
 
@@ -195,5 +197,7 @@ int main(int argc, char **argv)
 		print_error(&err);
 		c.status = 1;
 	}
-	return interrupted() ? 128 + interrupted() : c.status;
+	if (interrupted())
+		exit_by_signal(interrupted());
+	return c.status;
 }

@@ -4,6 +4,7 @@
 
 #include "buf.h"
 #include "config.h"
+#include "exit_signal.h"
 #include "interrupt.h"
 #include "log.h"
 #include "mem.h"
@@ -175,7 +176,7 @@ static int run_on_loop(struct cli *cli, struct job *j, struct err *err)
 	if (loop_new(&cli->app.loop, err) < 0)
 		return -1;
 	struct interrupts *in =
-		interrupts_watch(cli->app.loop, cli->plugin ? plugin_connect() : -1);
+		interrupts_watch(cli->app.loop, cli->plugin ? plugin_connect() : -1, cli->plugin);
 	cli->progress = progress_new(&cli->app, cli->cmd->talk == TALK_STDOUT);
 	co_spawn(cli->app.loop, cli->cmd->name, run_command, j);
 	loop_run(cli->app.loop);
@@ -291,5 +292,7 @@ int cli_main(int argc, char **argv)
 	parsed_finish(&cli.globals);
 	store_free(cli.app.store);
 	strv_finish(&cli.argv);
+	if (rc < 0 && cli.interrupted && !cli.plugin)
+		exit_by_signal(cli.interrupted);
 	return cli.status;
 }

@@ -1,5 +1,6 @@
 #include "interrupt.h"
 
+#include "exit_signal.h"
 #include "log.h"
 #include "mem.h"
 #include "proc.h"
@@ -22,6 +23,7 @@ struct interrupts {
 	uv_signal_t handles[ARRAY_SIZE(signums)];
 	uv_poll_t parent;
 	int parent_fd; /* -1: none */
+	bool plugin;
 	size_t open;
 	int first;
 };
@@ -32,7 +34,9 @@ static void wish(struct interrupts *in, int signum)
 		return;
 	if (in->first) {
 		proc_kill_all();
-		_exit(128 + signum);
+		if (in->plugin)
+			_exit(128 + signum);
+		exit_by_signal(signum);
 	}
 	in->first = signum;
 	in->since = loop_now(in->loop);
@@ -71,12 +75,13 @@ static void watch_parent(struct interrupts *in)
 	uv_poll_start(&in->parent, UV_READABLE, on_parent);
 }
 
-struct interrupts *interrupts_watch(struct loop *loop, int take_parent_fd)
+struct interrupts *interrupts_watch(struct loop *loop, int take_parent_fd, bool plugin)
 {
 	struct interrupts *in = xcalloc(1, sizeof(*in));
 
 	in->loop = loop;
 	in->parent_fd = take_parent_fd;
+	in->plugin = plugin;
 	in->open = ARRAY_SIZE(signums);
 	for (size_t i = 0; i < ARRAY_SIZE(signums); i++) {
 		uv_signal_t *handle = &in->handles[i];

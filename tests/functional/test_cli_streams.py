@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from cli import command_line, descendants, flaky_create, like_flaky
+from cli import Running, command_line, descendants, flaky_create, like_flaky
 from hosts import wait_for
 
 
@@ -126,10 +126,22 @@ def test_interrupted_question(hanging, command, number):
     running = waiting_in(hanging, 'states', *command)
     running.process.send_signal(number)
     result = running.finish(20)
-    assert result.status == 128 + number, result
+    assert result.status == -number, result
     assert not result.leftovers
     assert 'Interrupted' in result.err and not result.out
     assert result.seconds < 8, result
+
+
+def test_a_loop_ends_with_its_command(hanging):
+    """A shell goes on after a program that tells of a signal only by its status."""
+    before = len(hanging.calls('states'))
+    running = Running(['bash', '-c', f'for name in odd odd; do "{hanging.program}" status $name; done; echo went on'],
+                      hanging.env, hanging.folder)
+    wait_for('states', lambda: len(hanging.calls('states')) > before, 20)
+    os.killpg(running.process.pid, signal.SIGINT) # as the terminal does
+    result = running.finish(20)
+    assert result.status == -signal.SIGINT and not result.out and not result.leftovers, result
+    assert len(hanging.calls('states')) == before + 1
 
 
 def test_interrupted_twice(cli):
@@ -138,7 +150,7 @@ def test_interrupted_twice(cli):
     wait_for('checkpoint', lambda: cli.config('web')['Driver'].get('Checkpoint') == 2, 20)
     running.interrupt_twice()
     result = running.finish(20)
-    assert result.status == 130 and not result.leftovers, result
+    assert result.status == -signal.SIGINT and not result.leftovers, result
     cli.assert_whole()
     cli.ok('rm', '-y', 'web')
 
@@ -150,7 +162,7 @@ def test_two_signals_at_once_are_one(cli):
     for number in signal.SIGTERM, signal.SIGINT:
         running.process.send_signal(number)
     result = running.finish(20)
-    assert result.status in (128 + signal.SIGTERM, 128 + signal.SIGINT), result
+    assert result.status in (-signal.SIGTERM, -signal.SIGINT), result
     assert not result.leftovers
     # it went on to its end
     assert 'Error creating machine: ' in result.err and '--resume web' in result.err, result
@@ -160,7 +172,7 @@ def test_interrupted_driver_ls(cli):
     running = waiting_in(cli, 'initialize', 'driver', 'ls', env={'FLAKY_INITIALIZE': 'hang'})
     running.process.send_signal(signal.SIGINT)
     result = running.finish(20)
-    assert result.status == 130 and not result.out and not result.leftovers, result
+    assert result.status == -signal.SIGINT and not result.out and not result.leftovers, result
 
 
 def test_ignored_signals_stay_ignored(hanging):
@@ -202,7 +214,7 @@ def test_interrupted_at_a_question(store, command):
     finally:
         os.close(reader)
         os.close(writer)
-    assert process.returncode == 130, err
+    assert process.returncode == -signal.SIGINT, err
     assert not out and 'Interrupted' in err
     assert store.names() == ['m1', 'm2']
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import stat
 
 import pytest
@@ -78,7 +79,7 @@ def test_interrupted_create_is_resumed_and_removed(docli, cloud):
     cloud.log.wait('get_droplet', times=3, timeout=60)
     running.process.terminate()
     result = running.finish()
-    assert result.status == 128 + 15 and 'asking again' in result.text, result
+    assert result.status == -signal.SIGTERM and 'asking again' in result.text, result
     no_secret(docli, cloud, result)
     droplet, = cloud.account.droplets.values()
     listed = docli.run('ls', '--format', '{{.Name}} {{.DriverName}} {{.State}} {{.URL}}')
@@ -90,7 +91,7 @@ def test_interrupted_create_is_resumed_and_removed(docli, cloud):
     cloud.log.clear()
     cloud.log.wait('get_droplet', timeout=60)
     running.process.terminate()
-    assert running.finish().status == 128 + 15
+    assert running.finish().status == -signal.SIGTERM
     assert list(cloud.account.droplets) == [droplet.id] and not cloud.log.count('create_key')
     for words, status in [(['stop'], 'off'), (['kill'], 'off'), (['status'], 'off')]:
         docli.run(*words, 'm1')
@@ -107,12 +108,12 @@ def test_droplet_that_shows_late(docli, cloud, words):
     running = docli.start('create', '-d', 'digitalocean', '--engine-install-url', 'none', '--digitalocean-ssh-port', '1', 'm1')
     cloud.log.wait('list_droplets', timeout=60)
     running.process.terminate()
-    assert running.finish().status == 128 + 15 and not cloud.account.droplets
+    assert running.finish().status == -signal.SIGTERM and not cloud.account.droplets
     running = docli.start(*words, 'm1')
     cloud.log.wait('delete_droplet' if words[0] == 'rm' else 'get_droplet', timeout=60)
     if words[0] != 'rm':
         running.process.terminate()
-    assert running.finish().status == (0 if words[0] == 'rm' else 128 + 15)
+    assert running.finish().status == (0 if words[0] == 'rm' else -signal.SIGTERM)
     assert cloud.log.count('create_droplet') == 1 and not cloud.account.late
     if words[0] != 'rm':
         assert docli.run('rm', '-y', 'm1').status == 0

@@ -238,7 +238,7 @@ def interrupted(cli, env=None):
 def test_interrupted_once(cli):
     running = interrupted(cli)
     result = running.finish(30)
-    assert result.status == 130 and not result.leftovers, result
+    assert result.status == -signal.SIGINT and not result.leftovers, result
     assert outcomes(result) == {
         'w1': 'created', 'w2': 'created', 'w3': 'interrupted, half-made', 'w4': 'interrupted, half-made',
         'w5': 'not begun', 'w6': 'not begun'}
@@ -256,7 +256,7 @@ def test_interrupted_ones_are_not_removed(cli):
     wait_for('the calls', lambda: len({c[2] for c in cli.calls('create')}) == 2, 40)
     running.process.send_signal(signal.SIGINT)
     result = running.finish(30)
-    assert result.status == 130 and set(outcomes(result).values()) == {'interrupted, half-made'}, result
+    assert result.status == -signal.SIGINT and set(outcomes(result).values()) == {'interrupted, half-made'}, result
     assert cli.names() == ['a', 'b'] and not cli.calls('remove')
 
 
@@ -269,7 +269,7 @@ def test_interrupted_twice(cli):
         cli.config(name)['Driver'].get('Checkpoint') == 2 for name in ('a', 'b')), 40)
     running.interrupt_twice()
     result = running.finish(20)
-    assert result.status == 130 and not result.leftovers, result
+    assert result.status == -signal.SIGINT and not result.leftovers, result
     cli.assert_whole()
     cli.set_script('a', {})
     cli.ok('create', '--resume', 'a')
@@ -282,7 +282,7 @@ def test_an_action_says_what_it_did_not_begin(cli):
     wait_for('the call', lambda: cli.calls('stop', 'w1'), 40)
     running.process.send_signal(signal.SIGINT)
     result = running.finish(30)
-    assert result.status == 130, result
+    assert result.status == -signal.SIGINT, result
     assert outcomes(result) == {'w1': 'interrupted', 'w2': 'not begun', 'w3': 'not begun'}
     assert table(result)[1] == ['Error: stop: 3 of 3 machines were not stopped']
 
@@ -296,7 +296,7 @@ def test_rm_says_what_it_did_not_begin(cli, old):
     wait_for('the call', lambda: cli.calls('remove', 'w1'), 40)
     running.process.send_signal(signal.SIGINT)
     result = running.finish(30)
-    assert result.status == 130, result
+    assert result.status == -signal.SIGINT, result
     if old:
         assert result.err.endswith('Error removing host "w1": cancelled\nnot begun: w2, w3\n')
     else:
