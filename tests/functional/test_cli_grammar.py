@@ -302,8 +302,9 @@ def test_installed(cli):
     place = cli.folder / 'root'
     subprocess.run(['meson', 'install', '-C', cli.build, '--no-rebuild', '--destdir', place],
                    check=True, capture_output=True, timeout=60)
-    (link,) = place.rglob('docker-machine')
-    assert os.readlink(link) == 'machine'
+    link, plugin = sorted(place.rglob('docker-machine'))
+    assert link.parent.name == 'bin' and os.readlink(link) == 'machine'
+    assert plugin.parent.name == 'cli-plugins' and plugin.samefile(link)
     cli.program, cli.env['MACHINE_DRIVER_PATH'] = link, ''
     cli.create_none('web')
     assert cli.ok('status', 'web').out == 'Running\n'

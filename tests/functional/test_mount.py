@@ -184,7 +184,7 @@ def test_interrupted_while_it_explains(net, here):
         result = running.finish(30)
         for connection in kept:
             connection.close()
-    assert (result.status, result.leftovers) == (130, []), result
+    assert (result.status, result.leftovers) == (-signal.SIGINT, []), result
 
 
 def stays(connection):

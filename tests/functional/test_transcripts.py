@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import time
 
@@ -26,7 +27,7 @@ COMMAND = {
     '16.2': (CREATE, 0),
     '16.3': (['ls'], 0),
     '16.4': (['stop', 'e1'], 1),
-    '16.5': (CREATE, 130),
+    '16.5': (CREATE, -signal.SIGINT),
     '16.6': (CREATE, 1),
     '16.7': (['driver', 'describe', 'none'], 1),
     '16.9': (CREATE, -9),

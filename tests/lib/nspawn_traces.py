@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import pathlib
+import re
 import subprocess
 
 import cli as cli_module
@@ -56,8 +57,7 @@ class Numbers:
         others = {int(a.rsplit('.', 1)[1]) for a in entries}
         for number in self.seen - others:
             found += [f'link {p}' for p in pathlib.Path('/sys/class/net').glob(f'vb-mn{number}')]
-            found += [f'group {p}' for tail in ('', '.scope') for p in pathlib.Path(
-                '/sys/fs/cgroup').glob(f'**/machine-nspawn-{number}{tail}')]
+            found += [f'group {g}' for g in groups() if re.fullmatch(rf'.*/machine-nspawn-{number}(\.scope)?', g)]
             found += [str(p) for p in pathlib.Path('/run/systemd/nspawn').glob(
                 f'*/mn{number}')]
         if not entries:
@@ -65,6 +65,11 @@ class Numbers:
             found += [f'rule {r}' for r in rules()]
             found += [str(p) for p in REGISTRY.rglob('*') if p.name != 'lock']
         return found
+
+
+def groups():
+    """All control groups; those of other hosts may go meanwhile, which os.walk, unlike glob, does not mind."""
+    return [folder for folder, _, _ in os.walk('/sys/fs/cgroup')]
 
 
 def rules():
