@@ -5,6 +5,7 @@
  */
 #include "output.h"
 
+#include "exit_signal.h"
 #include "log.h"
 #include "mem.h"
 
@@ -60,9 +61,7 @@ int output_check(bool is_result, struct err *err)
 	output_flush();
 	if (!failure || (!is_result && (failure == EPIPE || failure == EBADF)))
 		return 0;
-	if (failure == EPIPE) {
-		signal(SIGPIPE, SIG_DFL);
-		raise(SIGPIPE);
-	}
+	if (failure == EPIPE)
+		exit_by_signal(SIGPIPE);
 	return err_errno(err, failure, "write to standard output");
 }

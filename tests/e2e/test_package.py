@@ -5,6 +5,7 @@ Building and the chroot take minutes; MACHINE_TEST_LONG=1 runs it. MACHINE_TEST_
 with packages that are built already.
 """
 
+import json
 import os
 import pathlib
 import shutil
@@ -105,6 +106,8 @@ def test_modes(chroot):
 
 def test_used(chroot):
     assert chroot.sh('docker-machine version').startswith('docker-machine version 0.')
+    described = json.loads(chroot.sh('/usr/libexec/docker/cli-plugins/docker-machine docker-cli-plugin-metadata'))
+    assert described['SchemaVersion'] == '0.1.0' # there the docker client looks for its plugins
     listed = chroot.sh('machine driver ls').splitlines()[1:]
     assert [line.split()[0] for line in listed] == ['amazonec2', 'digitalocean', 'generic', 'none', 'nspawn', 'openstack', 'qemu']
     assert all('/usr/libexec/machine/machine-driver-' in line for line in listed)
